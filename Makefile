@@ -1,0 +1,81 @@
+# make demo    set everything up, run the example, leave a picture and a result file in demo-output/
+# make test    set everything up, then linters and tests
+# Also: make lint, make bench, make clean. Everything is done once; later calls only redo what changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp)
+RESULT := demo-output/demo.nc
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.package
+	@rm -rf demo-output && mkdir demo-output
+	@echo "fpsolve: running examples/demo.toml"
+	@$(BIN)/fpsolve run examples/demo.toml -o $(RESULT)
+	@$(BIN)/fpsolve plot $(RESULT) -o demo-output/demo.png
+	@echo "fpsolve: the result is $(RESULT), the picture demo-output/demo.png"
+
+test: lint
+	@echo "fpsolve: tests"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.test
+	@echo "fpsolve: ruff and mypy"
+	@$(BIN)/python -m ruff check -q .
+	@$(BIN)/python -m mypy --no-error-summary
+
+bench: $(VENV)/.package
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache
+
+# --- set-up -----------------------------------------------------------------------------------------------------
+
+# $(call need,test,package,what): where the test fails, root installs the Debian package and anyone else is told to.
+define need
+@$(1) >/dev/null 2>&1 || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "fpsolve: installing $(2)"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get install -y -qq $(2) >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq $(2) >/dev/null; }; \
+	fi; \
+	$(1) >/dev/null 2>&1 || { echo "fpsolve: $(3) missing. Install it (Debian: sudo apt-get install $(2)), then try again." >&2; exit 1; }; }
+endef
+
+define header
+echo '#include <$(1)>' | $(CC) -E $(2) -x c -
+endef
+
+PYTHON_INCLUDE = -I"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fpsolve: Python 3.11 or later is needed; name one with make PYTHON=..." >&2; exit 1; }
+	$(call need,$(PYTHON) -c 'import ensurepip; import venv',python3-venv,Python's venv module is)
+	@echo "fpsolve: making the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# SHTns is compiled from source: it needs FFTW, and like the core a compiler and Python's headers.
+$(VENV)/.tools: | $(BIN)/python
+	$(call need,command -v $(CXX),g++,a C++ compiler is)
+	$(call need,$(call header,fftw3.h),libfftw3-dev,the FFTW library (fftw3.h) is)
+	$(call need,$(call header,Python.h,$(PYTHON_INCLUDE)),python3-dev,Python's header Python.h is)
+	@echo "fpsolve: fetching the build tools"
+	@$(PIP) scikit-build-core nanobind cmake ninja setuptools wheel numpy
+	@touch $@
+
+# The package is linked, not copied: Python files are used where they are and only the core is ever rebuilt.
+$(VENV)/.package: $(CORE) | $(VENV)/.tools
+	@echo "fpsolve: installing the package and what it needs (SHTns is compiled: about a minute the first time)"
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(CORE) | $(VENV)/.tools
+	@echo "fpsolve: installing the package and its test tools (SHTns is compiled: about a minute the first time)"
+	@$(PIP) --no-build-isolation -e '.[test]'
+	@touch $@ $(VENV)/.package

@@ -1,0 +1,1 @@
+"""The compiled core, each kernel beside its NumPy twin."""

@@ -1,0 +1,39 @@
+"""Exponentially scaled modified spherical Bessel functions, e^{-r} i_ℓ(r), safe for any r ≥ 0."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ive
+
+Real = NDArray[np.float64]
+
+
+def scaled_bessel(lmax: int, r: float) -> Real:
+    """e^{-r} i_ℓ(r) for ℓ = 0..lmax, shape (lmax+1,); i_ℓ(r) = √(π/2r) I_{ℓ+1/2}(r), i_ℓ(0) = δ_ℓ0."""
+    ells = np.arange(lmax + 1)
+    if r < 1e-8:  # i_1(r) = r/3 + O(r³): the next terms are below round-off
+        return np.where(ells == 0, 1 - r, np.where(ells == 1, r / 3, 0.0))
+    return np.sqrt(np.pi / (2 * r)) * ive(ells + 0.5, r)
+
+
+def scaled_bessel_derivative(lmax: int, r: float) -> Real:
+    """e^{-r} i'_ℓ(r) for ℓ = 0..lmax, from (2ℓ+1) i'_ℓ = ℓ i_{ℓ-1} + (ℓ+1) i_{ℓ+1} (no cancellation, exact at 0)."""
+    values = scaled_bessel(lmax + 1, r)
+    ells = np.arange(lmax + 1)
+    below = np.concatenate([[0.0], values[:lmax]])
+    return (ells * below + (ells + 1) * values[1:]) / (2 * ells + 1)
+
+
+@lru_cache(maxsize=1024)
+def moment_degree(r: float, tolerance: float = 1e-14) -> int:
+    """The degree beyond which moments do not matter: Σ_{ℓ>L} (2ℓ+1) e^{-r} i_ℓ(r) ≤ tolerance.
+
+    The full sum is one (e^{r·1} at angle zero), so the tolerance is relative to the largest value of M.
+    """
+    longest = 32 + int(2 * r) if r < 50 else 32 + int(12 * np.sqrt(r))
+    terms = (2 * np.arange(longest + 1) + 1) * scaled_bessel(longest, r)
+    tails = np.cumsum(terms[::-1])[::-1]
+    return int(np.argmax(np.append(tails, 0.0) <= tolerance)) - 1 if r > 0 else 0

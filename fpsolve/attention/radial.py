@@ -1,0 +1,111 @@
+"""Radial tools of the kernels of isotropic laws: meshes of radii, Gaussian quadrature, Hermite chaos in R³.
+
+With w(b) = b² (2π)^{-3/2} e^{-b²/2} the functions h_nl(b) Y_ℓm(z/|z|), b = |z|, are an orthonormal basis of
+L²(N(0, I_3)); h_nl ∝ b^ℓ L_n^{(ℓ+1/2)}(b²/2) has chaos order k = 2n+ℓ and ∫ h_nl h_n'l w db = δ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+Real = NDArray[np.float64]
+
+REACH = 8.5
+"""|z| of a standard Gaussian beyond which nothing is left: P(|z| > 8.5) = 2e-15."""
+
+RADIUS_SCALE = 1.5
+"""Radius at which meshes turn from linear to logarithmic: φ = log M has complex singularities at |r| ≥ π/2."""
+
+
+@dataclass(frozen=True)
+class RadialMesh:
+    """Radii r_j = c sinh(u_j asinh(R/c)), u_j the positive ones of 2J Chebyshev nodes, c = ``RADIUS_SCALE``.
+
+    A function with φ(-r) = ±φ(r) is interpolated by the even or odd polynomial in u of degree < 2J.
+    """
+
+    radius_max: float
+    count: int
+
+    @cached_property
+    def _angles(self) -> Real:
+        return (2 * np.arange(2 * self.count) + 1) * np.pi / (4 * self.count)
+
+    @cached_property
+    def radii(self) -> Real:
+        """r_j in increasing order, shape (J,)."""
+        positive = np.cos(self._angles[: self.count])[::-1]
+        return RADIUS_SCALE * np.sinh(positive * np.arcsinh(self.radius_max / RADIUS_SCALE))
+
+    def interpolation(self, r: Real, even: bool) -> Real:
+        """The matrix from values at ``radii`` to values at ``r`` ≤ R, shape ``(*r.shape, J)``."""
+        u = np.arcsinh(r / RADIUS_SCALE) / np.arcsinh(self.radius_max / RADIUS_SCALE)
+        matrix = _barycentric(-np.cos(self._angles), np.sin(self._angles), u)
+        mirrored = matrix[..., : self.count][..., ::-1]
+        return matrix[..., self.count :] + (mirrored if even else -mirrored)
+
+    def degree_interpolation(self, r: Real, degree: int) -> Real:
+        """The same for φ_ℓm(r), of parity (-1)^ℓ and zero at 0: φ/r is interpolated, which keeps φ ∝ r exact."""
+        ratio = r[..., None] / self.radii
+        return ratio * self.interpolation(r, even=degree % 2 == 1)
+
+
+def _barycentric(nodes: Real, sines: Real, u: Real) -> Real:
+    """Lagrange basis of the Chebyshev nodes of the first kind at u, shape ``(*u.shape, len(nodes))``."""
+    weights = sines * (-1.0) ** np.arange(len(nodes))
+    difference = u[..., None] - nodes
+    hit = difference == 0
+    terms = weights / np.where(hit, 1.0, difference)
+    terms = np.where(hit.any(axis=-1, keepdims=True), hit, terms)
+    return terms / terms.sum(axis=-1, keepdims=True)
+
+
+@lru_cache(maxsize=32)
+def half_line(count: int) -> tuple[Real, Real]:
+    """Nodes b in (0, ``REACH``) and weights with Σ f(b) weight = ∫ f w db: Gauss–Legendre, denser near 0."""
+    t, weights = leggauss(count)
+    u = (1 + t) / 2
+    stretched = u * (1 + u) / 2
+    b = REACH * stretched
+    density = b * b * np.exp(-b * b / 2) * (2 * np.pi) ** -1.5
+    out = b, weights / 2 * REACH * (0.5 + u) * density
+    for array in out:
+        array.setflags(write=False)
+    return out
+
+
+def node_count(order: int) -> int:
+    """Nodes of ``half_line`` that resolve the chaos up to k = ``order``: its functions have wave number √(2k)."""
+    return 48 + int(1.5 * REACH * np.sqrt(2 * order) / np.pi)
+
+
+def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:
+    """h_nl(b) √w(b) / b for n = 0, 1, … < count, each of shape (degree+1, len(b)).
+
+    Times √w / b = (2π)^{-3/4} e^{-b²/4} they stay bounded, so the three-term recurrence neither over- nor underflows
+    where it matters: √((n+1)(n+ℓ+3/2)) h_{n+1} = (2n+ℓ+3/2-x) h_n - √(n(n+ℓ+1/2)) h_{n-1}, x = b²/2.
+    """
+    ell = np.arange(degree + 1.0)[:, None]
+    x, alpha = b * b / 2, ell + 0.5
+    now = np.exp(ell * np.log(b) - x / 2 - alpha / 2 * np.log(2) - gammaln(ell + 1.5) / 2)
+    before = np.zeros_like(now)
+    for n in range(count):
+        yield now
+        after = (2 * n + 1 + alpha - x) * now - np.sqrt(n * (n + alpha)) * before
+        now, before = after / np.sqrt((n + 1) * (n + 1 + alpha)), now
+
+
+def chaos_projection(count: int, degree: int, nodes: int) -> tuple[Real, Real]:
+    """Nodes b and rows P[l, n, q] with ∫ f h_nl w db = Σ_q P[l, n, q] f(b_q); shapes (Q,), (degree+1, count, Q)."""
+    b, weights = half_line(nodes)
+    # h √w / b is what the recurrence gives; the rest of w h db stands in the quadrature weight.
+    rest = weights / (np.exp(-b * b / 4) * (2 * np.pi) ** -0.75)
+    rows = np.stack(list(chaos_modes(count, degree, b)), axis=1)
+    return b, rows * rest

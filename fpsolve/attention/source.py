@@ -1,0 +1,213 @@
+"""Sources: what a measure tells its own dynamics, M_μ(g) = ∫ e^{g·y} μ(dy) and F_μ = ∇_g log M_μ.
+
+On S² both come from low-degree moments, M(rω) = 4π Σ i_ℓ(r) ρ_ℓm Y_ℓm(ω); the sum cancels far from a concentrated μ, so
+every value is compared with the accuracy of the sum and, where that does not do, taken by log-sum-exp over points.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fpsolve._kernels.softmax import softmax_attention, softmax_second
+from fpsolve.attention.bessel import moment_degree, scaled_bessel, scaled_bessel_derivative
+from fpsolve.sphere.grid import Grid
+from fpsolve.sphere.harmonics import Coefficients, Real, by_degree, mean_vector, resized, times_coordinates
+from fpsolve.sphere.scattered import SpherePoints
+
+TOLERANCE = 3e-10
+"""Absolute accuracy asked of F (|F| ≤ 1)."""
+
+DEGREES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+"""Moments are computed up to the first of these that suffices, once for each measure."""
+
+
+class Source(ABC):
+    """Answers F and log M of a measure of mass one on S^{d-1}."""
+
+    dimension: int
+    """d."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Real:
+        """∫ y μ(dy), shape (d,)."""
+
+    @abstractmethod
+    def log_M_sphere(self, radius: float, sites: Any) -> Real:
+        """log M(radius·x) at the sites x, shape of the sites."""
+
+    @abstractmethod
+    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        """(log M, F) at g = radius·x, shapes (...) and (..., d)."""
+
+    @abstractmethod
+    def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        """(F, ∇²log M · F) at g = radius·x: half the gradient of |F|² in g; shapes (..., d)."""
+
+    @abstractmethod
+    def evaluate(self, g: Real) -> tuple[Real, Real]:
+        """(log M, F) at any points g of R^d, shape (n, d)."""
+
+    def F(self, g: Real) -> Real:
+        """∇ log M at any points g of R^d, shape (n, d)."""
+        return self.evaluate(np.atleast_2d(np.asarray(g, float)))[1]
+
+    def log_M(self, g: Real) -> Real:
+        """log M at any points g of R^d, shape (n,)."""
+        return self.evaluate(np.atleast_2d(np.asarray(g, float)))[0]
+
+
+class PointSource(Source):
+    """A source that sums over weighted points directly, O(n N), safe for every g and every d."""
+
+    def __init__(self, x: Real, weights: Real) -> None:
+        self.x, self.weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
+        self.dimension = x.shape[1]
+
+    @cached_property
+    def mean(self) -> Real:
+        return np.sum(self.weights[:, None] * self.x, axis=0)
+
+    def evaluate(self, g: Real) -> tuple[Real, Real]:
+        return softmax_attention(np.ascontiguousarray(g), self.x, self.weights)
+
+    def log_M_sphere(self, radius: float, sites: Any) -> Real:
+        return self.F_sphere(radius, sites)[0]
+
+    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        log_m, f = self.evaluate(radius * sites.x.reshape(-1, self.dimension))
+        return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
+
+    def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        g = np.ascontiguousarray(radius * sites.x.reshape(-1, self.dimension))
+        _, f, second = softmax_second(g, self.x, self.weights)
+        product = np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
+        return f.reshape(sites.x.shape), product.reshape(sites.x.shape)
+
+
+class MomentSource(Source):
+    """A source on S² that sums moments, and falls back on points where the sum cancels.
+
+    ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is that
+    of the moments relative to their mass; moments above ``highest`` vanish.
+    """
+
+    dimension = 3
+
+    def __init__(
+        self,
+        moments: Callable[[int], Coefficients],
+        points: Callable[[], tuple[Real, Real]],
+        accuracy: float = 4e-15,
+        highest: int | None = None,
+    ) -> None:
+        self._moments, self._points, self._accuracy = moments, points, accuracy
+        self._highest = highest
+        self._known: Coefficients | None = None
+        self._known_degree = -1
+
+    def moments(self, degree: int) -> Coefficients:
+        """ρ_ℓm up to ``degree``."""
+        if degree > self._known_degree:
+            self._known_degree = next((d for d in DEGREES if d >= degree), degree)
+            self._known = self._moments(self._known_degree)
+        assert self._known is not None
+        return resized(self._known, degree)
+
+    @cached_property
+    def points(self) -> PointSource:
+        """The safe route."""
+        return PointSource(*self._points())
+
+    @cached_property
+    def mean(self) -> Real:
+        return mean_vector(self.moments(1))
+
+    def _degree(self, radius: float) -> int:
+        """The degree at which the series in ℓ has ended, by the Bessel functions or by the moments."""
+        degree = moment_degree(radius)
+        return degree if self._highest is None else min(degree, self._highest)
+
+    def log_M_sphere(self, radius: float, sites: Any) -> Real:
+        if not _fits(sites, self._degree(radius)):
+            return self.log_M_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))).reshape(sites.shape)
+        m = sites.scalar(self._weighted(radius))
+        bad = self._cancelled(m, sites)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log_m = np.log(m) + radius
+        if bad.any():
+            log_m[bad] = self.points.evaluate(radius * sites.x[bad])[0]
+        return log_m
+
+    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        degree = self._degree(radius)
+        if not _fits(sites, degree):
+            return _reshaped(self.F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))), sites)
+        weighted = self._weighted(radius)
+        radial = 4 * np.pi * self.moments(degree) * by_degree(scaled_bessel_derivative(degree, radius), degree)
+        if radius < 1e-8:  # M = 1 + g·mean + O(r²): F is the mean
+            f = np.broadcast_to(self.mean, sites.x.shape).copy()
+            return np.zeros(sites.shape), f
+        m = sites.scalar(weighted)
+        bad = self._cancelled(m, sites)
+        tangential = sites.to_ambient(sites.gradient(weighted / radius))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            f = (sites.scalar(radial)[..., None] * sites.x + tangential) / m[..., None]
+            log_m = np.log(m) + radius
+        if bad.any():
+            log_m[bad], f[bad] = self.points.evaluate(radius * sites.x[bad])
+        return log_m, f
+
+    def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        degree = self._degree(radius)
+        if not _fits(sites, degree):
+            flat = self.hessian_F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3)))
+            return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
+        factors = by_degree(4 * np.pi * scaled_bessel(degree, radius), degree)
+        first = times_coordinates(self.moments(degree + 2))
+        m = sites.scalar(factors * self.moments(degree))
+        bad = self._cancelled(m, sites)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            f = np.stack([sites.scalar(factors * resized(row, degree)) for row in first], -1) / m[..., None]
+            product = -f * np.einsum("...a,...a", f, f)[..., None]
+            for a in range(3):
+                second = times_coordinates(first[a])
+                for b in range(a, 3):
+                    entry = sites.scalar(factors * resized(second[b], degree)) / m
+                    product[..., a] += entry * f[..., b]
+                    if b > a:
+                        product[..., b] += entry * f[..., a]
+        if bad.any():
+            f[bad], product[bad] = self.points.hessian_F_sphere(radius, SpherePoints(sites.x[bad]))
+        return f, product
+
+    def evaluate(self, g: Real) -> tuple[Real, Real]:
+        radii = np.sqrt(np.einsum("na,na->n", g, g))
+        common = float(radii.mean()) if len(g) else 0.0
+        if common > 0 and np.ptp(radii) <= 1e-13 * common:
+            return self.F_sphere(common, SpherePoints(g / common))
+        return self.points.evaluate(g)
+
+    def _weighted(self, radius: float) -> Coefficients:
+        """Coefficients of e^{-r} M(rω): 4π e^{-r} i_ℓ(r) ρ_ℓm."""
+        degree = self._degree(radius)
+        return 4 * np.pi * by_degree(scaled_bessel(degree, radius), degree) * self.moments(degree)
+
+    def _cancelled(self, m: Real, sites: Any) -> Any:
+        """Where the error of e^{-r}M, about the accuracy times its largest value, is not small against it."""
+        accuracy = max(self._accuracy, 4e-15 if isinstance(sites, Grid) else sites.accuracy)
+        return ~(m > accuracy / TOLERANCE * max(float(np.max(m, initial=0.0)), 1e-300))
+
+
+def _fits(sites: Any, degree: int) -> bool:
+    """Whether a field of this degree can be synthesised at the sites directly."""
+    return not isinstance(sites, Grid) or (degree < sites.nlat and 2 * degree < sites.nphi)
+
+
+def _reshaped(values: tuple[Real, Real], sites: Any) -> tuple[Real, Real]:
+    return values[0].reshape(sites.shape), values[1].reshape(sites.x.shape)

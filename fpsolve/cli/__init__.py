@@ -1,0 +1,5 @@
+"""The command line: ``fpsolve run``, ``models``, ``plot`` and ``info``."""
+
+from fpsolve.cli.app import app, main
+
+__all__ = ["app", "main"]

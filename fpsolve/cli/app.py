@@ -1,0 +1,152 @@
+"""The commands and their options; each imports what it needs when it is called, so that ``--help`` is
+quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fpsolve.cli.listing import KINDS
+from fpsolve.errors import FPSolveError, InputError, UnresolvedError
+
+
+def exit_code(error: FPSolveError) -> int:
+    """2 for bad input, 3 for a run that stopped because it was no longer resolved, 1 for the rest."""
+    if isinstance(error, InputError):
+        return 2
+    return 3 if isinstance(error, UnresolvedError) else 1
+
+
+class _Group(TyperGroup):
+    """Commands whose errors on purpose become one red line each on stderr; with ``--debug`` they keep a
+    traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except FPSolveError as error:
+            if ctx.params.get("debug"):
+                raise
+            for line in str(error).splitlines():
+                typer.secho(f"fpsolve: error: {line}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(exit_code(error)) from None
+
+
+# plain help texts and usage errors: markup would eat the brackets of [model] and [solve]
+app = typer.Typer(
+    name="fpsolve",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+OutputFile = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fpsolve {version('fpsolve')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="FPSOLVE_DEBUG", help="Show the traceback of errors.")
+    ] = False,
+) -> None:
+    """Mean-field limits of random deep self-attention on the sphere."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to solve.")],
+    output: OutputFile = None,
+    overwrite: Overwrite = False,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="Show a bar; default: long runs in a terminal."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable."),
+    ] = None,
+) -> None:
+    """Solve what CONFIG.toml describes and save the result.
+
+    The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
+    It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
+    """
+    from fpsolve.cli.running import run_config
+
+    run_config(config, output, overwrite, progress, changes or [])
+
+
+@app.command()
+def models() -> None:
+    """List models, schemes and initial laws."""
+    from fpsolve.cli.listing import tables
+
+    typer.echo(tables())
+
+
+@app.command()
+def plot(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that `fpsolve run` wrote.")],
+    output: OutputFile = None,
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
+    time: Annotated[
+        float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw a saved result.
+
+    The picture is a .png, .pdf or .svg, an animation a .gif; without -o it is RESULT-KIND.png (or .gif) in
+    the current folder.
+    """
+    from fpsolve.cli.plotting import plot_result
+
+    typer.echo(f"wrote {plot_result(result, output, kind, time, overwrite)}")
+
+
+@app.command()
+def info(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show versions and test the transforms.
+
+    Versions, the build and SIMD level of SHTns, threads; the exit status is 1 if a test fails.
+    """
+    from fpsolve.cli.info import as_text, collect
+
+    report = collect()
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        typer.echo(as_text(report))
+    if not all(test["passed"] for test in report["tests"]):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The program ``fpsolve``."""
+    try:
+        app(prog_name="fpsolve")
+    except BrokenPipeError:  # the reader of the output has left: `fpsolve models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

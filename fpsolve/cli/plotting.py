@@ -1,0 +1,46 @@
+"""``fpsolve plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fpsolve.cli.listing import KINDS
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.io import FIGURE_SUFFIXES, check_output, load, replacing
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_TIMED = ("map", "orthographic")
+_DPI = 150
+
+
+def plot_result(result: Path, output: Path | None, kind: str, time: float | None, overwrite: bool) -> Path:
+    """Draw one picture of a saved result; names and output are checked before anything is read."""
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, KINDS)
+    if time is not None and kind not in _TIMED:
+        raise InputError("time", time, f"{kind} shows all times", "leave it out, or choose the kind map")
+    suffixes = (".gif",) if kind == "animation" else FIGURE_SUFFIXES
+    target = check_output(output or Path(f"{result.stem}-{kind}{suffixes[0]}"), overwrite, suffixes)
+    ds = load(result)
+    if kind == "animation":
+        from fpsolve.plot import animation
+
+        return animation(ds, target, overwrite=overwrite)
+    figure = _figure(ds, kind, time)
+    with replacing(target, overwrite) as temporary:
+        figure.savefig(temporary, dpi=_DPI)
+    return target
+
+
+def _figure(ds: xr.Dataset, kind: str, time: float | None) -> Figure:
+    from fpsolve import plot
+
+    if kind == "map":
+        return plot.density_map(ds, time)
+    if kind == "orthographic":
+        return plot.density_orthographic(ds, time)
+    return plot.observables(ds) if kind == "observables" else plot.overview(ds)

@@ -1,0 +1,92 @@
+"""Save and load a result; the pair returns every value, coordinate and attribute unchanged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fpsolve.errors import InputError
+from fpsolve.io.output import RESULT_SUFFIXES, check_output, replacing
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Write a result as NetCDF-4 (``.nc``) or Zarr (``.zarr``, format 2); returns the path.
+
+    The file is written under a temporary name beside ``path`` and renamed when complete, so a failure loses
+    nothing that existed. Raises :class:`~fpsolve.errors.InputError` naming ``output`` (see
+    :func:`~fpsolve.io.check_output`) or a complex variable, :class:`~fpsolve.errors.FPSolveError` if the
+    system fails to write.
+    """
+    target = check_output(path, overwrite)
+    _refuse_complex(ds)
+    plain = ds.drop_encoding()  # chunks and filters of the file it came from mean nothing in the other format
+    with replacing(target, overwrite) as temporary:
+        if target.suffix == ".zarr":
+            # format 2: the one with a stable text type, which `component` needs
+            plain.to_zarr(temporary, mode="w", zarr_format=2, consolidated=True, encoding=_no_fill(plain))
+        else:
+            plain.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_no_fill(plain))
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a result written by :func:`save`, whole into memory; the file is closed again.
+
+    Raises :class:`~fpsolve.errors.InputError` naming ``path`` if it is missing, of another suffix or
+    unreadable.
+    """
+    import xarray as xr
+
+    source = _check_source(path)
+    engine: Any = "zarr" if source.suffix == ".zarr" else "netcdf4"
+    try:
+        # times are plain numbers: no calendar is to be read into their units
+        ds = xr.load_dataset(
+            source, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False
+        )
+    except Exception as error:  # each backend has its own classes of errors
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        problem = f"cannot be read as {engine} ({reason})"
+        raise InputError("path", str(path), problem, "check that fpsolve wrote this file") from error
+    return _fixed_width_text(ds).drop_encoding()
+
+
+def _check_source(path: str | os.PathLike[str]) -> Path:
+    source = Path(path).expanduser()
+    if source.suffix not in RESULT_SUFFIXES:
+        known = " or ".join(RESULT_SUFFIXES)
+        raise InputError(
+            "path", str(path), f"the suffix {source.suffix!r} is not {known}", "name a result of fpsolve"
+        )
+    if not source.exists():
+        raise InputError("path", str(path), "does not exist", "check the name")
+    return source
+
+
+def _refuse_complex(ds: xr.Dataset) -> None:
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind == "c":
+            remedy = "store real and imaginary parts, or real harmonics"
+            raise InputError(
+                str(name), str(variable.dtype), "complex numbers have no place in NetCDF", remedy
+            )
+
+
+def _no_fill(ds: xr.Dataset) -> dict[Any, dict[str, Any]]:
+    """Nothing is ever missing in a result, so no variable gets a fill value (CF forbids it on
+    coordinates)."""
+    return {
+        name: {"_FillValue": None} for name, variable in ds.variables.items() if variable.dtype.kind in "fiu"
+    }
+
+
+def _fixed_width_text(ds: xr.Dataset) -> xr.Dataset:
+    """Text comes back from NetCDF as objects; give it NumPy's fixed-width type again."""
+    text = {
+        name: ds[name].astype("U") for name, variable in ds.variables.items() if variable.dtype.kind in "OT"
+    }
+    return ds.assign(text) if text else ds

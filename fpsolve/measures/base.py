@@ -1,0 +1,53 @@
+"""What every representation of a measure μ on S^{d-1} offers to models, schemes and observers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from fpsolve.attention.source import Source
+from fpsolve.noise import BrownianPath
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import Velocity
+
+Living = Callable[[Source], Velocity]
+"""A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
+
+
+class Measure(ABC):
+    """A probability measure on the unit sphere of R^d."""
+
+    name: ClassVar[str]
+    dimension: int
+    """d."""
+
+    @property
+    @abstractmethod
+    def source(self) -> Source:
+        """The low-degree view of μ that its own dynamics needs."""
+
+    @property
+    def mean(self) -> Real:
+        """∫ x μ(dx), shape (d,)."""
+        return self.source.mean
+
+    @abstractmethod
+    def transport(self, velocity: Velocity | Living) -> Measure:
+        """exp(v)_# μ, the push-forward by the flow of v over unit time, to the measure's ``rtol``.
+
+        A callable ``source -> v`` lives: it is evaluated with the moving measure.
+        """
+
+    @abstractmethod
+    def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Measure:
+        """The heat semigroup e^{amount·Δ} μ; tokens take their own increments of ``path`` over [t0, t1]."""
+
+    @property
+    @abstractmethod
+    def mass(self) -> float:
+        """∫ μ."""
+
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Whether every number that represents μ is finite."""

@@ -1,0 +1,164 @@
+"""μ by weighted points of S^{d-1}, moved by ẋ = v(x): quadratures of a law by characteristics, or finite-N tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from fpsolve.attention.source import MomentSource, PointSource, Source
+from fpsolve.errors import InputError
+from fpsolve.measures.base import Living, Measure
+from fpsolve.noise import BrownianPath
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import Points, SpherePoints
+from fpsolve.transport.runge_kutta import RK4, for_tolerance, integrate
+from fpsolve.transport.velocity import Velocity, sites_of
+
+MOMENT_SENSITIVITY = 2.5
+"""A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
+
+DIRECT_BELOW = 128
+"""Clouds of fewer points sum their attention directly: faster than any transform."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud(Measure):
+    """Points ``x`` (n, d) on the unit sphere with ``weights`` (n,) that sum to one.
+
+    ``log_density``: log ρ at the points, shape (n,), carried along the flow by d log ρ/ds = -div v; quadrature clouds
+    on S² have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles,
+    which may carry noise of their own. Raises InputError for points off the sphere or bad weights.
+    """
+
+    x: Real
+    weights: Real
+    log_density: Real | None = None
+    rtol: float = 1e-6
+    tokens: bool = False
+
+    name: ClassVar[str] = "cloud"
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or not np.isfinite(self.x).all():
+            raise InputError("x", self.x.shape, "points must be a finite array (n, d)", "pass one row for each point")
+        off = float(np.abs(np.einsum("na,na->n", self.x, self.x) - 1).max())
+        if off > 1e-8:
+            raise InputError("x", off, "points lie off the unit sphere", "divide each row by its norm")
+        if self.weights.shape != self.x.shape[:1] or not (self.weights >= 0).all():
+            raise InputError("weights", self.weights, "weights must be one non-negative number a point", "check them")
+        if not abs(self.mass - 1) < 1e-6:
+            raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
+
+    @property
+    def dimension(self) -> int:  # type: ignore[override]
+        """d."""
+        return int(self.x.shape[1])
+
+    @cached_property
+    def sites(self) -> Points:
+        """The points as sites of evaluation."""
+        return sites_of(self.x)
+
+    @cached_property
+    def source(self) -> Source:
+        direct = PointSource(self.x, self.weights)
+        if self.dimension != 3 or len(self.x) < DIRECT_BELOW:
+            return direct
+        return MomentSource(self.moments, lambda: (self.x, self.weights), accuracy=SpherePoints.accuracy)
+
+    @property
+    def mean(self) -> Real:
+        return np.sum(self.weights[:, None] * self.x, axis=0)
+
+    @property
+    def mass(self) -> float:
+        return float(self.weights.sum())
+
+    def moments(self, degree: int) -> Coefficients:
+        """ρ_ℓm = Σ w_i Y*_ℓm(x_i) up to ``degree`` (S² only)."""
+        if self.dimension != 3:
+            raise InputError("degree", degree, f"harmonic moments need d = 3, not {self.dimension}", "use the mean")
+        return SpherePoints(self.x).moments(self.weights, degree)
+
+    def transport(self, velocity: Velocity | Living) -> Cloud:
+        living = not isinstance(velocity, Velocity)
+        frozen = velocity if isinstance(velocity, Velocity) else None
+        if frozen is not None and self.log_density is not None:
+            frozen = frozen.resolved()
+
+        def rhs(state: Real) -> Real:
+            here = self._at(state)
+            v = velocity(here.source) if frozen is None else frozen  # type: ignore[operator]
+            return here._derivative(v)
+
+        state = integrate(
+            rhs,
+            self._state,
+            tableau=RK4 if living and self.rtol > 1e-5 else for_tolerance(self.rtol),
+            rtol=self.rtol,
+            norm=self._error_norm,
+            finish=self._on_sphere,
+        )
+        return self._at(state)
+
+    def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Cloud:
+        """Independent Brownian motions of the tokens for the heat time ``amount`` τ, of weak order two in τ.
+
+        A geodesic step of length R(1 + (2-d)τ/6), R that of a tangential Gaussian of variance 2τ: the factor makes
+        E f right to O(τ³) (from E cos of the step against e^{-(d-1)τ}).
+        """
+        if not self.tokens:
+            raise InputError(
+                "diffusion", amount, "a quadrature cloud cannot carry noise of its own", "use a density or tokens"
+            )
+        kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) * np.sqrt(2 * amount / (t1 - t0))
+        tangent = self.sites.from_ambient(kick) * (1 + (2 - self.dimension) * amount / 6)
+        return replace(self, x=geodesic(self.x, tangent))
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._state).all())
+
+    @property
+    def _state(self) -> Real:
+        return self.x if self.log_density is None else np.column_stack([self.x, self.log_density])
+
+    def _at(self, state: Real) -> Cloud:
+        """The cloud moved to another state; unchecked, as the flow keeps what the checks ask."""
+        d = self.dimension
+        moved = object.__new__(Cloud)
+        carried = None if self.log_density is None else np.ascontiguousarray(state[:, d])
+        fields = (np.ascontiguousarray(state[:, :d]), self.weights, carried, self.rtol, self.tokens)
+        for name, value in zip(("x", "weights", "log_density", "rtol", "tokens"), fields, strict=True):
+            object.__setattr__(moved, name, value)
+        return moved
+
+    def _derivative(self, v: Velocity) -> Real:
+        if self.log_density is None:
+            return v.on(self.sites)
+        v = v.resolved()
+        assert isinstance(self.sites, SpherePoints)
+        return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])
+
+    def _on_sphere(self, state: Real) -> Real:
+        d = self.dimension
+        x = state[:, :d]
+        state[:, :d] = x / np.sqrt(np.einsum("na,na->n", x, x))[:, None]
+        return state
+
+    def _error_norm(self, error: Real) -> float:
+        """A bound on the error of the moments ℓ ≤ 8 (and of the entropy, where log ρ is carried)."""
+        d = self.dimension
+        size = np.sqrt(np.einsum("na,na->n", error[:, :d], error[:, :d])) * MOMENT_SENSITIVITY
+        if self.log_density is not None:
+            size = size + np.abs(error[:, d])
+        return float(np.sum(self.weights * size))
+
+
+def geodesic(x: Real, tangent: Real) -> Real:
+    """exp_x(u) = cos|u| x + sin|u| u/|u|, rows of ``x`` and ``tangent``."""
+    length = np.sqrt(np.einsum("na,na->n", tangent, tangent))[:, None]
+    moved = np.cos(length) * x + np.sinc(length / np.pi) * tangent
+    return moved / np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]

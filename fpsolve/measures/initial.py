@@ -1,0 +1,299 @@
+"""Initial laws by name: densities on S^{d-1} that can be sampled, and given points."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import cumulative_simpson, quad
+from scipy.interpolate import PchipInterpolator
+from scipy.special import gammaln
+
+from fpsolve.attention.source import PointSource, Source
+from fpsolve.errors import InputError
+from fpsolve.measures.base import Measure
+from fpsolve.noise import BrownianPath
+from fpsolve.sphere.harmonics import Real
+
+
+_ANGLES = np.linspace(0, np.pi, 2**15 + 1)
+"""Mesh of the angle to the axis, for distribution functions."""
+
+
+class Law(ABC):
+    """A probability law on the unit sphere of R^d."""
+
+    dimension: int
+
+    @abstractmethod
+    def density(self, x: Real) -> Real:
+        """ρ with respect to surface measure at the points x, shapes (..., d) -> (...)."""
+
+    @abstractmethod
+    def draw(self, n: int, path: BrownianPath) -> Real:
+        """n iid points (n, d), a pure function of the path's seed and member."""
+
+
+class AxialLaw(Law):
+    """A density f(⟨x, axis⟩)/Z around a unit vector, in any d ≥ 2; ``log_profile`` is log f."""
+
+    def __init__(self, axis: Real, log_profile: Callable[[Real], Real]) -> None:
+        self.axis, self._log_profile = axis, log_profile
+        self.dimension = len(axis)
+
+    def density(self, x: Real) -> Real:
+        return np.exp(self._log_profile(x @ self.axis) - self._log_normalisation)
+
+    def draw(self, n: int, path: BrownianPath) -> Real:
+        angle = self._angle_quantile(path.initial_uniforms(n))
+        directions = _tangential(path.initial_normals(n * self.dimension).reshape(n, -1), self.axis)
+        return np.cos(angle)[:, None] * self.axis + np.sin(angle)[:, None] * directions
+
+    @cached_property
+    def _peak(self) -> tuple[float, float]:
+        """The largest value of log f(cos θ) sin^{d-2} θ and its angle, on a mesh."""
+        values = self._log_angle_density(_ANGLES[1:-1])
+        return float(values.max()), float(_ANGLES[1 + values.argmax()])
+
+    def _log_angle_density(self, angles: Real) -> Real:
+        return self._log_profile(np.cos(angles)) + (self.dimension - 2) * np.log(np.sin(angles))
+
+    @cached_property
+    def _log_normalisation(self) -> float:
+        """log of the surface integral of f: the area of S^{d-2} times ∫ f(cos θ) sin^{d-2} θ dθ."""
+        top, peak = self._peak
+        area = np.log(2) + (self.dimension - 1) / 2 * np.log(np.pi) - gammaln((self.dimension - 1) / 2)
+        cuts = np.unique(np.clip(peak + np.array([-0.3, -0.03, 0.0, 0.03, 0.3]), 0, np.pi))
+
+        def scaled(angle: float) -> float:
+            return float(np.exp(self._log_angle_density(np.asarray(angle)) - top))
+
+        total = quad(scaled, 0, np.pi, points=cuts, epsabs=0, epsrel=1e-12, limit=500)[0]
+        return float(area + np.log(total) + top)
+
+    @cached_property
+    def _angle_quantile(self) -> Callable[[Real], Real]:
+        """The inverse distribution function of the angle: cumulative Simpson sums, inverted monotonically."""
+        density = np.zeros_like(_ANGLES)
+        density[1:-1] = np.exp(self._log_angle_density(_ANGLES[1:-1]) - self._peak[0])
+        if self.dimension == 2:  # no sin^{d-2}: the ends count
+            density[[0, -1]] = np.exp(self._log_profile(np.array([1.0, -1.0])) - self._peak[0])
+        cumulative = np.maximum.accumulate(cumulative_simpson(density, x=_ANGLES, initial=0))
+        rising = np.append(True, np.diff(cumulative) > 0)
+        return PchipInterpolator(cumulative[rising] / cumulative[-1], _ANGLES[rising])
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Law):
+    """Σ p_j of the component laws."""
+
+    components: tuple[Law, ...]
+    weights: Real
+
+    @property
+    def dimension(self) -> int:  # type: ignore[override]
+        return self.components[0].dimension
+
+    def density(self, x: Real) -> Real:
+        return sum(p * law.density(x) for p, law in zip(self.weights, self.components, strict=True))
+
+    def draw(self, n: int, path: BrownianPath) -> Real:
+        which = np.searchsorted(np.cumsum(self.weights)[:-1], path.initial_uniforms(2 * n)[n:], side="right")
+        drawn = np.stack([law.draw(n, path) for law in self.components])
+        return drawn[which, np.arange(n)]
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionLaw(Law):
+    """A density given by a function of x, or by values on a Gauss grid; it is not sampled."""
+
+    function: Callable[[Real], Real]
+    dimension: int = 3
+
+    def density(self, x: Real) -> Real:
+        return np.asarray(self.function(x), float)
+
+    def draw(self, n: int, path: BrownianPath) -> Real:
+        raise InputError("law", "function", "a density given by a function is not sampled", "pass points instead")
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Given points (n, d) with weights (n,): finite-N tokens, not a density."""
+
+    x: Real
+    weights: Real
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return int(self.x.shape[1])
+
+
+Initial = Law | Tokens | Measure
+
+
+_Made = TypeVar("_Made")
+
+LARGEST_RECIPE = 1000
+"""Arrays of more numbers are described by their shape and checksum, not repeated, in a configuration."""
+
+
+def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
+    """Let what ``make`` returns carry its own name and arguments, as plain data, in the attribute ``recipe``."""
+    signature = inspect.signature(make)
+
+    @wraps(make)
+    def recorded(*args: Any, **kwargs: Any) -> _Made:
+        made = make(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        recipe = {"name": make.__name__, **{key: _plain(value) for key, value in bound.arguments.items()}}
+        object.__setattr__(made, "recipe", recipe)
+        return made
+
+    return recorded
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, strings, lists and nested recipes for a configuration."""
+    if hasattr(value, "recipe"):
+        return value.recipe
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value] if np.size(value) <= LARGEST_RECIPE else _plain(np.asarray(value))
+    if isinstance(value, np.ndarray):
+        short = value.size <= LARGEST_RECIPE
+        return value.tolist() if short else {"shape": list(value.shape), "crc32": crc32(value.tobytes())}
+    return value if isinstance(value, str | int | float | type(None)) else getattr(value, "__name__", repr(value))
+
+
+@_with_recipe
+def uniform(d: int = 3) -> Law:
+    """The uniform law on S^{d-1}. Raises InputError unless d ≥ 2 is an integer."""
+    if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
+        raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
+    return AxialLaw(np.eye(int(d))[-1], np.zeros_like)
+
+
+@_with_recipe
+def von_mises_fisher(mean: ArrayLike, kappa: float) -> Law:
+    """ρ ∝ e^{κ⟨x, mean⟩}, the direction of ``mean`` normalised; d from its length, κ ≥ 0 :cite:`mardia2000`."""
+    axis = _direction("mean", mean)
+    _positive("kappa", kappa, zero=True)
+    return AxialLaw(axis, lambda t: kappa * (t - 1))
+
+
+@_with_recipe
+def band(axis: ArrayLike, height: float = 0.0, width: float = 0.2) -> Law:
+    """A smooth band around the circle of latitude ⟨x, axis⟩ = height: ρ ∝ exp(-(⟨x, axis⟩ - height)²/(2 width²))."""
+    direction = _direction("axis", axis)
+    if not abs(height) <= 1:
+        raise InputError("height", height, "outside [-1, 1]", "pass the cosine of the angle to the axis")
+    _positive("width", width)
+    return AxialLaw(direction, lambda t: -0.5 * ((t - height) / width) ** 2)
+
+
+@_with_recipe
+def mixture(components: Sequence[Law], weights: ArrayLike | None = None) -> Law:
+    """Σ p_j law_j; ``weights`` p_j ≥ 0 that sum to one (equal by default)."""
+    if not components or not all(isinstance(law, Law) for law in components):
+        raise InputError("components", components, "must be a list of laws with densities", "build them by name first")
+    if len({law.dimension for law in components}) > 1:
+        raise InputError("components", [law.dimension for law in components], "dimensions differ", "use one d")
+    p = np.full(len(components), 1 / len(components)) if weights is None else np.asarray(weights, float)
+    if p.shape != (len(components),) or not (p >= 0).all() or abs(p.sum() - 1) > 1e-9:
+        raise InputError("weights", weights, "must be non-negative, one a component, with sum 1", "divide by their sum")
+    return Mixture(tuple(components), p / p.sum())
+
+
+@_with_recipe
+def function(density: Callable[[Real], Real], d: int = 3) -> Law:
+    """A density given by a function of points (..., d) -> (...), with integral one (checked when it is used)."""
+    if not callable(density):
+        raise InputError("density", density, "not callable", "pass a function of points, or use fp.Density")
+    return FunctionLaw(density, d)
+
+
+@_with_recipe
+def points(x: ArrayLike, weights: ArrayLike | None = None) -> Tokens:
+    """Given tokens, rows of ``x`` on the unit sphere, with equal weights unless given (sum one)."""
+    rows = np.array(x, float)
+    if rows.ndim != 2 or not np.isfinite(rows).all() or rows.shape[1] < 2:
+        raise InputError("x", x, "must be a finite array (n, d), d >= 2", "pass one row for each token")
+    norms = np.sqrt(np.einsum("na,na->n", rows, rows))
+    if np.abs(norms - 1).max() > 1e-8:
+        raise InputError("x", float(np.abs(norms - 1).max()), "points off the unit sphere", "divide rows by their norm")
+    w = np.full(len(rows), 1 / len(rows)) if weights is None else np.array(weights, float)
+    if w.shape != (len(rows),) or not (w >= 0).all() or abs(w.sum() - 1) > 1e-9:
+        raise InputError("weights", weights, "must be non-negative, one a token, with sum 1", "divide by their sum")
+    return Tokens(rows / norms[:, None], w)
+
+
+@_with_recipe
+def simplex(n: int, overlap: float, d: int) -> Tokens:
+    """n tokens with equal overlaps ⟨x_i, x_j⟩ = overlap, -1/(n-1) ≤ overlap < 1; they span n dimensions (n-1 at the end)."""
+    least = -1 / (n - 1) if n > 1 else -1.0
+    if n < 2 or not least - 1e-12 <= overlap < 1:
+        raise InputError("overlap", overlap, f"{n} tokens allow [{least:.6g}, 1)", "choose an overlap in this range")
+    gram = (1 - overlap) * np.eye(n) + overlap
+    values, vectors = np.linalg.eigh(gram)
+    rows = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]
+    if d < n and np.abs(rows[:, d:]).max(initial=0.0) > 1e-6:
+        raise InputError("d", d, f"{n} tokens with overlap {overlap} span more dimensions", f"pass d >= {n}")
+    placed = np.zeros((n, d))
+    placed[:, : min(n, d)] = rows[:, :d]
+    return points(placed / np.linalg.norm(placed, axis=1, keepdims=True))
+
+
+@_with_recipe
+def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
+    """n iid tokens of a law, a pure function of (seed, member)."""
+    if not isinstance(law, Law):
+        raise InputError("law", law, "not a law with a density", "pass fp.initial.uniform(), von_mises_fisher(...), …")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
+    return points(law.draw(int(n), BrownianPath(seed, member)))
+
+
+LAWS: dict[str, Callable[..., Law | Tokens]] = {
+    f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function)
+}
+"""Every law by the name that configurations use."""
+
+
+def source_of(initial: Any) -> Source:
+    """The source of a law, of tokens or of a measure."""
+    if isinstance(initial, Measure):
+        return initial.source
+    if isinstance(initial, Tokens):
+        return PointSource(initial.x, initial.weights)
+    if not isinstance(initial, Law):
+        raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.* or a measure")
+    from fpsolve.measures.build import quadrature
+
+    return quadrature(initial, 1e-6).source
+
+
+def _direction(argument: str, value: ArrayLike) -> Real:
+    vector = np.asarray(value, float)
+    if vector.ndim != 1 or len(vector) < 2 or not np.isfinite(vector).all() or not np.any(vector):
+        raise InputError(argument, value, "must be a non-zero vector of length d >= 2", "pass [0, 0, 1], for example")
+    return vector / np.linalg.norm(vector)
+
+
+def _positive(argument: str, value: float, zero: bool = False) -> None:
+    if not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise InputError(argument, value, "must be finite and positive", f"pass {argument} > 0")
+
+
+def _tangential(normals: Real, axis: Real) -> Real:
+    """Unit vectors orthogonal to ``axis``, uniform, from Gaussian rows."""
+    flat = normals - np.einsum("na,a->n", normals, axis)[:, None] * axis
+    return flat / np.sqrt(np.einsum("na,na->n", flat, flat))[:, None]

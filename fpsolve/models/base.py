@@ -1,0 +1,112 @@
+"""The seam between a measure and its transport: a model turns a source and a Brownian increment into velocities."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from fpsolve.attention.source import Source
+from fpsolve.errors import InputError
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import Velocity, ZeroField
+
+Calculus = Literal["any", "ito"]
+
+
+class Model(ABC):
+    """One self-attention system, dx = P_x b dt + ε P_x dW_μ - (ε²/2) tr(P_x Q) x dt + idiosyncratic noise, in Itô form.
+
+    A subclass states what it has of ``drift_field``, ``correction_field`` and ``noise_field``; what it does not have is zero.
+    """
+
+    summary: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    beta: float | None = None
+    """Inverse temperature, where there is one; the interaction energy is taken with it."""
+    noise: float = 0.0
+    """ε, the strength of the common noise."""
+    diffusion: float = 0.0
+    """ν, the strength of each token's own noise."""
+
+    @property
+    def calculus(self) -> Calculus:
+        """``any`` when the law of the noise does not depend on μ (Itô in μ is Stratonovich in μ), otherwise ``ito``."""
+        return "any"
+
+    @property
+    def dimension(self) -> int | None:
+        """The only d the model works in, or None."""
+        return None
+
+    def channels(self, d: int) -> int:
+        """Number of independent Brownian motions in dimension d."""
+        return 0
+
+    def drift_field(self, source: Source) -> Velocity:
+        """b[μ], the Itô drift of the layer, per unit time."""
+        return ZeroField()
+
+    def correction_field(self, source: Source) -> Velocity:
+        """The Itô-to-Stratonovich term in x with μ frozen, -(ε²/4)∇K(x,x) for Q = K I, per unit time."""
+        return ZeroField()
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        """ε ΔW_μ for an increment of the channels, shape (channels,)."""
+        return ZeroField()
+
+    def flow_drift(self, source: Source) -> Velocity:
+        """The drift of the flow, b[μ] - (ε²/4)∇K(x,x)."""
+        return self.drift_field(source) + self.correction_field(source)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether there is common noise."""
+        return self.noise > 0
+
+
+def checked_number(argument: str, value: float, *, positive: bool = False) -> None:
+    """Raise InputError unless the value is finite and non-negative (or positive)."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(argument, value, "not a number", "pass a float") from None
+    if not np.isfinite(number) or number < 0 or (positive and number == 0):
+        kind = "positive" if positive else "non-negative"
+        raise InputError(argument, value, f"must be a finite {kind} number", f"pass {argument} {'>' if positive else '>='} 0")
+
+
+def checked_degree(argument: str, value: object) -> None:
+    """Raise InputError unless the value is a non-negative integer."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InputError(argument, value, "must be a non-negative integer", f"pass {argument}=16, for example")
+
+
+def checked_matrix(argument: str, value: object) -> Real:
+    """A number or a square matrix of finite entries, as an array of shape () or (d, d)."""
+    try:
+        matrix = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise InputError(argument, value, "not a number or a matrix", "pass a float or a (d, d) array") from None
+    if matrix.ndim not in (0, 2) or (matrix.ndim == 2 and matrix.shape[0] != matrix.shape[1]):
+        raise InputError(argument, matrix.shape, "not a number or a square matrix", "pass a float or a (d, d) array")
+    if not np.isfinite(matrix).all():
+        raise InputError(argument, value, "has entries that are not finite", "remove NaN and infinity")
+    return matrix
+
+
+def frozen_matrix(argument: str, value: object) -> float | tuple[tuple[float, ...], ...]:
+    """A checked number or matrix in hashable form."""
+    matrix = checked_matrix(argument, value)
+    return float(matrix) if matrix.ndim == 0 else tuple(map(tuple, matrix.tolist()))
+
+
+def apply_matrix(matrix: Real, vectors: Real) -> Real:
+    """V u for a number or a matrix V and vectors (..., d)."""
+    if matrix.ndim == 0:
+        return matrix * vectors
+    if matrix.shape[0] != vectors.shape[-1]:
+        raise InputError("matrix", matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
+    return np.einsum("ab,...b->...a", matrix, vectors)

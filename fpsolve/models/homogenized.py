@@ -1,0 +1,145 @@
+"""Homogenized Transformers: random multi-head attention in its diffusive limit :cite:`homogenized2026`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fpsolve.attention.kernel import IsotropicKernel, SpectrumEngine, kernel, spectrum_engine
+from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.source import Source
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.measures.initial import source_of
+from fpsolve.models.base import (
+    Calculus,
+    Model,
+    apply_matrix,
+    checked_degree,
+    checked_matrix,
+    checked_number,
+    frozen_matrix,
+)
+from fpsolve.noise import channel_count, isotropic_channels
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
+
+KEY_QUERY_LAWS = ("identity", "gaussian", "product")
+
+
+@dataclass(frozen=True)
+class Homogenized(Model):
+    """Random heads V m_A(x), m_A(x) = F_μ(βAx), V of iid entries, in the limit of many layers and heads.
+
+    Common noise of covariance E[W(x)W(y)ᵀ] = K_μ(x,y) I, K_μ(x,y) = value_std² E_A⟨m_A(x), m_A(y)⟩, and drift P_x V̄ m(x).
+    Time is that of the Itô equation; with ``noise`` ε = 1 it is diffusive time η²L/H.
+
+    beta: inverse temperature β ≥ 0. key_query: the law of A: ``identity`` (A = I; any d), ``gaussian`` (iid entries of
+    deviation key_query_std; d = 3) or ``product`` (A = WW'ᵀ, both factors so; d = 3). value_std: deviation of V's
+    entries, 1/√d by default. drift: mean value matrix V̄, a number or (d, d). diffusion: ν. noise_lmax: degree up to
+    which the isotropic noise of the Gaussian laws is kept. Raises InputError for bad values.
+    """
+
+    beta: float
+    key_query: Literal["identity", "gaussian", "product"] = "identity"
+    key_query_std: float = 1.0
+    value_std: float | None = None
+    noise: float = 1.0
+    drift: ArrayLike = 0.0
+    diffusion: float = 0.0
+    noise_lmax: int = 16
+
+    summary: ClassVar[str] = "random multi-head attention in the diffusive limit: value noise or Gaussian key-query laws"
+    reference: ClassVar[str] = "arXiv:2604.01978"
+
+    def __post_init__(self) -> None:
+        if self.key_query not in KEY_QUERY_LAWS:
+            raise unknown_name("key_query", self.key_query, KEY_QUERY_LAWS)
+        for name in ("beta", "noise", "diffusion", "key_query_std"):
+            checked_number(name, getattr(self, name))
+        if self.value_std is not None:
+            checked_number("value_std", self.value_std)
+        checked_degree("noise_lmax", self.noise_lmax)
+        object.__setattr__(self, "drift", frozen_matrix("drift", self.drift))
+        if self._has_drift and self.is_isotropic:
+            raise InputError(
+                "drift",
+                self.drift,
+                f"with key_query={self.key_query!r} a mean value matrix also makes noise V̄(m_A - E m_A), which is not "
+                "isotropic and not implemented",
+                'use key_query="identity", or drift=0',
+            )
+
+    @property
+    def is_isotropic(self) -> bool:
+        """Whether the law of A is rotation-invariant, so that K_μ(x,y) = k_μ(⟨x,y⟩)."""
+        return self.key_query != "identity"
+
+    @property
+    def calculus(self) -> Calculus:
+        return "ito" if self.is_stochastic else "any"
+
+    @property
+    def dimension(self) -> int | None:
+        return 3 if self.is_isotropic else None
+
+    def channels(self, d: int) -> int:
+        return channel_count(self.noise_lmax) if self.is_isotropic else d * d
+
+    def drift_field(self, source: Source) -> Velocity:
+        if not self._has_drift:
+            return ZeroField()
+        mean_value = checked_matrix("drift", self.drift)
+        return AmbientField(lambda sites: apply_matrix(mean_value, self._attention(source, sites)))
+
+    def correction_field(self, source: Source) -> Velocity:
+        """-(ε²/4)∇_S K(x,x) = -(ε²/2) value_std² β P_x (∇²log M F)(βx); zero for isotropic laws, where K(x,x) = k(1)."""
+        factor = -0.5 * self.noise**2 * self.value_deviation(source.dimension) ** 2 * self.beta
+        if self.is_isotropic or factor == 0:
+            return ZeroField()
+        return AmbientField(lambda sites: factor * source.hessian_F_sphere(self.beta, sites)[1])
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        if not self.is_stochastic:
+            return ZeroField()
+        if self.is_isotropic:
+            modes = isotropic_channels(self.noise_lmax).field(self.spectrum(source), increment)
+            return self.noise * HarmonicField(*modes)
+        d = source.dimension
+        values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
+        return AmbientField(lambda sites: apply_matrix(values, self._attention(source, sites)))
+
+    def value_deviation(self, d: int) -> float:
+        """The deviation of V's entries in dimension d."""
+        return 1 / np.sqrt(d) if self.value_std is None else self.value_std
+
+    def spectrum(self, source: Source) -> Real:
+        """C_ℓ[μ] of the isotropic noise, ℓ = 0..noise_lmax, value variance included, ε not."""
+        return self._engine.of(source)
+
+    def kernel(self, measure: Any) -> IsotropicKernel:
+        """t ↦ k_μ(t) for an initial law or a measure, value variance included (isotropic laws).
+
+        Raises InputError for key_query="identity", whose covariance is no function of ⟨x,y⟩.
+        """
+        if not self.is_isotropic:
+            raise InputError("key_query", self.key_query, "K(x,y) is no function of ⟨x,y⟩", "use a Gaussian law of A")
+        return kernel(self._law, self.beta, self.value_deviation(3), source_of(measure))
+
+    @property
+    def _has_drift(self) -> bool:
+        return bool(np.any(checked_matrix("drift", self.drift)))
+
+    @cached_property
+    def _law(self) -> KeyQueryLaw:
+        return KeyQueryLaw(self.key_query, self.key_query_std)  # type: ignore[arg-type]
+
+    @cached_property
+    def _engine(self) -> SpectrumEngine:
+        return spectrum_engine(self._law, self.beta, self.value_deviation(3), self.noise_lmax)
+
+    def _attention(self, source: Source, sites: Sites) -> Real:
+        return source.F_sphere(self.beta, sites)[1]

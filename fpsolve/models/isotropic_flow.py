@@ -1,0 +1,69 @@
+"""Isotropic Brownian flows: common noise with a prescribed spectrum, whatever μ is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fpsolve.attention.source import Source
+from fpsolve.errors import InputError
+from fpsolve.models.base import Model, checked_number
+from fpsolve.noise import channel_count, isotropic_channels, kernel_from_spectrum, spectrum_from_kernel
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import HarmonicField, Velocity, ZeroField
+
+
+@dataclass(frozen=True)
+class IsotropicFlow(Model):
+    """dx = ε P_x ∘ dW, E[W(x)W(y)ᵀ] = k(⟨x,y⟩) I, k(t) = Σ_ℓ (2ℓ+1)/(4π) C_ℓ P_ℓ(t), on S².
+
+    spectrum: C_0, C_1, … ≥ 0. noise: ε. diffusion: ν. Examples: k(t) = 1 (``[4π]``, the noise of β = 0), k(t) = t
+    (``[0, 4π/3]``, Gaussian linear layers). :meth:`from_kernel` takes k itself. Raises InputError for bad values.
+    """
+
+    spectrum: Sequence[float]
+    noise: float = 1.0
+    diffusion: float = 0.0
+
+    summary: ClassVar[str] = "isotropic Brownian flow with a prescribed spectrum (linear layers, random MLP, …)"
+    reference: ClassVar[str] = "arXiv:2603.06187"
+
+    def __post_init__(self) -> None:
+        for name in ("noise", "diffusion"):
+            checked_number(name, getattr(self, name))
+        values = np.asarray(self.spectrum, float)
+        if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (values < 0).any():
+            raise InputError("spectrum", self.spectrum, "must be C_0, C_1, … ≥ 0", "pass a list of finite numbers ≥ 0")
+        object.__setattr__(self, "spectrum", tuple(values.tolist()))
+
+    @classmethod
+    def from_kernel(cls, kernel: Callable[[Real], Any], noise_lmax: int, **parameters: float) -> IsotropicFlow:
+        """The flow of covariance k(t), t = ⟨x,y⟩, kept up to degree ``noise_lmax``."""
+        spectrum = spectrum_from_kernel(kernel, noise_lmax)
+        scale = max(float(np.abs(spectrum).max()), 1e-300)
+        return cls(tuple(np.where(np.abs(spectrum) < 1e-13 * scale, 0.0, spectrum)), **parameters)
+
+    @property
+    def noise_lmax(self) -> int:
+        """Degree of the noise."""
+        return len(self.spectrum) - 1
+
+    @property
+    def dimension(self) -> int | None:
+        return 3
+
+    def channels(self, d: int) -> int:
+        return channel_count(self.noise_lmax)
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        if not self.is_stochastic:
+            return ZeroField()
+        modes = isotropic_channels(self.noise_lmax).field(np.array(self.spectrum), increment)
+        return self.noise * HarmonicField(*modes)
+
+    def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
+        """t ↦ k(t), the same for every measure."""
+        return kernel_from_spectrum(np.array(self.spectrum))

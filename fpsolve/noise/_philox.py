@@ -1,0 +1,68 @@
+"""Normals and uniforms at addressable positions, from raw Philox4x64-10 bits.
+
+Counter layout
+--------------
+The 128-bit key is the pair (seed, member). The 256-bit counter is four 64-bit words:
+
+    word 0   block b = 1, 2, 3, …; block b holds channels 4(b-1) … 4(b-1)+3
+    word 1   number k of the cell [kh, (k+1)h], h = cell·2^-level
+    word 2   level, two's complement (level > 0: finer than the root cells)
+    word 3   purpose·2^32 + stream
+
+Blocks start at 1 because NumPy's Philox increments its counter before it computes. Channel c is always
+word c of its sequence, so asking for more channels only appends. A raw word w becomes the uniform
+u = ((w >> 11) + ½) 2^-53, which is never 0 or 1, and the normal Φ^-1(u), |Φ^-1(u)| < 8.3. NumPy promises the
+raw bits across its versions, but not those of its ``normal``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Philox
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+_WORD = (1 << 64) - 1
+
+
+class Purpose(IntEnum):
+    """What the bits of a stream are for; a different purpose never shares a bit."""
+
+    INCREMENT = 0
+    NORMAL = 1
+    INITIAL_UNIFORM = 2
+    INITIAL_NORMAL = 3
+
+
+class Address(NamedTuple):
+    """Where a sequence of channels lives: everything but the block position."""
+
+    seed: int
+    member: int
+    stream: int
+    purpose: Purpose
+    level: int = 0
+    cell: int = 0
+
+
+def raw_words(at: Address, count: int) -> NDArray[np.uint64]:
+    """The first ``count`` 64-bit words of the sequence at an address; shape (count,)."""
+    purpose_and_stream = (int(at.purpose) << 32) | at.stream
+    counter = np.array([0, at.cell, at.level & _WORD, purpose_and_stream], dtype=np.uint64)
+    key = np.array([at.seed, at.member], dtype=np.uint64)
+    return np.asarray(Philox(key=key, counter=counter).random_raw(count), dtype=np.uint64)
+
+
+def uniforms(at: Address, count: int) -> NDArray[np.float64]:
+    """Independent uniforms on the open interval (0, 1); shape (count,)."""
+    # In doubles (2^53 - 1) + 1/2 rounds to 2^53: without the bound the largest word would give u = 1.
+    bits = (raw_words(at, count) >> np.uint64(11)).astype(np.float64)
+    return np.minimum((bits + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
+
+
+def normals(at: Address, count: int) -> NDArray[np.float64]:
+    """Independent standard normals by the inverse distribution function; shape (count,)."""
+    return np.asarray(ndtri(uniforms(at, count)), dtype=np.float64)

@@ -1,0 +1,125 @@
+"""From the states of a run to an xarray Dataset."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.measures.base import Measure
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.density import Density
+from fpsolve.measures.half_density import HalfDensity
+from fpsolve.observe import quantities
+from fpsolve.sphere.grid import Grid
+from fpsolve.sphere.harmonics import real_degrees_orders
+
+LONG_NAMES = {
+    "mean_vector": "mean of the measure, ∫ x dμ",
+    "overlap": "squared norm of the mean, mean overlap of two tokens",
+    "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
+    "entropy": "entropy, -∫ ρ log ρ",
+    "mass": "total mass",
+    "moments": "moments in real orthonormal spherical harmonics",
+    "min_density": "least density on the grid",
+    "tail": "share of the power above 0.9 lmax",
+    "density": "density with respect to surface measure",
+    "points": "positions of the points",
+    "weights": "weights of the points",
+}
+
+PACKAGES = ("fpsolve", "numpy", "scipy", "shtns", "ducc0", "xarray")
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Which observables of a state are kept; ``beta`` for the energy, where the model has one."""
+
+    beta: float | None
+    moments_lmax: int
+    save_density: bool
+    save_points: bool
+
+    def __call__(self, measure: Measure) -> dict[str, Any]:
+        """The observables of one state; those that it does not have are absent."""
+        scalars: dict[str, Callable[[], Any]] = {
+            "mean_vector": lambda: measure.mean,
+            "overlap": lambda: quantities.overlap(measure),
+            "energy": lambda: quantities.energy(measure, self.beta) if self.beta else None,
+            "entropy": lambda: quantities.entropy(measure),
+            "mass": lambda: measure.mass,
+            "moments": lambda: quantities.real_moments(measure, self._degree(measure)),
+            "min_density": lambda: quantities.min_density(measure),
+            "tail": lambda: quantities.tail(measure),
+            "density": lambda: _by_latitude(measure) if self.save_density else None,
+            "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
+        }
+        values = {name: value() for name, value in scalars.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _degree(self, measure: Measure) -> int:
+        return min(self.moments_lmax, getattr(measure, "lmax", self.moments_lmax))
+
+
+def dataset(
+    times: list[float], records: list[dict[str, Any]], first: Measure, config: dict[str, Any]
+) -> xr.Dataset:
+    """The records of a run as a CF-style Dataset, with its configuration and the versions inside."""
+    dims = {
+        "mean_vector": ("component",),
+        "moments": ("harmonic",),
+        "density": ("lat", "lon"),
+        "points": ("point", "component"),
+    }
+    ds = xr.Dataset(coords={"time": ("time", np.array(times), {"long_name": "time of the Itô equation", "units": "1"})})
+    for name in records[0]:
+        values = np.stack([record[name] for record in records])
+        ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": "1"})
+    ds = ds.assign_coords(component=_component_names(first.dimension))
+    if "moments" in ds:
+        degrees, orders = real_degrees_orders(int(np.sqrt(ds.sizes["harmonic"])) - 1)
+        ds = ds.assign_coords(degree=("harmonic", degrees), order=("harmonic", orders))
+    if "density" in ds:
+        assert isinstance(first, Density | HalfDensity)
+        ds = _with_latitudes(ds, first.grid)
+    if "points" in ds:
+        assert isinstance(first, Cloud)
+        ds["weights"] = (("point",), first.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
+    return ds.assign_attrs(
+        Conventions="CF-1.11",
+        title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",
+        fpsolve_config=json.dumps(config),
+        fpsolve_versions=json.dumps(versions()),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _component_names(d: int) -> list[str]:
+    return ["x", "y", "z"] if d == 3 else [str(a) for a in range(d)]
+
+
+def _by_latitude(measure: Measure) -> Any:
+    """ρ on the grid as (lat, lon), whatever the layout; absent for points."""
+    if not isinstance(measure, Density | HalfDensity):
+        return None
+    values = measure.values
+    return values if values.shape == (measure.grid.nlat, measure.grid.nphi) else values.T.copy()
+
+
+def _with_latitudes(ds: xr.Dataset, sphere: Grid) -> xr.Dataset:
+    latitudes = np.rad2deg(np.arcsin(np.unique(sphere.cos_theta)[::-1]))
+    longitudes = 360.0 * np.arange(sphere.nphi) / sphere.nphi
+    return ds.assign_coords(
+        lat=("lat", latitudes, {"units": "degrees_north", "standard_name": "latitude"}),
+        lon=("lon", longitudes, {"units": "degrees_east", "standard_name": "longitude"}),
+    )

@@ -1,0 +1,37 @@
+"""Pictures of a result: each function takes the Dataset of ``fpsolve.solve`` and returns a matplotlib Figure.
+
+Nothing here touches matplotlib's global state, and matplotlib itself is imported at the first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fpsolve.plot.animate import animation
+    from fpsolve.plot.maps import density_map, density_orthographic
+    from fpsolve.plot.overview import overview
+    from fpsolve.plot.series import observables
+
+_HOME = {
+    "density_map": "maps",
+    "density_orthographic": "maps",
+    "observables": "series",
+    "overview": "overview",
+    "animation": "animate",
+}
+
+__all__ = ["animation", "density_map", "density_orthographic", "observables", "overview"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value  # also hides the submodule `overview` behind its function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,66 @@
+"""The density in motion, as a GIF: matplotlib's Pillow writer, so nothing else need be installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.io.output import check_output, replacing
+from fpsolve.plot import fields, maps, style
+from fpsolve.plot.projection import Mollweide, Orthographic, Projection, pixels
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ANIMATION_SUFFIXES = (".gif",)
+
+
+def animation(
+    ds: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    projection: str = "mollweide",
+    fps: int = 10,
+    overwrite: bool = False,
+) -> Path:
+    """Write one frame for each saved time to ``path`` (``.gif``) on one colour scale; returns the path.
+
+    The orthographic view stays where the last mean vector points. Raises
+    :class:`~fpsolve.errors.InputError` naming ``output``, ``projection``, ``fps`` or ``density``.
+    """
+    target = check_output(path, overwrite, ANIMATION_SUFFIXES)
+    if projection not in maps.PROJECTIONS:
+        raise unknown_name("projection", projection, maps.PROJECTIONS)
+    if not 1 <= fps <= 50:
+        raise InputError("fps", fps, "a GIF shows up to 50 frames a second", "choose 1 <= fps <= 50")
+    frames = [fields.field(ds, index) for index in range(ds.sizes["time"])]
+    flat = (
+        Mollweide()
+        if projection == "mollweide"
+        else Orthographic(*fields.mean_direction(ds, len(frames) - 1))
+    )
+    with replacing(target, overwrite) as temporary:
+        _write(frames, flat, temporary, fps)
+    return target
+
+
+def _write(frames: list[fields.Field], projection: Projection, path: Path, fps: int) -> None:
+    from matplotlib.animation import PillowWriter
+
+    scale = style.colour_scale(
+        min(one.values.min() for one in frames), max(one.values.max() for one in frames)
+    )
+    figure = style.new_figure(6.4, 3.6 if isinstance(projection, Mollweide) else 5.4, dpi=100)
+    axes = figure.subplots()
+    image = maps.draw_field(axes, frames[0], projection, scale)
+    figure.colorbar(image, ax=axes, label=style.density_label(scale), shrink=0.85, pad=0.02)
+    title = axes.set_title(" ", fontsize=11)
+    places = pixels(projection, 600)
+    writer = PillowWriter(fps=fps)
+    with writer.saving(figure, str(path), 100):
+        for one in frames:
+            image.set_data(one.at(*places))
+            title.set_text(style.time_label(one.time) + (f",  {one.source}" if one.source else ""))
+            writer.grab_frame()

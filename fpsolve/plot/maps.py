@@ -1,0 +1,156 @@
+"""Maps of the density: the whole sphere (Mollweide) or the hemisphere around the mean (orthographic)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import Normalize
+
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.plot import fields, style
+from fpsolve.plot.projection import Mollweide, Orthographic, Projection, angles, outline, pixels
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+PROJECTIONS = ("mollweide", "orthographic")
+
+_MOST_POINTS = 20_000
+"""More dots than this hide each other."""
+
+
+def density_map(
+    ds: xr.Dataset,
+    time: float | None = None,
+    projection: str = "mollweide",
+    *,
+    lon0: float = 0.0,
+    points: bool | None = None,
+) -> Figure:
+    """The density over the sphere at the saved time nearest to ``time`` (the last for None).
+
+    A result without ``density`` shows the sum of its ``moments``, and says so; one with points shows these
+    too (area by weight) unless ``points`` is False. ``lon0`` is the meridian in the middle, in degrees.
+
+    Raises :class:`~fpsolve.errors.InputError` naming ``projection``, ``time``, ``points`` or ``density``.
+    """
+    if projection not in PROJECTIONS:
+        raise unknown_name("projection", projection, PROJECTIONS)
+    if projection == "orthographic":
+        return density_orthographic(ds, time, points=points)
+    return _figure(ds, time, Mollweide(lon0), (8.6, 4.1), points)
+
+
+def density_orthographic(
+    ds: xr.Dataset,
+    time: float | None = None,
+    view: tuple[float, float] | None = None,
+    *,
+    points: bool | None = None,
+) -> Figure:
+    """The hemisphere seen from above ``view`` = (lat, lon) in degrees; from above the mean vector for None.
+
+    Raises as :func:`density_map`.
+    """
+    lat, lon = fields.mean_direction(ds, fields.saved_index(ds, time)) if view is None else view
+    return _figure(ds, time, Orthographic(float(lat), float(lon)), (6.4, 5.6), points)
+
+
+def _figure(
+    ds: xr.Dataset, time: float | None, projection: Projection, size: tuple[float, float], points: bool | None
+) -> Figure:
+    index = fields.saved_index(ds, time)
+    points = _wants_points(ds, points)
+    figure = style.new_figure(*size)
+    axes = figure.subplots()
+    heading = [style.time_label(float(ds["time"].values[index]))]
+    colour = "white"
+    if not points or "density" in ds or "moments" in ds:
+        one = fields.field(ds, index)
+        scale = style.colour_scale(float(one.values.min()), float(one.values.max()))
+        image = draw_field(axes, one, projection, scale, across=1200)
+        figure.colorbar(image, ax=axes, label=style.density_label(scale), shrink=0.8, pad=0.02)
+        heading += [one.source] if one.source else []
+    else:
+        draw_frame(axes, projection, "0.3")
+        colour = style.COLOURS[0]
+    if points:
+        heading.append(draw_points(axes, ds, index, projection, colour))
+    if isinstance(projection, Orthographic):
+        heading.append(f"seen from {_place(projection.lat0, projection.lon0)}")
+    axes.set_title(",  ".join(heading), fontsize=12)
+    return figure
+
+
+def draw_field(
+    axes: Axes, field: fields.Field, projection: Projection, scale: Normalize, across: int = 600
+) -> AxesImage:
+    """One map without title and colour bar; ``across`` is its width in pixels."""
+    image = axes.imshow(
+        field.at(*pixels(projection, across)),
+        extent=(-projection.width, projection.width, -projection.height, projection.height),
+        origin="lower",
+        cmap=style.CMAP,
+        norm=scale,
+        interpolation="bilinear",
+    )
+    # pixels cut by the edge are half empty: the clip hides them, the edge line covers its steps
+    edge = draw_frame(axes, projection, "1.0")
+    image.set_clip_path(edge)
+    return image
+
+
+def draw_frame(axes: Axes, projection: Projection, colour: str) -> Any:
+    """The edge of the map and a graticule of 30 degrees; returns the edge."""
+    style.quiet_spines(axes)
+    edge = axes.add_patch(outline(projection, fill=False, edgecolor="0.25", linewidth=1.0, zorder=4))
+    lat, lon = np.linspace(-90, 90, 181), np.linspace(0, 360, 361)
+    lines = [(lat, np.full_like(lat, east)) for east in range(0, 360, 30)]
+    lines += [(np.full_like(lon, north), lon) for north in range(-60, 61, 30)]
+    for line in lines:
+        x, y = projection.forward(*line)
+        x = np.where(
+            np.abs(np.diff(x, append=x[-1])) > projection.width, np.nan, x
+        )  # lifts the pen at the seam
+        axes.plot(x, y, color=colour, linewidth=0.4, alpha=0.35, zorder=3)
+    margin = 1.02
+    axes.set_xlim(-margin * projection.width, margin * projection.width)
+    axes.set_ylim(-margin * projection.height, margin * projection.height)
+    return edge
+
+
+def draw_points(axes: Axes, ds: xr.Dataset, index: int, projection: Projection, colour: str) -> str:
+    """Dots with areas by weight; returns what to say of them. Of many points every k-th is drawn."""
+    positions = ds["points"].isel(time=index).transpose("component", "point").values
+    total = positions.shape[1]
+    every = -(-total // _MOST_POINTS)
+    positions = positions[:, ::every]
+    shown = positions.shape[1]
+    weights = ds["weights"].values[::every] if "weights" in ds else np.ones(shown)
+    x, y = projection.forward(*angles(positions))
+    area = np.clip(3000 / np.sqrt(shown), 4, 40) * weights / max(weights.mean(), 1e-300)
+    axes.scatter(
+        x, y, s=np.minimum(area, 120), c=colour, edgecolors="black", linewidths=0.4, alpha=0.8, zorder=5
+    )
+    return f"{total} points" if every == 1 else f"{shown} of {total} points"
+
+
+def _wants_points(ds: xr.Dataset, points: bool | None) -> bool:
+    """Whether to draw points; refused if they are asked for and missing, or not on S²."""
+    there = "points" in ds
+    if points and not there:
+        remedy = "solve with measure='cloud' and save_points=True"
+        raise InputError("points", points, "the result has no points", remedy)
+    if there and ds.sizes.get("component") != 3:
+        raise InputError(
+            "points", f"d = {ds.sizes.get('component')}", "maps show S² alone", "plot the observables"
+        )
+    return there if points is None else points
+
+
+def _place(lat: float, lon: float) -> str:
+    return f"{abs(lat):.0f}°{'N' if lat >= 0 else 'S'} {lon % 360:.0f}°E"

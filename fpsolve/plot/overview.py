@@ -1,0 +1,51 @@
+"""One picture of a run: snapshots of the density above, observables below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpsolve.plot import fields, maps, series, style
+from fpsolve.plot.projection import Mollweide
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+_PANELS = ("mean_vector", "energy", "entropy", "tail", "overlap", "min_density")
+
+
+def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
+    """Up to ``snapshots`` maps, evenly spread over the saved times, on one colour scale, and four
+    observables.
+
+    Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has nothing to map.
+    """
+    count = min(max(1, snapshots), ds.sizes["time"])
+    chosen = np.unique(np.linspace(0, ds.sizes["time"] - 1, count).round().astype(int))
+    shown = [fields.field(ds, int(index)) for index in chosen]
+    scale = style.colour_scale(min(one.values.min() for one in shown), max(one.values.max() for one in shown))
+    figure = style.new_figure(14.0, 5.6)
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.3))
+    above, below = halves
+    _draw_maps(above.subplots(1, len(shown), squeeze=False)[0], shown, scale)
+    names = [name for name in _PANELS if name in ds][:4]
+    for axes, name in zip(below.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
+        series.draw(axes, ds, name)
+        axes.set_xlabel("time t")
+        for one in shown:
+            axes.axvline(one.time, color="0.7", linewidth=0.8, zorder=0)
+    title = str(ds.attrs.get("title", "")) + (f"  ({shown[0].source})" if shown[0].source else "")
+    figure.suptitle(title.strip(), fontsize=13)
+    return figure
+
+
+def _draw_maps(row: list[Axes], shown: list[fields.Field], scale: Normalize) -> None:
+    for axes, one in zip(row, shown, strict=True):
+        image = maps.draw_field(axes, one, Mollweide(), scale)
+        axes.set_title(style.time_label(one.time), fontsize=11)
+    bar = row[0].figure.colorbar(image, ax=list(row), shrink=0.75, pad=0.01, aspect=14)
+    bar.set_label(style.density_label(scale))

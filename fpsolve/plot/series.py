@@ -1,0 +1,111 @@
+"""Observables against time, one small panel each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpsolve.errors import InputError
+from fpsolve.plot import style
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def observables(ds: xr.Dataset) -> Figure:
+    """Mean vector, overlap, energy, entropy, least density and tail against time: those that the result has.
+
+    Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it has none.
+    """
+    names = present(ds)
+    if not names:
+        raise InputError(
+            "ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve"
+        )
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = style.new_figure(3.7 * columns, 2.6 * rows + 0.3)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    for axes, name in zip(grid.flat, names, strict=False):
+        draw(axes, ds, name)
+    for spare in grid.flat[len(names) :]:
+        spare.set_visible(False)
+    for column in grid.T:
+        lowest = max((row for row in range(rows) if column[row].get_visible()), default=0)
+        column[lowest].set_xlabel(_label(ds["time"], "time t"))
+        column[lowest].tick_params(labelbottom=True)
+    if ds.attrs.get("title"):
+        figure.suptitle(str(ds.attrs["title"]), fontsize=12)
+    return figure
+
+
+def present(ds: xr.Dataset) -> list[str]:
+    """The names of the panels that this result can fill, in the order of the page."""
+    return [name for name in _PANELS if name in ds]
+
+
+def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """One panel, without the label of its time axis."""
+    title, painter = _PANELS[name]
+    painter(axes, ds, name)
+    axes.set_title(title, fontsize=10.5, loc="left")
+    axes.set_ylabel(_unit(ds[name]))
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.02)
+
+
+def _line(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    axes.plot(ds["time"], ds[name], **_stroke(ds))
+
+
+def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """The components thin, the norm on top of them; only the norm beyond three dimensions."""
+    mean = ds[name].transpose("time", "component")
+    if mean.sizes["component"] <= 3:
+        for one, colour in zip(mean["component"].values, style.COLOURS[1:], strict=False):
+            axes.plot(ds["time"], mean.sel(component=one), color=colour, linewidth=1.0, label=str(one))
+    axes.plot(ds["time"], np.linalg.norm(mean.values, axis=1), label="|m|", **_stroke(ds))
+    axes.legend(fontsize=8, ncols=4, frameon=False, handlelength=1.2, columnspacing=0.9)
+
+
+def _least_density(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--")  # below it the series has lost positivity
+    _line(axes, ds, name)
+
+
+def _tail(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """Logarithmic; zeros, which have no logarithm, are left out."""
+    values = np.where(ds[name].values > 0, ds[name].values, np.nan)
+    axes.plot(ds["time"], values, **_stroke(ds))
+    if np.isfinite(values).any():
+        axes.set_yscale("log")
+
+
+def _stroke(ds: xr.Dataset) -> dict[str, Any]:
+    few = ds.sizes["time"] <= 30
+    return {"color": style.COLOURS[0], "linewidth": 1.8, "marker": "o" if few else None, "markersize": 3}
+
+
+def _unit(variable: xr.DataArray) -> str:
+    unit = str(variable.attrs.get("units", "1"))
+    return "" if unit == "1" else unit.replace("sr-1", "1/sr")
+
+
+def _label(variable: xr.DataArray, default: str) -> str:
+    unit = _unit(variable)
+    return f"{default} [{unit}]" if unit else default
+
+
+_PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
+    "mean_vector": ("mean vector m", _mean_vector),
+    "overlap": ("overlap |m|²", _line),
+    "energy": ("interaction energy", _line),
+    "entropy": ("entropy", _line),
+    "min_density": ("least density", _least_density),
+    "tail": ("tail of the spectrum", _tail),
+}

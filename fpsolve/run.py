@@ -1,0 +1,120 @@
+"""The loop: a scheme repeated, the measure yielded; observers, output and progress hang on the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.measures.base import Measure
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
+
+IMPOSSIBLE_MEAN = 1.02
+"""|∫ x dμ| ≤ 1 for every probability measure; beyond this the numbers have left them."""
+
+
+def run(
+    model: Model,
+    measure: Measure,
+    path: BrownianPath,
+    *,
+    t_end: float,
+    dt: float,
+    scheme: str | Scheme | None = None,
+    start: int = 0,
+) -> Iterator[tuple[float, Measure]]:
+    """Yield ``(t, measure)`` at t = start·dt, (start+1)·dt, …, t_end; time is n·dt, never accumulated.
+
+    ``measure`` is the state at step ``start``, so that a run can be taken up again from any state that it yielded.
+    Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
+    or its mean leaves the unit ball.
+    """
+    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
+    steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
+    return _run(model, measure, path, dt, chosen, range(start, steps))
+
+
+def default_scheme(model: Model) -> str:
+    """``lie_euler`` with common noise, ``rk4`` without."""
+    return "lie_euler" if model.is_stochastic else "rk4"
+
+
+def check_run(
+    model: Model, measure: Measure, path: BrownianPath, *, t_end: float, dt: float, name: str, scheme: Scheme
+) -> int:
+    """Check that everything fits, before any computing; return the number of steps."""
+    steps = count_steps(t_end, dt)
+    check_scheme(name, scheme, model, measure.name)
+    if model.dimension is not None and measure.dimension != model.dimension:
+        raise InputError(
+            "initial",
+            f"d = {measure.dimension}",
+            f"{type(model).__name__} with these parameters needs d = {model.dimension}",
+            f"start from a law on the unit sphere of R^{model.dimension}",
+        )
+    if model.is_stochastic:
+        path.check_step(dt)
+    if model.diffusion > 0:
+        path.check_step(dt / 2)
+        measure.diffuse(0.0, path, 0.0, dt / 2)
+    return steps
+
+
+def count_steps(t_end: float, dt: float) -> int:
+    """t_end/dt, which must be whole. Raises InputError naming the nearest t_end otherwise."""
+    for argument, value in (("t_end", t_end), ("dt", dt)):
+        if not np.isfinite(value) or value <= 0:
+            raise InputError(argument, value, "must be a finite positive number", f"pass {argument} > 0")
+    if dt > t_end * (1 + 1e-9):
+        raise InputError("dt", dt, f"longer than t_end = {t_end}", f"pass dt <= {t_end}")
+    steps = round(t_end / dt)
+    if abs(steps * dt - t_end) > 1e-9 * t_end:
+        raise InputError("t_end", t_end, f"not a whole number of steps dt = {dt}", f"pass t_end={steps * dt!r}")
+    return steps
+
+
+def _run(
+    model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: Scheme, steps: range
+) -> Iterator[tuple[float, Measure]]:
+    yield steps.start * dt, measure
+    for n in steps:
+        measure = step(model, measure, path, dt, scheme, n)
+        yield (n + 1) * dt, measure
+
+
+def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: Scheme, n: int) -> Measure:
+    """One step from n·dt, with half the heat flow of ν before and half after (Strang), checked."""
+    t0, t1 = n * dt, (n + 1) * dt
+    half, middle = model.diffusion * dt / 2, (n + 0.5) * dt
+    try:
+        if half > 0:
+            measure = measure.diffuse(half, path, t0, middle)
+        measure = scheme.step(model, measure, path, t0, t1)
+        if half > 0:
+            measure = measure.diffuse(half, path, middle, t1)
+    except UnresolvedError as error:
+        raise UnresolvedError(t0, _with_tail(error.problem, measure), error.remedy) from error
+    _check_state(measure, t1)
+    return measure
+
+
+def _check_state(measure: Measure, t: float) -> None:
+    """Raise UnresolvedError for a state that no probability measure has."""
+    remedy = (
+        "raise lmax, set filter=0.15 (density), or follow the concentration with measure='cloud'"
+        if hasattr(measure, "tail")
+        else "take a smaller dt"
+    )
+    if not measure.is_finite():
+        raise UnresolvedError(t, "the state is no longer finite", remedy)
+    mean = float(np.sqrt((measure.mean**2).sum()))
+    if not mean <= IMPOSSIBLE_MEAN:
+        raise UnresolvedError(t, _with_tail(f"|mean| = {mean:.3g} exceeds 1", measure), remedy)
+
+
+def _with_tail(problem: str, measure: Measure) -> str:
+    tail = getattr(measure, "tail", None)
+    return problem if tail is None else f"{problem}, tail = {tail:.2g}"

@@ -1,0 +1,26 @@
+"""Euler–Maruyama on points in the form of the transformer's layer, x ← N(x + u)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fpsolve.measures.base import Measure
+from fpsolve.measures.cloud import Cloud
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+
+
+def euler_maruyama(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
+    """x ← N(x + b̄[μ₀](x)Δt + ε ΔW_{μ₀}(x)), u = b̄Δt + εΔW before projection: the layer map itself.
+
+    Weak order 1 for the Itô equation; the normalisation supplies -(ε²/2) tr(P_xQ) x. It moves points only and carries
+    no density :cite:`homogenized2026`.
+    """
+    assert isinstance(measure, Cloud)
+    source, sites = measure.source, measure.sites
+    moved = measure.x + (t1 - t0) * model.drift_field(source).ambient(sites)
+    if model.is_stochastic:
+        increment = path.increment(t0, t1, model.channels(measure.dimension))
+        moved = moved + model.noise_field(source, increment).ambient(sites)
+    moved /= np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
+    return replace(measure, x=moved, log_density=None)

@@ -1,0 +1,59 @@
+"""The table of schemes and the check that a scheme, a model and a measure fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fpsolve.errors import CalculusError, InputError, unknown_name
+from fpsolve.measures.base import Measure
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+
+Step = Callable[[Model, Measure, BrownianPath, float, float], Measure]
+"""``step(model, measure, path, t0, t1)``: the measure at t1."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One step of a scheme and what is known of it.
+
+    calculus: the readings of μ-dependent noise that it solves (``any`` models always fit). strong, weak: its orders,
+    None where they do not apply. measures: those it works on. deterministic: whether it is for models without noise.
+    """
+
+    step: Step
+    summary: str
+    reference: str
+    calculus: tuple[str, ...] = ("any",)
+    strong_order: float | None = None
+    weak_order: float | None = None
+    measures: tuple[str, ...] = ("density", "half_density", "cloud")
+    deterministic: bool = False
+
+
+def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> None:
+    """Raise CalculusError or InputError, before any computing, where scheme, model and measure do not fit."""
+    if model.is_stochastic and scheme.deterministic:
+        raise InputError(
+            "scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0'
+        )
+    if model.is_stochastic and model.calculus not in scheme.calculus:
+        raise CalculusError(
+            "scheme",
+            name,
+            f"the noise law of {type(model).__name__} depends on μ and is read in the sense of Itô, to which {name} "
+            "does not converge",
+            'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
+        )
+    if measure_name not in scheme.measures:
+        raise InputError("scheme", name, f"does not act on measure={measure_name!r}", f"use one of {scheme.measures}")
+
+
+def named(schemes: dict[str, Scheme], name: str | Scheme) -> tuple[str, Scheme]:
+    """A scheme by its name in the table, or a scheme of the caller's own."""
+    if isinstance(name, Scheme):
+        return next((key for key, value in schemes.items() if value is name), name.summary), name
+    if name not in schemes:
+        raise unknown_name("scheme", name, schemes)
+    return name, schemes[name]

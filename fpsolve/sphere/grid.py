@@ -1,0 +1,160 @@
+"""The Gauss grid on S² and its transforms (SHTns); the norms are those of :mod:`fpsolve.sphere.harmonics`."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy.fft import next_fast_len
+
+from fpsolve.sphere._shtns import shtns
+from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian
+
+THETA_LAYOUT_FROM = 127
+"""From this degree on, fields are stored with θ contiguous: up to twice as fast, but analysis eats its input."""
+
+COARSEST_FIELD = 26
+"""Even a small grid samples velocity fields of this degree without aliasing the product."""
+
+
+class Grid:
+    """Gauss–Legendre × uniform grid on which products of fields of degree ≤ ``lmax`` are analysed exactly.
+
+    ``shape`` is that of a scalar field; two layouts exist, so index only through ``x``, ``cos_theta``, ``weights``.
+    Tangent fields are arrays ``(2, *shape)`` of components (v_θ, v_φ). One thread in every plan (two are slower on a
+    busy machine and change nothing else); ``quick_init`` planning, bitwise reproducible between processes.
+    """
+
+    def __init__(self, lmax: int, nlat: int | None = None, nphi: int | None = None) -> None:
+        self.lmax = lmax
+        self._theta_layout = lmax >= THETA_LAYOUT_FROM
+        product = 2 * lmax + max(lmax, COARSEST_FIELD)
+        self.nlat = nlat or _even_latitudes(product // 2 + 1)
+        self.nphi = nphi or next_fast_len(product + 1 + (product + 1) % 2, real=True)
+        self._plans: dict[int, object] = {}
+        plan = self.plan(lmax)
+        self.shape: tuple[int, int] = tuple(plan.spat_array().shape)  # type: ignore[attr-defined]
+        self._scratch = np.empty((2, *self.shape))
+
+    def plan(self, degree: int):  # type: ignore[no-untyped-def]
+        """The SHTns plan for fields of this degree on this grid."""
+        if degree not in self._plans:
+            if degree >= self.nlat or 2 * degree >= self.nphi:
+                raise ValueError(f"a field of degree {degree} does not fit a grid of {self.nlat} latitudes")
+            plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, 1)
+            layout = shtns.SHT_THETA_CONTIGUOUS if self._theta_layout else shtns.SHT_PHI_CONTIGUOUS
+            plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
+            self._plans[degree] = plan
+        return self._plans[degree]
+
+    # --- geometry -------------------------------------------------------------------------------------------
+
+    def _along_theta(self, values: Real) -> Real:
+        """A function of latitude, spread over the grid."""
+        return np.broadcast_to(values if self._theta_layout else values[:, None], self.shape)
+
+    @cached_property
+    def cos_theta(self) -> Real:
+        """cos θ at every point, shape ``shape``."""
+        return self._along_theta(np.array(self.plan(self.lmax).cos_theta))
+
+    @cached_property
+    def sin_theta(self) -> Real:
+        """sin θ at every point, shape ``shape``."""
+        return np.sqrt((1 - self.cos_theta) * (1 + self.cos_theta))
+
+    @cached_property
+    def phi(self) -> Real:
+        """Longitude in [0, 2π) at every point, shape ``shape``."""
+        values = 2 * np.pi * np.arange(self.nphi) / self.nphi
+        return np.broadcast_to(values[:, None] if self._theta_layout else values, self.shape)
+
+    @cached_property
+    def x(self) -> Real:
+        """Unit vectors, shape ``(*shape, 3)``."""
+        return np.stack([self.sin_theta * np.cos(self.phi), self.sin_theta * np.sin(self.phi), self.cos_theta], -1)
+
+    @cached_property
+    def frame(self) -> Real:
+        """The tangent vectors e_θ, e_φ, shape ``(2, *shape, 3)``."""
+        cos_phi, sin_phi = np.cos(self.phi), np.sin(self.phi)
+        theta = np.stack([self.cos_theta * cos_phi, self.cos_theta * sin_phi, -self.sin_theta], -1)
+        return np.stack([theta, np.stack([-sin_phi, cos_phi, np.zeros(self.shape)], -1)])
+
+    @cached_property
+    def weights(self) -> Real:
+        """Quadrature weights, shape ``shape``; they sum to 4π."""
+        half = np.array(self.plan(self.lmax).gauss_wts())
+        north = half[: (self.nlat + 1) // 2]
+        gauss = np.concatenate([north, north[: self.nlat // 2][::-1]])
+        return self._along_theta(gauss * (2 * np.pi / self.nphi) * (2 / gauss.sum()))
+
+    def integral(self, field: Real) -> float:
+        """∫ f over the sphere."""
+        return float(np.sum(self.weights * field))
+
+    # --- transforms -----------------------------------------------------------------------------------------
+
+    def to_grid(self, coefficients: Coefficients, out: Real | None = None) -> Real:
+        """Σ f_ℓm Y_ℓm on the grid."""
+        out = np.empty(self.shape) if out is None else out
+        self.plan(degree_of(coefficients)).SH_to_spat(np.ascontiguousarray(coefficients), out)
+        return out
+
+    def to_modes(self, field: Real, degree: int | None = None) -> Coefficients:
+        """f_ℓm = ∫ Y*_ℓm f by quadrature, up to ``degree`` (default ``lmax``); the field is left as it is."""
+        plan = self.plan(self.lmax if degree is None else degree)
+        out = plan.spec_array()
+        np.copyto(self._scratch[0], field)
+        plan.spat_to_SH(self._scratch[0], out)
+        return out
+
+    def tangent(self, spheroidal: Coefficients, toroidal: Coefficients, out: Real | None = None) -> Real:
+        """∇S + ∇T × x on the grid, shape ``(2, *shape)``."""
+        out = np.empty((2, *self.shape)) if out is None else out
+        self.plan(degree_of(spheroidal)).SHsphtor_to_spat(
+            np.ascontiguousarray(spheroidal), np.ascontiguousarray(toroidal), out[0], out[1]
+        )
+        return out
+
+    def gradient(self, coefficients: Coefficients, out: Real | None = None) -> Real:
+        """∇f on the grid, shape ``(2, *shape)``."""
+        out = np.empty((2, *self.shape)) if out is None else out
+        self.plan(degree_of(coefficients)).SHsph_to_spat(np.ascontiguousarray(coefficients), out[0], out[1])
+        return out
+
+    def tangent_modes(self, field: Real, degree: int | None = None) -> tuple[Coefficients, Coefficients]:
+        """(S, T) of a tangent field, up to ``degree`` (default ``lmax``); the field is left as it is."""
+        plan = self.plan(self.lmax if degree is None else degree)
+        spheroidal, toroidal = plan.spec_array(), plan.spec_array()
+        np.copyto(self._scratch, field)
+        plan.spat_to_SHsphtor(self._scratch[0], self._scratch[1], spheroidal, toroidal)
+        return spheroidal, toroidal
+
+    def surface_div(self, field: Real) -> Coefficients:
+        """Coefficients of div v of a tangent field, ⟨Y, div v⟩ = -⟨∇Y, v⟩, degree ``lmax``."""
+        return self.tangent_modes(field)[0] * laplacian(self.lmax)
+
+    # --- the interface shared with scattered points ------------------------------------------------------------
+
+    scalar = to_grid
+
+    def from_ambient(self, field: Real) -> Real:
+        """Tangential components of an ambient field ``(*shape, 3)``: shape ``(2, *shape)``."""
+        return np.stack([np.einsum("...a,...a", self.frame[0], field), np.einsum("...a,...a", self.frame[1], field)])
+
+    def to_ambient(self, tangent: Real) -> Real:
+        """The tangent field as vectors of R³, shape ``(*shape, 3)``."""
+        return tangent[0][..., None] * self.frame[0] + tangent[1][..., None] * self.frame[1]
+
+
+def _even_latitudes(least: int) -> int:
+    """An even number of latitudes, a multiple of eight, away from multiples of 64 (four times slower at 192)."""
+    nlat = 8 * -(-least // 8)
+    return nlat + 8 if nlat % 64 == 0 else nlat
+
+
+@lru_cache(maxsize=16)
+def grid(lmax: int) -> Grid:
+    """The shared grid of a degree."""
+    return Grid(lmax)

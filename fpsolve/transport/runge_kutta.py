@@ -1,0 +1,103 @@
+"""Embedded Runge–Kutta over the unit interval, the number of sub-steps from a tolerance.
+
+The controller is that of Hairer, Nørsett & Wanner, *Solving ODEs I*, II.4 :cite:`hairer1993`. Every call starts afresh,
+so a step depends on its input alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import DOP853, RK45
+
+from fpsolve.errors import UnresolvedError
+from fpsolve.sphere.harmonics import Real
+
+Array = TypeVar("Array", bound=np.ndarray)
+
+SMALLEST_STEP = 1e-7
+"""Below this part of a step the right-hand side is not smooth and the run stops."""
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """Butcher tableau ``a, b`` with error weights ``e``; the last error weight goes with the derivative at the end."""
+
+    a: Real
+    b: Real
+    error: Real
+    order: int
+
+
+def _zonneveld() -> Tableau:
+    """Classical RK4 with Zonneveld's embedded third-order formula, one stage more :cite:`hairer1993`."""
+    a = np.zeros((5, 5))
+    a[1, 0], a[2, 1], a[3, 2] = 0.5, 0.5, 1.0
+    a[4, :4] = np.array([5, 7, 13, -1]) / 32
+    b = np.array([1, 2, 2, 1, 0]) / 6
+    embedded = np.array([-1 / 2, 7 / 3, 7 / 3, 13 / 6, -16 / 3])
+    return Tableau(a, b, np.append(b - embedded, 0.0), 4)
+
+
+RK4 = _zonneveld()
+DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5)
+DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8)
+
+
+def for_tolerance(rtol: float) -> Tableau:
+    """The cheapest formula for a smooth flow at this tolerance."""
+    return DORMAND_PRINCE_5 if rtol > 1e-5 else DORMAND_PRINCE_8
+
+
+def integrate(
+    rhs: Callable[[Array], Array],
+    y: Array,
+    *,
+    tableau: Tableau,
+    rtol: float,
+    norm: Callable[[Array], float],
+    finish: Callable[[Array], Array] = lambda y: y,
+    longest: float = 1.0,
+) -> Array:
+    """The solution at s = 1 of y' = rhs(y), y(0) = ``y``, with sub-steps of error ``norm(δy) <= rtol·h``.
+
+    ``finish`` is applied to every accepted state (projection to the sphere); ``longest`` bounds the sub-step
+    (stability). Raises UnresolvedError (at time 0 of the step) when no sub-step is small enough.
+    """
+    s, h, k0 = 0.0, min(1.0, longest), rhs(y)
+    while s < 1.0:
+        h = min(h, 1.0 - s)
+        new, error = _stages(rhs, y, k0, h, tableau)
+        size = norm(error) / (rtol * h) if np.isfinite(error).all() else np.inf
+        if size <= 1.0:
+            s = s + h if 1.0 - s - h > 1e-12 else 1.0
+            y = finish(new)
+            if s < 1.0:
+                k0 = rhs(y)
+        shrink = 0.2 if not np.isfinite(size) else 0.9 * max(size, 1e-8) ** (-1 / tableau.order)
+        h = min(h * float(np.clip(shrink, 0.2, 5.0)), longest)
+        if h < SMALLEST_STEP:
+            raise UnresolvedError(0.0, "the flow over one step needs sub-steps below 1e-7", "take a smaller dt")
+    return y
+
+
+def _stages(
+    rhs: Callable[[Array], Array], y: Array, k0: Array, h: float, tableau: Tableau
+) -> tuple[Array, NDArray[np.float64]]:
+    """One sub-step and its error estimate."""
+    k = [k0]
+    for row in tableau.a[1 : len(tableau.b)]:
+        k.append(rhs(y + h * _combination(row, k)))
+    new = y + h * _combination(tableau.b, k)
+    if tableau.error[-1] != 0:
+        k.append(rhs(new))
+    return new, h * _combination(tableau.error, k)
+
+
+def _combination(weights: Real, arrays: list[Array]) -> Array:
+    terms = [w * array for w, array in zip(weights, arrays, strict=False) if w != 0]
+    return sum(terms[1:], terms[0])

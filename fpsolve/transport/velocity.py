@@ -1,0 +1,205 @@
+"""Velocity fields on the sphere: evaluated where a measure needs them, never stored as a matrix.
+
+*Sites* are the places of evaluation: a :class:`~fpsolve.sphere.Grid` (tangent fields as components ``(2, *shape)``)
+or :class:`~fpsolve.sphere.Points` (tangent fields as ambient vectors ``(n, d)``). A velocity is a displacement: it
+is transported along for unit time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fpsolve.sphere.grid import grid
+from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized
+from fpsolve.sphere.scattered import Points, SpherePoints
+
+Sites = Any
+"""A Grid or Points."""
+
+RESOLVING_DEGREES = (31, 63, 127, 255)
+"""Degrees tried, in turn, to write an ambient field in harmonics."""
+
+RESOLVED = 1e-10
+"""A field is resolved when the last tenth of its degrees carries less than this part of its norm."""
+
+
+class Velocity(ABC):
+    """A tangent field v on S^{d-1}."""
+
+    flowable = True
+    """Whether v is a field; one known only jointly at given points is not, and flow schemes refuse it."""
+
+    @abstractmethod
+    def on(self, sites: Sites) -> Real:
+        """The tangent field P_x v at the sites, in their representation."""
+
+    def ambient(self, sites: Sites) -> Real:
+        """The field before projection, vectors ``(..., d)``; used by the layer map x ← N(x + v)."""
+        return sites.to_ambient(self.on(sites))
+
+    def resolved(self) -> Velocity:
+        """The same field in harmonics where it can be written so to 1e-10, otherwise itself (S² only)."""
+        return self
+
+    def divergence(self, points: SpherePoints) -> Real:
+        """div v at points of S², shape ``(n,)``, by central differences along the tangent frame, error O(h⁴).
+
+        A field that is known in harmonics has it exactly.
+        """
+        return _difference_divergence(self, points)
+
+    def __add__(self, other: Velocity) -> Velocity:
+        return SumField((self, other))
+
+    def __mul__(self, factor: float) -> Velocity:
+        return ScaledField(self, float(factor))
+
+    __rmul__ = __mul__
+
+
+class HarmonicField(Velocity):
+    """v = ∇S + ∇T × x on S², with an optional radial part R x that only the layer map sees."""
+
+    def __init__(
+        self, spheroidal: Coefficients, toroidal: Coefficients, radial: Coefficients | None = None
+    ) -> None:
+        self.spheroidal, self.toroidal, self.radial = spheroidal, toroidal, radial
+
+    def on(self, sites: Sites) -> Real:
+        return sites.tangent(self.spheroidal, self.toroidal)
+
+    def ambient(self, sites: Sites) -> Real:
+        tangential = super().ambient(sites)
+        return tangential if self.radial is None else tangential + sites.scalar(self.radial)[..., None] * sites.x
+
+    def divergence(self, points: SpherePoints) -> Real:
+        return points.scalar(self.spheroidal * laplacian(degree_of(self.spheroidal)))
+
+    def __add__(self, other: Velocity) -> Velocity:
+        if not isinstance(other, HarmonicField):
+            return super().__add__(other)
+        lmax = max(degree_of(self.spheroidal), degree_of(other.spheroidal))
+        radials = [resized(r, lmax) for r in (self.radial, other.radial) if r is not None]
+        return HarmonicField(
+            resized(self.spheroidal, lmax) + resized(other.spheroidal, lmax),
+            resized(self.toroidal, lmax) + resized(other.toroidal, lmax),
+            sum(radials[1:], radials[0]) if radials else None,
+        )
+
+    def __mul__(self, factor: float) -> HarmonicField:
+        radial = None if self.radial is None else factor * self.radial
+        return HarmonicField(factor * self.spheroidal, factor * self.toroidal, radial)
+
+    __rmul__ = __mul__
+
+
+class AmbientField(Velocity):
+    """v = P_x u for u given by a function of the sites, ``u(sites) -> (..., d)``, in any d."""
+
+    def __init__(self, function: Callable[[Sites], Real]) -> None:
+        self.function = function
+
+    def on(self, sites: Sites) -> Real:
+        return sites.from_ambient(self.ambient(sites))
+
+    def ambient(self, sites: Sites) -> Real:
+        return np.broadcast_to(self.function(sites), sites.x.shape)
+
+    @cached_property
+    def _harmonic(self) -> HarmonicField | None:
+        for degree in RESOLVING_DEGREES:
+            sphere = grid(degree)
+            spheroidal, toroidal = sphere.tangent_modes(self.on(sphere))
+            spectrum = -laplacian(degree)[: degree + 1] * (power(spheroidal) + power(toroidal))
+            if spectrum[int(0.9 * degree) :].sum() <= RESOLVED**2 * spectrum.sum():
+                return HarmonicField(spheroidal, toroidal)
+        return None
+
+    def resolved(self) -> Velocity:
+        return self._harmonic or self
+
+
+class SumField(Velocity):
+    """v = Σ v_i."""
+
+    def __init__(self, terms: tuple[Velocity, ...]) -> None:
+        self.terms = terms
+        self.flowable = all(term.flowable for term in terms)
+
+    def on(self, sites: Sites) -> Real:
+        return sum((term.on(sites) for term in self.terms[1:]), self.terms[0].on(sites))
+
+    def ambient(self, sites: Sites) -> Real:
+        return sum((term.ambient(sites) for term in self.terms[1:]), self.terms[0].ambient(sites))
+
+    def resolved(self) -> Velocity:
+        terms = [term.resolved() for term in self.terms]
+        return sum(terms[1:], terms[0])
+
+    def divergence(self, points: SpherePoints) -> Real:
+        return sum((term.divergence(points) for term in self.terms[1:]), self.terms[0].divergence(points))
+
+
+class ScaledField(Velocity):
+    """v = a v_1."""
+
+    def __init__(self, field: Velocity, factor: float) -> None:
+        self.field, self.factor = field, factor
+        self.flowable = field.flowable
+
+    def on(self, sites: Sites) -> Real:
+        return self.factor * self.field.on(sites)
+
+    def ambient(self, sites: Sites) -> Real:
+        return self.factor * self.field.ambient(sites)
+
+    def resolved(self) -> Velocity:
+        inner = self.field.resolved()
+        return self if inner is self.field else self.factor * inner
+
+    def divergence(self, points: SpherePoints) -> Real:
+        return self.factor * self.field.divergence(points)
+
+
+class ZeroField(Velocity):
+    """v = 0."""
+
+    def on(self, sites: Sites) -> Real:
+        return np.zeros_like(sites.from_ambient(np.zeros(sites.x.shape)))
+
+    def resolved(self) -> Velocity:
+        return self
+
+    def divergence(self, points: SpherePoints) -> Real:
+        return np.zeros(points.shape)
+
+    def __add__(self, other: Velocity) -> Velocity:
+        return other
+
+    def __mul__(self, factor: float) -> Velocity:
+        return self
+
+    __rmul__ = __mul__
+
+
+def sites_of(x: Real) -> Points:
+    """The sites for points in the rows of ``x``: with harmonic sums when d = 3."""
+    return SpherePoints(x) if x.shape[1] == 3 else Points(x)
+
+
+def _difference_divergence(field: Velocity, points: SpherePoints, h: float = 2e-3) -> Real:
+    """Σ_a e_a·(v(x cos s + e_a sin s))' at s = 0, fourth order, over the tangent frame e_θ, e_φ."""
+    total = np.zeros(points.shape)
+    for e in points.frame:
+        for shift, factor in ((1, 2 / 3), (2, -1 / 12)):
+            c, s = np.cos(shift * h), np.sin(shift * h)
+            for sign in (1, -1):
+                moved = SpherePoints(c * points.x + sign * s * e)
+                along = c * e - sign * s * points.x
+                total += sign * factor / h * np.einsum("na,na->n", along, field.on(moved))
+    return total
