@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from fpsolve.errors import InputError
-from fpsolve.measures import Measure
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.measures import MEASURES, Measure
 from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial
@@ -65,7 +65,7 @@ def solve(
     path = BrownianPath(seed, member, path_cell)
     state = _start(build(initial, measure, lmax, rtol, filter), scheme_name)
     states = run(model, state, path, t_end=t_end, dt=dt, scheme=chosen)
-    recorder = Recorder(model.beta, moments_lmax, save_density, save_points)
+    recorder = Recorder(getattr(model, "beta", None), moments_lmax, save_density, save_points)
 
     times, records = [], []
     steps = count_steps(t_end, dt)
@@ -84,6 +84,10 @@ def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, 
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     steps = count_steps(arguments["t_end"], arguments["dt"])
+    if arguments["measure"] not in MEASURES:
+        raise unknown_name("measure", arguments["measure"], MEASURES)
+    if not (np.isfinite(arguments["path_cell"]) and arguments["path_cell"] > 0):
+        raise InputError("path_cell", arguments["path_cell"], "must be finite and positive", "pass path_cell=dt")
     check_scheme(scheme_name, scheme, model, arguments["measure"])
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
         value = arguments[name]

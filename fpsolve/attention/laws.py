@@ -71,9 +71,43 @@ class Cutoffs:
     order: int
     outer: int = 0
 
+    @classmethod
+    def for_tolerance(cls, law: KeyQueryLaw, beta: float, tolerance: float = 1e-6) -> Cutoffs:
+        """Truncations for spectra to about ``tolerance`` · σ_V² 4π when μ is smooth on the scale 1/ρ.
+
+        Measured rules, in x = log₂(1+ρ). μ in several tight clusters at ρ ≥ 10 loses two to three digits: log M then
+        has kinks. The precomputing of the product law is kept near a second.
+        """
+        x, digits = np.log2(1 + law.scale(beta)), max(-np.log10(tolerance) - 6, -3)
+        degree = int(np.clip(16 + 4 * x + 4 * digits, 8, 64))
+        if law.kind == "gaussian":
+            order = int(np.clip(60 * 2**x * (1 + 0.25 * digits), 60, 1000))
+            return cls(degree, int(16 + 4 * x + 3 * digits), order)
+        order = int(np.clip(24 * 2**x * (1 + 0.25 * digits), 40, 100))
+        return cls(degree, int(20 + 4 * x + 3 * digits), order, order + order // 5)
+
+    def refined(self, most: Cutoffs) -> Cutoffs:
+        """Half as much again of everything, up to ``most``."""
+        return Cutoffs(*(min(3 * mine // 2, limit) for mine, limit in zip(self._all, most._all, strict=True)))
+
+    @property
+    def _all(self) -> tuple[int, int, int, int]:
+        return self.degree, self.radii, self.order, self.outer
+
     def mesh(self, law: KeyQueryLaw, beta: float) -> RadialMesh:
         """The radii at which log M is taken."""
         return RadialMesh(law.radius_max(beta), self.radii)
+
+
+def radius_weights(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Real:
+    """Weights with E q(|βAx|) = 4π Σ_j weight_j q(r_j) for even functions q of the radius, shape (J,)."""
+    mesh, nodes = cutoffs.mesh(law, beta), 240
+    b, weights = half_line(nodes)
+    if law.kind == "gaussian":
+        return weights @ mesh.interpolation(law.scale(beta) * b, even=True)
+    product, joint = np.outer(b, b), 4 * np.pi * np.outer(weights, weights)
+    inside = product <= PRODUCT_REACH
+    return joint[inside] @ mesh.interpolation(law.scale(beta) * product[inside], even=True)
 
 
 def spectrum_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
@@ -150,7 +184,7 @@ class _ProductRows:
 
 def _product_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> _ProductRows:
     mesh = cutoffs.mesh(law, beta)
-    a, outer = chaos_projection(cutoffs.outer // 2 + 1, cutoffs.outer, node_count(2 * cutoffs.outer))
+    a, outer = chaos_projection(cutoffs.outer // 2 + 1, cutoffs.outer, node_count(cutoffs.outer))
     b, inner = chaos_projection(cutoffs.order // 2 + 1, cutoffs.degree, node_count(cutoffs.order + cutoffs.degree))
     product = a[:, None] * b
     inside = product <= PRODUCT_REACH
@@ -166,18 +200,16 @@ def _inner_chaos(rows: _ProductRows, ells: NDArray[np.int64], basis: Real) -> Re
     return (flat @ basis).reshape(len(basis), len(ells), -1, basis.shape[-1])
 
 
-def _outer_grams(outer: Real, factors: Real, chaos: Real, total: Real, contract: Contract) -> Real:
+def _outer_grams(outer: Real, factors: Real, chaos: Real, whole: Real, contract: Contract) -> Real:
     """Σ_n f[ℓ, n] of the Gram matrices (or their traces) of B_{n'p,nℓ}, the orders n ≥ N lumped at n = N.
 
-    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = (2p+1) k τ[p, k-1], ``chaos`` (A, ℓ, N, r) and
-    ``total`` (A, B, r) the functions of a; shape (N', ℓ, …).
+    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = (2p+1) k τ[p, k-1], ``chaos`` (A, ℓ, N, r) the
+    functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …).
     """
     last = factors[:, -1]
     missing = np.sqrt(np.maximum(last[:, None] - factors[:, :-1], 0.0))[:, :, None]
     modes = (outer @ chaos.reshape(len(chaos), -1)).reshape(-1, *chaos.shape[1:]) * missing
-    whole = (outer @ total.reshape(len(total), -1)).reshape(-1, 1, *total.shape[1:])
-    grams = contract(whole)
-    return last.reshape(-1, *[1] * (grams.ndim - 2)) * grams - contract(modes)
+    return last.reshape(-1, *[1] * (whole.ndim - 2)) * whole - contract(modes)
 
 
 def _gram(modes: Real) -> Real:
@@ -210,7 +242,9 @@ def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cut
         chaos = _inner_chaos(rows, ells, rows.basis[parity])
         total = rows.basis[parity] * np.sqrt(rows.weights)[:, None]
         for p in range(1 - parity, cutoffs.outer + 1, 2):
-            grams = _outer_grams(_outer_rows(rows, cutoffs, p), factors[p, ells], chaos, total, _gram)
+            outer = _outer_rows(rows, cutoffs, p)
+            whole = _gram((outer @ total.reshape(len(total), -1)).reshape(-1, 1, *total.shape[1:]))
+            grams = _outer_grams(outer, factors[p, ells], chaos, whole, _gram)
             tensor[:, ells] += (powers[:, p::2] @ grams.reshape(len(grams), -1)).reshape(-1, len(ells), J, J)
     return tensor
 
@@ -219,10 +253,15 @@ def _product_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cut
     rows, factors = _product_rows(law, beta, cutoffs), _product_factors(cutoffs)
     c = np.zeros(cutoffs.outer + 1)
     for ell, field in enumerate(fields):
+        if field.shape[1] == 0:
+            continue
         basis = rows.basis[ell % 2] @ field
         ells = np.array([ell])
         chaos = _inner_chaos(rows, ells, basis)
-        total = basis * np.sqrt(rows.weights)[:, None]
+        total = (basis * np.sqrt(rows.weights)[:, None]).reshape(len(basis), -1)
+        pairs = total @ total.T
         for p in range(1 - ell % 2, cutoffs.outer + 1, 2):
-            c[p::2] += _outer_grams(_outer_rows(rows, cutoffs, p), factors[p, ells], chaos, total, _trace)[:, 0]
+            outer = _outer_rows(rows, cutoffs, p)
+            whole = np.einsum("na,na->n", outer @ pairs, outer)[:, None]
+            c[p::2] += _outer_grams(outer, factors[p, ells], chaos, whole, _trace)[:, 0]
     return c

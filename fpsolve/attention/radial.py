@@ -20,7 +20,7 @@ Real = NDArray[np.float64]
 REACH = 8.5
 """|z| of a standard Gaussian beyond which nothing is left: P(|z| > 8.5) = 2e-15."""
 
-RADIUS_SCALE = 1.5
+RADIUS_SCALE = 3.0
 """Radius at which meshes turn from linear to logarithmic: φ = log M has complex singularities at |r| ≥ π/2."""
 
 
@@ -82,8 +82,8 @@ def half_line(count: int) -> tuple[Real, Real]:
 
 
 def node_count(order: int) -> int:
-    """Nodes of ``half_line`` that resolve the chaos up to k = ``order``: its functions have wave number √(2k)."""
-    return 48 + int(1.5 * REACH * np.sqrt(2 * order) / np.pi)
+    """Nodes of ``half_line`` that keep chaos functions up to k = ``order`` orthonormal: their wave number is √k."""
+    return 44 + int(REACH * np.sqrt(order) / 2)
 
 
 def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:

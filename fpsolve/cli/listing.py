@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -14,16 +16,14 @@ _INDENT = 4
 
 
 def tables() -> str:
-    """Models, schemes and initial laws of ``fpsolve``, each with its name, calculus, summary and
-    reference."""
+    """Models, schemes and initial laws of ``fpsolve``: calculus, keys, summary and reference of each."""
     import fpsolve
 
-    models = [(name, calculus_of(model), *_about(model)) for name, model in fpsolve.MODELS.items()]
-    schemes = [(name, _orders(scheme), *_about(scheme)) for name, scheme in fpsolve.SCHEMES.items()]
-    laws = [(name, "", *_about(law)) for name, law in fpsolve.initial.LAWS.items()]
-    return "\n\n".join(
-        [_section("Models", models), _section("Schemes", schemes), _section("Initial laws", laws)]
-    )
+    models = [(name, calculus_of(one), _keys(one), *_about(one)) for name, one in fpsolve.MODELS.items()]
+    schemes = [(name, _orders(one), *_about(one)) for name, one in fpsolve.SCHEMES.items()]
+    laws = [(name, "", _keys(one), *_about(one)) for name, one in fpsolve.initial.LAWS.items()]
+    sections = [_section("Models", models), _section("Schemes", schemes), _section("Initial laws", laws)]
+    return "\n\n".join(sections)
 
 
 def calculus_of(model: Any) -> str:
@@ -34,6 +34,13 @@ def calculus_of(model: Any) -> str:
     return calculus if isinstance(calculus, str) else "calculus by parameters"
 
 
+def _keys(call: Any) -> str:
+    """Its keys in a configuration, those with a default followed by it."""
+    every = inspect.signature(call).parameters.values()
+    defaults = ("" if one.default is one.empty else f" = {one.default!r}" for one in every)
+    return ", ".join(f"{one.name}{default}" for one, default in zip(every, defaults, strict=True))
+
+
 def _orders(scheme: Any) -> str:
     strong, weak = getattr(scheme, "strong_order", None), getattr(scheme, "weak_order", None)
     orders = [f"strong {strong}"] * (strong is not None) + [f"weak {weak}"] * (weak is not None)
@@ -42,17 +49,17 @@ def _orders(scheme: Any) -> str:
 
 def _about(thing: Any) -> tuple[str, str]:
     """Its one-line summary (the first line of its docstring if it has none) and its reference."""
-    documented = (getattr(thing, "__doc__", None) or "").strip().splitlines()
-    summary = getattr(thing, "summary", None) or (documented[0] if documented else "")
+    documented = [*(getattr(thing, "__doc__", None) or "").strip().splitlines(), ""][0]
+    summary = getattr(thing, "summary", None) or re.sub(r" Raises .*| *:cite:`\w*`", "", documented)
     return str(summary), str(getattr(thing, "reference", "") or "")
 
 
-def _section(title: str, rows: Iterable[tuple[str, str, str, str]]) -> str:
+def _section(title: str, rows: Iterable[tuple[str, ...]]) -> str:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     lines = [title]
-    for name, kind, summary, reference in rows:
+    for name, kind, *texts in rows:
         lines.append(f"  {name}" + (f"  [{kind}]" if kind else ""))
-        for text in (summary, reference):
+        for text in texts:
             pad = " " * _INDENT
             lines += textwrap.wrap(text, width, initial_indent=pad, subsequent_indent=pad)
     return "\n".join(lines)

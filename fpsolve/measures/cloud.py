@@ -14,7 +14,7 @@ from fpsolve.measures.base import Living, Measure
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
-from fpsolve.transport.runge_kutta import RK4, for_tolerance, integrate
+from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
 from fpsolve.transport.velocity import Velocity, sites_of
 
 MOMENT_SENSITIVITY = 2.5
@@ -84,7 +84,6 @@ class Cloud(Measure):
         return SpherePoints(self.x).moments(self.weights, degree)
 
     def transport(self, velocity: Velocity | Living) -> Cloud:
-        living = not isinstance(velocity, Velocity)
         frozen = velocity if isinstance(velocity, Velocity) else None
         if frozen is not None and self.log_density is not None:
             frozen = frozen.resolved()
@@ -97,7 +96,7 @@ class Cloud(Measure):
         state = integrate(
             rhs,
             self._state,
-            tableau=RK4 if living and self.rtol > 1e-5 else for_tolerance(self.rtol),
+            tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
             rtol=self.rtol,
             norm=self._error_norm,
             finish=self._on_sphere,

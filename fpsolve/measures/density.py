@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from fpsolve.sphere.harmonics import (
     size,
 )
 from fpsolve.transport.exponential import exponential
-from fpsolve.transport.runge_kutta import RK4, integrate
+from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Velocity
 
 LOW_DEGREE = 8
@@ -34,10 +35,6 @@ LOW_DEGREE = 8
 
 SPECTRAL_MARGIN = 1.15
 """The spectral radius of v·∇ at degree ℓmax is about max|v| ℓmax; this covers what div v adds."""
-
-RK4_IMAGINARY_LIMIT = 2.5
-"""RK4 is stable for imaginary h·λ up to 2.83; the rest is margin."""
-
 
 class AdvectionOperator:
     """L u = -div(u v) on coefficients, for v frozen on the grid."""
@@ -137,9 +134,13 @@ class Density(Measure):
         return replace(self, coefficients=coefficients)
 
     def _positive_quadrature(self) -> tuple[Real, Real]:
-        """Grid points and weights where ρ stands above its own error: negative lobes and round-off."""
-        floor = max(-2 * float(self.values.min()), 1e-14 * float(self.values.max()))
-        kept = self.values > floor
+        """Grid points and weights where ρ stands above its own error: round-off, and lobes as deep as the negative ones.
+
+        Once those exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
+        report, and everything above that hundredth is kept.
+        """
+        highest, lowest = float(self.values.max()), float(self.values.min())
+        kept = self.values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
         weights = (self.grid.weights * self.values)[kept]
         return self.grid.x[kept], weights / weights.sum()
 
@@ -163,7 +164,7 @@ def moment_error(error: Coefficients) -> float:
 
 
 def _live(measure: Density, velocity: Living) -> Coefficients:
-    """RK4 in s with v[μ_s] evaluated in every stage; stable sub-steps, their error from ``rtol``."""
+    """Runge–Kutta in s with v[μ_s] evaluated in every stage; stable sub-steps, their error from ``rtol``."""
 
     def rhs(coefficients: Coefficients) -> Coefficients:
         here = replace(measure, coefficients=coefficients)
@@ -171,10 +172,21 @@ def _live(measure: Density, velocity: Living) -> Coefficients:
         AdvectionOperator(measure.grid, velocity(here.source).on(measure.grid)).add_to(coefficients, out, 1.0)
         return out
 
+    return integrate_living(rhs, measure, velocity, moment_error)
+
+
+def integrate_living(
+    rhs: Callable[[Coefficients], Coefficients],
+    measure: Any,
+    velocity: Living,
+    norm: Callable[[Coefficients], float],
+) -> Coefficients:
+    """Coefficients after unit time under a living field, sub-steps bounded by the spectral radius at the start."""
+    tableau = for_living(measure.rtol)
     radius = spectral_radius(velocity(measure.source).on(measure.grid), measure.lmax)
-    longest = min(1.0, RK4_IMAGINARY_LIMIT / max(radius, 1e-300))
+    longest = min(1.0, tableau.imaginary_limit / max(radius, 1e-300))
     return integrate(
-        rhs, measure.coefficients, tableau=RK4, rtol=measure.rtol, norm=moment_error, longest=longest
+        rhs, measure.coefficients, tableau=tableau, rtol=measure.rtol, norm=norm, longest=longest
     )
 
 

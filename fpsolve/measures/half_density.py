@@ -11,12 +11,11 @@ import numpy as np
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.density import RK4_IMAGINARY_LIMIT, spectral_radius, spectral_tail
+from fpsolve.measures.density import integrate_living, spectral_radius, spectral_tail
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.grid import Grid, grid
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized, size
 from fpsolve.transport.exponential import exponential
-from fpsolve.transport.runge_kutta import RK4, integrate
 from fpsolve.transport.velocity import Velocity
 
 
@@ -129,16 +128,7 @@ class HalfDensity(Measure):
             SkewOperator(self.grid, v).add_to(coefficients, out, 1.0)
             return out
 
-        radius = spectral_radius(velocity(self.source).on(self.grid), self.lmax)
-        longest = min(1.0, RK4_IMAGINARY_LIMIT / max(radius, 1e-300))
-        return integrate(
-            rhs,
-            self.coefficients,
-            tableau=RK4,
-            rtol=self.rtol,
-            norm=lambda e: float(np.sqrt(power(e).sum())),
-            longest=longest,
-        )
+        return integrate_living(rhs, self, velocity, lambda e: float(np.sqrt(power(e).sum())))
 
 
 def _at(measure: HalfDensity, coefficients: Coefficients) -> HalfDensity:

@@ -24,8 +24,8 @@ class Model(ABC):
     summary: ClassVar[str] = ""
     reference: ClassVar[str] = ""
 
-    beta: float | None = None
-    """Inverse temperature, where there is one; the interaction energy is taken with it."""
+    beta: float
+    """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
     noise: float = 0.0
     """ε, the strength of the common noise."""
     diffusion: float = 0.0

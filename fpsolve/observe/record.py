@@ -17,6 +17,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.observe import quantities
+from fpsolve.observe.result import Result, as_result
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import real_degrees_orders
 
@@ -69,7 +70,7 @@ class Recorder:
 
 def dataset(
     times: list[float], records: list[dict[str, Any]], first: Measure, config: dict[str, Any]
-) -> xr.Dataset:
+) -> Result:
     """The records of a run as a CF-style Dataset, with its configuration and the versions inside."""
     dims = {
         "mean_vector": ("component",),
@@ -91,7 +92,7 @@ def dataset(
     if "points" in ds:
         assert isinstance(first, Cloud)
         ds["weights"] = (("point",), first.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
-    return ds.assign_attrs(
+    return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",
         fpsolve_config=json.dumps(config),

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fpsolve.plot.animate import animation
     from fpsolve.plot.maps import density_map, density_orthographic
-    from fpsolve.plot.overview import overview
+    from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
 
 _HOME = {
     "density_map": "maps",
     "density_orthographic": "maps",
     "observables": "series",
-    "overview": "overview",
+    "overview": "pages",
     "animation": "animate",
 }
 
@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value  # also hides the submodule `overview` behind its function
+    globals()[name] = value
     return value
 
 

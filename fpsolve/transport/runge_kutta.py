@@ -25,12 +25,16 @@ SMALLEST_STEP = 1e-7
 
 @dataclass(frozen=True)
 class Tableau:
-    """Butcher tableau ``a, b`` with error weights ``e``; the last error weight goes with the derivative at the end."""
+    """Butcher tableau ``a, b`` with weights of the error; the last of these goes with the derivative at the end.
+
+    ``imaginary_limit``: stable for h λ on the imaginary axis up to this (from the stability polynomial; tested).
+    """
 
     a: Real
     b: Real
     error: Real
     order: int
+    imaginary_limit: float
 
 
 def _zonneveld() -> Tableau:
@@ -40,17 +44,22 @@ def _zonneveld() -> Tableau:
     a[4, :4] = np.array([5, 7, 13, -1]) / 32
     b = np.array([1, 2, 2, 1, 0]) / 6
     embedded = np.array([-1 / 2, 7 / 3, 7 / 3, 13 / 6, -16 / 3])
-    return Tableau(a, b, np.append(b - embedded, 0.0), 4)
+    return Tableau(a, b, np.append(b - embedded, 0.0), 4, 2.82)
 
 
 RK4 = _zonneveld()
-DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5)
-DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8)
+DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5, 1.0)
+DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8, 5.96)
 
 
 def for_tolerance(rtol: float) -> Tableau:
     """The cheapest formula for a smooth flow at this tolerance."""
     return DORMAND_PRINCE_5 if rtol > 1e-5 else DORMAND_PRINCE_8
+
+
+def for_living(rtol: float) -> Tableau:
+    """RK4 for fields re-evaluated in every stage; below 1e-6, where it takes many sub-steps, the eighth-order formula."""
+    return RK4 if rtol >= 1e-6 else DORMAND_PRINCE_8
 
 
 def integrate(

@@ -155,9 +155,9 @@ def test_debug_keeps_the_error():
 
 def test_models_lists_the_tables():
     listing = fpsolve_command("models").stdout
-    assert "Toy  [any]\n    Tokens that [never] move.\n    Anonymous (2020)" in listing
+    assert "Toy  [any]\n    beta\n    Tokens that [never] move.\n    Anonymous (2020)" in listing
     assert "lie_euler  [any or ito, strong 0.5, weak 1.0]\n    One flow a step." in listing
-    assert "uniform\n    Equal density everywhere." in listing
+    assert "uniform\n    d = 3\n    Equal density everywhere." in listing
 
 
 @pytest.mark.parametrize("kind", ["map", "orthographic", "observables", "overview"])

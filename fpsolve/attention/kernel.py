@@ -1,0 +1,214 @@
+"""The covariance k_μ(⟨x, y⟩) = σ_V² E_A F_μ(βAx)·F_μ(βAy) of isotropic key-query laws: its spectrum, fast, for every
+step of a run, and the function itself, accurately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
+from numpy.typing import ArrayLike, NDArray
+
+from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
+from fpsolve.errors import InputError
+from fpsolve.sphere.grid import Grid
+from fpsolve.sphere.harmonics import index, real_degrees_orders
+
+Real = NDArray[np.float64]
+
+ROUND_OFF = 1e-12
+"""Negative C_ℓ above -ROUND_OFF σ_V² 4π are set to zero; the largest possible C_ℓ is σ_V² 4π."""
+
+MOST = {"gaussian": Cutoffs(64, 56, 1000), "product": Cutoffs(48, 56, 150, 180)}
+"""Where the refinement of an accurate kernel stops."""
+
+
+class SphereSource(Protocol):
+    """What a measure must answer on the spheres |g| = radius; ``sites.x`` are unit vectors, (*shape, 3)."""
+
+    def log_M_sphere(self, radius: float, sites: Grid) -> Real:
+        """log M(radius x), shape ``sites.shape``."""
+        ...
+
+    def F_sphere(self, radius: float, sites: Grid) -> tuple[Real, Real]:
+        """log M and F = ∇ log M at radius x, shapes ``sites.shape`` and ``(*sites.shape, 3)``."""
+        ...
+
+
+class SpectrumEngine:
+    """C_ℓ[μ], ℓ ≤ ``noise_lmax``, of an isotropic law from log M on the spheres ``radii`` × ``grid``.
+
+    C_p = Σ D[p, ℓ, i, j] Σ_m φ_ℓm(r_i) φ*_ℓm(r_j), φ = log M; D is computed once. Take engines from
+    ``spectrum_engine``, which keeps them.
+    """
+
+    def __init__(
+        self, law: KeyQueryLaw, beta: float, value_std: float, noise_lmax: int, tolerance: float = 1e-6
+    ) -> None:
+        _check_value_std(value_std)
+        _check_tolerance(tolerance)
+        self.law, self.beta, self.value_std, self.noise_lmax = law, beta, value_std, noise_lmax
+        self.cutoffs = Cutoffs.for_tolerance(law, beta, tolerance)
+        self.radii: Real = self.cutoffs.mesh(law, beta).radii
+        self.grid = sampling_grid(self.cutoffs.degree)
+        self._upper = np.triu_indices(len(self.radii))
+        tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)[:, :, *self._upper]
+        tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
+        self._tensor: Real = np.ascontiguousarray(tensor.reshape(noise_lmax + 1, -1))
+
+    def of(self, source: SphereSource) -> Real:
+        """C_ℓ of a source, shape (noise_lmax+1,)."""
+        return self.spectrum(np.stack([source.log_M_sphere(float(r), self.grid) for r in self.radii]))
+
+    def spectrum(self, log_m: Real) -> Real:
+        """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
+
+        Raises InputError if log M is not finite.
+        """
+        log_m = np.asarray(log_m, dtype=float)
+        if log_m.shape != (len(self.radii), *self.grid.shape):
+            raise InputError("log_m", log_m.shape, "wrong shape", f"give {(len(self.radii), *self.grid.shape)}")
+        fields = degree_fields(self.grid, self.cutoffs.degree, log_m)
+        grams = np.stack([field @ field.T for field in fields])
+        C = self._tensor @ grams[:, *self._upper].ravel()
+        if not C.min() >= -ROUND_OFF * 4 * np.pi * self.value_std**2:  # a NaN comes here too
+            raise InputError("log_m", log_m.shape, "no log M of a measure", "give finite log M on every sphere")
+        return np.maximum(C, 0.0)
+
+
+@lru_cache(maxsize=16)
+def spectrum_engine(
+    law: KeyQueryLaw, beta: float, value_std: float, noise_lmax: int, tolerance: float = 1e-6
+) -> SpectrumEngine:
+    """The shared engine of these arguments."""
+    return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
+
+
+def sampling_grid(degree: int) -> Grid:
+    """A small grid for functions that are not band-limited, seen up to ``degree``: a quarter finer than needed."""
+    nlat = max(32, 8 * -(-5 * (degree + 1) // 32))
+    return Grid(degree, nlat, 2 * nlat)
+
+
+def degree_fields(grid: Grid, degree: int, values: Real) -> list[Real]:
+    """The real coefficients of fields (J, *grid.shape), for each degree ℓ an array (J, 2ℓ+1)."""
+    modes = np.stack([grid.to_modes(field, degree) for field in values]).view(np.float64)
+    picked, weight = _by_degree(degree)
+    real = modes[:, picked] * weight
+    return [real[:, ell * ell : (ell + 1) ** 2] for ell in range(degree + 1)]
+
+
+@lru_cache(maxsize=8)
+def _by_degree(degree: int) -> tuple[NDArray[np.int64], Real]:
+    """Positions in the real view and weights of f_ℓ0, √2 Re f_ℓm, √2 Im f_ℓm, ℓ-major; shape ((degree+1)²,)."""
+    ells, orders = real_degrees_orders(degree)
+    picked = 2 * index(ells, np.abs(orders), degree) + (orders < 0)
+    return picked, np.where(orders == 0, 1.0, np.sqrt(2.0))
+
+
+@dataclass(frozen=True, eq=False)
+class IsotropicKernel:
+    """k(t) = Σ c_k t^k, t = ⟨x, y⟩ in [-1, 1].
+
+    ``coefficients`` are c_k ≥ 0; the last two of them close the series so that k(±1) are right. ``kappa`` = k(1);
+    ``error`` estimates the error: the change under the last refinement and a quarter of the closing terms.
+    """
+
+    kappa: float
+    coefficients: Real
+    error: float
+
+    def __call__(self, t: ArrayLike) -> Real:
+        """k(t), elementwise."""
+        return np.asarray(polyval(_checked_cosine(t), self.coefficients), dtype=np.float64)
+
+    def derivative(self, t: ArrayLike) -> Real:
+        """k'(t), elementwise; near t = 1 only as good as the closed tail of the series."""
+        return np.asarray(polyval(_checked_cosine(t), polyder(self.coefficients)), dtype=np.float64)
+
+
+def kernel(
+    law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, tolerance: float = 1e-6
+) -> IsotropicKernel:
+    """k_μ of an isotropic law, refined until it changes by less than ``tolerance`` σ_V² or ``MOST`` is reached.
+
+    The chaos gives c_k up to a cut-off; k(±1) = σ_V² E F(βAx)·F(±βAx) are separate radial quadratures, and what the
+    series misses there is put on the next two powers. For t < 1 the error is that of the c_k; between the cut-off
+    scale 1 - t ~ 1/K and t = 1 it is a fraction of that missing part.
+    """
+    _check_value_std(value_std)
+    _check_tolerance(tolerance)
+    most = MOST[law.kind]
+    cutoffs = Cutoffs.for_tolerance(law, beta, tolerance)
+    now = _kernel(law, beta, value_std, source, cutoffs)
+    while True:
+        finer = cutoffs.refined(most)
+        before, now = now, _kernel(law, beta, value_std, source, finer)
+        t = np.concatenate([np.linspace(-1, 1, 41), 1 - np.geomspace(1e-3, 0.04, 6)])
+        # t^K - t^{2K} ≤ 1/4: what the closing terms misplace.
+        error = float(np.abs(now(t) - before(t)).max() + np.abs(now.coefficients[-2:]).sum() / 4)
+        if error <= tolerance * value_std**2 or finer == cutoffs or finer == most:
+            return IsotropicKernel(now.kappa, now.coefficients, error)
+        cutoffs = finer
+
+
+def _kernel(
+    law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, cutoffs: Cutoffs
+) -> IsotropicKernel:
+    grid, radii = sampling_grid(cutoffs.degree), cutoffs.mesh(law, beta).radii
+    log_m, same, opposite = _on_spheres(source, grid, radii)
+    fields = _compressed(degree_fields(grid, cutoffs.degree, log_m))
+    c = value_std**2 * power_coefficients(law, beta, fields, cutoffs)
+    weights = value_std**2 * radius_weights(law, beta, cutoffs)
+    kappa, antipodal = float(weights @ same), float(weights @ opposite)
+    even = (kappa + antipodal) / 2 - c[0::2].sum()
+    odd = (kappa - antipodal) / 2 - c[1::2].sum()
+    tail = [even, odd] if len(c) % 2 == 0 else [odd, even]
+    return IsotropicKernel(kappa, np.concatenate([c, tail]), np.nan)
+
+
+def _on_spheres(source: SphereSource, grid: Grid, radii: Real) -> tuple[Real, Real, Real]:
+    """log M (J, *shape), and ∫ F(rω)·F(±rω) dω, each (J,)."""
+    log_m, same, opposite = [], [], []
+    for r in radii:
+        values, F = source.F_sphere(float(r), grid)
+        log_m.append(values)
+        same.append(grid.integral((F * F).sum(axis=-1)))
+        opposite.append(grid.integral((F * _antipode(grid, F)).sum(axis=-1)))
+    return np.stack(log_m), np.array(same), np.array(opposite)
+
+
+def _antipode(grid: Grid, field: Real) -> Real:
+    """field(-x) on the grid (an even number of longitudes)."""
+    theta_axis = 1 if grid.cos_theta[0, 0] == grid.cos_theta[1, 0] else 0
+    return np.roll(np.flip(field, axis=theta_axis), grid.nphi // 2, axis=1 - theta_axis)
+
+
+def _compressed(fields: list[Real]) -> list[Real]:
+    """For each degree a factor (J, rank) with the same Gram matrix to round-off: fewer columns than orders m."""
+    factors = []
+    largest = max(np.abs(field).max() for field in fields)
+    for field in fields:
+        left, values, _ = np.linalg.svd(field, full_matrices=False)
+        keep = values > 1e-8 * largest
+        factors.append(left[:, keep] * values[keep])
+    return factors
+
+
+def _checked_cosine(t: ArrayLike) -> Real:
+    values = np.asarray(t, dtype=float)
+    if not np.all(np.abs(values) <= 1 + 1e-12):
+        raise InputError("t", t, "not in [-1, 1]", "t is the overlap of two unit vectors")
+    return values
+
+
+def _check_value_std(value_std: float) -> None:
+    if not (np.isfinite(value_std) and value_std >= 0):
+        raise InputError("value_std", value_std, "not a standard deviation", "give a finite number >= 0")
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 1e-12 <= tolerance < 1:
+        raise InputError("tolerance", tolerance, "not a usable tolerance", "give a number between 1e-12 and 1")

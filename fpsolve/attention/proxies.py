@@ -1,0 +1,174 @@
+r"""Attention sums of many points of S² at many targets, accurate relative to M(g) wherever g points.
+
+Two steps make the direct sum cheap without the global cancellation of a moment series:
+
+* **Proxies.** The sphere is cut into cubed-sphere tiles of angular half-width at most ``REACH`` / |g|. Inside one tile
+  e^{g·y} varies by a bounded factor, so it is interpolated at NODES² Chebyshev points of the tile, and a full tile is
+  replaced by those points with the weights W_j = Σ_i w_i L_j(y_i). They have either sign, but M₊ and M₋ differ by a
+  bounded factor within each tile: the error stays relative to the tile's own part of M.
+* **Pruning.** Targets are taken in cubes of g-space. By convexity a tile of mass p and centroid c has
+  p e^{g·c} ≤ M_tile(g) ≤ p e^{g·c + |g|ρ}, ρ its radius; tiles whose upper bound is negligible are left out.
+
+The twin is the direct sum, `fpsolve._kernels.softmax`. Sums run in a fixed order on one thread or in the kernel, so the
+bits do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsolve._kernels.softmax import softmax_attention, softmax_second
+
+Real = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+REACH = 4.0
+"""The largest |g| times the half-width of a tile for which the proxies stand in: error 1e-11 with NODES."""
+
+NODES = 20
+"""Chebyshev points of a tile in each direction."""
+
+LEVELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Tiles along an edge of the cube; beyond the last, points are only pruned."""
+
+NEGLIGIBLE = 33.0
+"""A tile is left out below e^{-33} = 5e-15 of M, divided by the number of tiles."""
+
+
+def level_for(radius: float) -> int:
+    """The coarsest level whose tiles have half-width ≤ REACH / radius, or the finest."""
+    return next((k for k in LEVELS if radius * np.pi / (4 * k) <= REACH), LEVELS[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Points ``x`` (N, 3) of S² with ``weights`` (N,) > 0, sorted into 6·level² tiles; see `sorted_into_tiles`."""
+
+    x: Real
+    weights: Real
+    level: int
+    tile: Index
+    """Number of each point's tile, rising, shape (N,)."""
+    local: Real
+    """Coordinates in the tile, in [-1, 1], shape (N, 2)."""
+
+    @cached_property
+    def starts(self) -> Index:
+        """Where each occupied tile begins."""
+        return np.flatnonzero(np.append(True, np.diff(self.tile) > 0))
+
+    @cached_property
+    def _bounds(self) -> tuple[Real, Real, Real]:
+        """log mass, centroid and radius of every occupied tile, shapes (T,), (T, 3), (T,)."""
+        mass = np.add.reduceat(self.weights, self.starts)
+        centroid = np.add.reduceat(self.weights[:, None] * self.x, self.starts) / mass[:, None]
+        counts = np.diff(np.append(self.starts, len(self.x)))
+        off = self.x - np.repeat(centroid, counts, axis=0)
+        radius = np.sqrt(np.maximum.reduceat(np.einsum("na,na->n", off, off), self.starts))
+        return np.log(mass), centroid, radius
+
+    @cached_property
+    def proxies(self) -> tuple[Real, Real, Index]:
+        """Points (J, 3), weights of either sign (J,) and the rank of their tile (J,); thin tiles keep their points."""
+        parts = []
+        for rank, (start, end) in enumerate(zip(self.starts, np.append(self.starts[1:], len(self.x)), strict=True)):
+            part = slice(start, end)
+            if end - start <= NODES**2:
+                x, w = self.x[part], self.weights[part]
+            else:
+                x, w = _tile_nodes(int(self.tile[start]), self.level), _node_weights(self.local[part], self.weights[part])
+            parts.append((x, w, np.full(len(w), rank)))
+        x, w, rank = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return x, w, rank
+
+    def attention(self, g: Real, second: bool = False) -> tuple[Real, ...]:
+        """(log M, F) at g (n, 3), and the second moment (n, 3, 3) where asked, as `softmax_second` has them."""
+        n = len(g)
+        out = (np.empty(n), np.empty((n, 3)), *([np.empty((n, 3, 3))] if second else []))
+        radius = float(np.sqrt(np.einsum("na,na->n", g, g)).max(initial=0.0))
+        if radius * np.pi / (4 * self.level) <= REACH:
+            x, w, rank = self.proxies
+        else:
+            x, w, rank = self.x, self.weights, np.cumsum(np.append(0, np.diff(self.tile) > 0))
+        for targets, keep in self._groups(g, radius):
+            chosen = keep[rank]
+            for whole, part in zip(out, _signed(g[targets], x[chosen], w[chosen], second), strict=True):
+                whole[targets] = part
+        return out
+
+    def _groups(self, g: Real, radius: float) -> Iterator[tuple[Index, NDArray[np.bool_]]]:
+        """Targets in one cube of g-space, and the tiles that matter to any g of the cube."""
+        side = max(4.0, radius / 12)
+        log_mass, centroid, tile_radius = self._bounds
+        cubes = np.floor(g / side).astype(np.int64)
+        order = np.lexsort(cubes.T)
+        ends = np.flatnonzero(np.append(np.any(np.diff(cubes[order], axis=0), axis=1), True)) + 1
+        for targets in np.split(order, ends[:-1]):
+            centre = (cubes[targets[0]] + 0.5) * side
+            spread = side * np.sqrt(3) / 2
+            middle = log_mass + np.einsum("sa,a->s", centroid, centre)
+            upper = middle + np.sqrt(centre @ centre) * tile_radius + spread
+            yield targets, upper > middle.max() - spread - NEGLIGIBLE - np.log(len(log_mass))
+
+
+def sorted_into_tiles(x: Real, weights: Real, level: int) -> Tiles:
+    """Sort points of S² into tiles: the face of the cube, then equal angles arctan(x_b/x_a) on it."""
+    axis = np.argmax(np.abs(x), axis=1)
+    rows = np.arange(len(x))
+    top = x[rows, axis]
+    angles = np.stack([np.arctan(x[rows, (axis + shift) % 3] / np.abs(top)) for shift in (1, 2)], -1)
+    scaled = (angles / (np.pi / 2) + 0.5) * level
+    cell = np.clip(scaled.astype(np.int64), 0, level - 1)
+    tile = ((2 * axis + (top < 0)) * level + cell[:, 0]) * level + cell[:, 1]
+    order = np.argsort(tile, kind="stable")
+    local = 2 * (scaled - cell) - 1
+    return Tiles(x[order], weights[order], level, tile[order], local[order])
+
+
+def _tile_nodes(tile: int, level: int) -> Real:
+    """The Chebyshev points of a tile on the sphere, shape (NODES², 3)."""
+    face, cell = divmod(tile, level * level)
+    angle = [((i + (1 + _CHEBYSHEV) / 2) / level - 0.5) * np.pi / 2 for i in divmod(cell, level)]
+    first, second = np.meshgrid(np.tan(angle[0]), np.tan(angle[1]), indexing="ij")
+    x = np.empty((NODES**2, 3))
+    x[:, face // 2] = -1.0 if face % 2 else 1.0
+    x[:, (face // 2 + 1) % 3], x[:, (face // 2 + 2) % 3] = first.ravel(), second.ravel()
+    return x / np.sqrt(np.einsum("na,na->n", x, x))[:, None]
+
+
+def _node_weights(local: Real, weights: Real) -> Real:
+    """W_jk = Σ_i w_i L_j(s_i) L_k(t_i) from the Chebyshev moments of the points, L_j = Σ_m (2-δ_m0)/q T_m(s_j) T_m."""
+    s, t = _polynomials(local[:, 0]), _polynomials(local[:, 1])
+    moments = np.einsum("an,bn->ab", s * weights, t)
+    lagrange = _polynomials(_CHEBYSHEV).T * (np.where(np.arange(NODES) == 0, 1.0, 2.0) / NODES)
+    return np.einsum("ja,kb,ab->jk", lagrange, lagrange, moments).ravel()
+
+
+def _polynomials(s: Real) -> Real:
+    """T_m(s), m < NODES, shape (NODES, n)."""
+    rows = np.empty((NODES, len(s)))
+    rows[0], rows[1] = 1.0, s
+    for m in range(2, NODES):
+        rows[m] = 2 * s * rows[m - 1] - rows[m - 2]
+    return rows
+
+
+def _signed(g: Real, x: Real, w: Real, second: bool) -> tuple[Real, ...]:
+    """The sums with weights of either sign: M = M₊ - M₋, and barycentres by M F = M₊F₊ - M₋F₋."""
+    sums = softmax_second if second else softmax_attention
+    log_m, *means = sums(g, x, np.maximum(w, 0.0))
+    if not (w < 0).any():
+        return (log_m, *means)
+    log_minus, *means_minus = sums(g, x, np.maximum(-w, 0.0))
+    q = np.exp(log_minus - log_m)
+    pairs = zip(means, means_minus, strict=True)
+    shaped = [(plus, minus, q.reshape(-1, *[1] * (plus.ndim - 1))) for plus, minus in pairs]
+    return (log_m + np.log1p(-q), *((plus - r * minus) / (1 - r) for plus, minus, r in shaped))
+
+
+_CHEBYSHEV: Real = np.cos((2 * np.arange(NODES) + 1) * np.pi / (2 * NODES))

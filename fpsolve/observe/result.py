@@ -1,0 +1,27 @@
+"""The Dataset that a run returns."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+
+class Result(xr.Dataset):
+    """An xarray Dataset whose variable ``tail`` can be reached as ``ds.tail``.
+
+    xarray's own method of that name (the last entries of every dimension) gives way; ``ds.isel(time=slice(-5, None))``
+    does the same.
+    """
+
+    __slots__ = ()
+
+    @property
+    def tail(self) -> xr.DataArray:  # type: ignore[override]
+        """Share of the power above 0.9 ℓmax, where the measure has one."""
+        if "tail" not in self:
+            raise AttributeError("this result has no variable 'tail'; only densities have one")
+        return self["tail"]
+
+
+def as_result(ds: xr.Dataset) -> Result:
+    """The same variables, coordinates and attributes as a Result."""
+    return Result(ds.data_vars, ds.coords, ds.attrs)

@@ -1,0 +1,168 @@
+"""Two tokens under common noise: their overlap q = ⟨x,y⟩ is a diffusion on [-1, 1] with exact statistics.
+
+For noise with E[W(x)W(y)ᵀ] = K(x,y) I per unit time and tokens x, y on S^{d-1},
+
+    dq = ε² [(d-2+q²) K(x,y) - (d-1) q K̄] dt + ε √(2(1-q²)(K̄ - q K(x,y))) dB,   K̄ = (K(x,x) + K(y,y))/2,
+
+dB being the part ⟨y, P_x dW(x)⟩ + ⟨x, P_y dW(y)⟩ of the motion :cite:`homogenized2026` (arXiv:2604.01978).
+Expectations u(q,t) = E[f(q_t) | q_0 = q] solve the backward equation ∂_t u = b u' + ½ s u'', u(·,0) = f. The variance s
+vanishes at both ends and the drift b does not point out, so that no boundary condition is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import Chebyshev, Legendre
+from numpy.polynomial.chebyshev import chebgauss
+from numpy.polynomial.legendre import leggauss, legvander
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import expm
+
+from fpsolve.errors import InputError, UnresolvedError
+
+Real = NDArray[np.float64]
+Function = Callable[[Real], ArrayLike]
+
+DEGREES = (32, 64, 128, 256)
+"""Degrees of the polynomials, tried in turn."""
+
+
+@dataclass(frozen=True)
+class OverlapDiffusion:
+    """dq = b(q) dt + √s(q) dB on [-1, 1]: ``drift`` b and ``variance`` s map arrays of overlaps to arrays.
+
+    ``dimension``: d of the tokens; on the circle, where q = -1 is reached, polynomials are of Chebyshev's kind, otherwise
+    of Legendre's. Raises InputError when s does not vanish at an end or b points out of it.
+    """
+
+    drift: Function
+    variance: Function
+    dimension: int = 3
+
+    def __post_init__(self) -> None:
+        ends = np.array([-1.0, 1.0])
+        b, s = self.drift(ends) * np.ones(2), self.variance(ends) * np.ones(2)
+        allowed = 1e-9 * max(1.0, float(np.abs(self.drift(np.linspace(-1, 1, 9))).max()))
+        if not np.abs(s).max() <= allowed:
+            raise InputError("variance", s, "does not vanish at q = -1 and q = 1", "an overlap cannot leave [-1, 1]")
+        if not (b[0] >= -allowed and b[1] <= allowed):
+            raise InputError("drift", b, "points out of [-1, 1] at an end", "an overlap cannot leave [-1, 1]")
+
+    def expect(self, f: Function, q0: ArrayLike, t: float, tolerance: float = 1e-6) -> Real:
+        """E[f(q_t) | q_0], shape of ``q0``: e^{tL} f, L the Galerkin matrix of the generator on polynomials.
+
+        The degree is raised until two solutions agree to ``tolerance``, absolutely. Raises UnresolvedError when the last
+        two do not (long times: layers at the ends), InputError for overlaps off [-1, 1] and a negative time.
+        """
+        start = np.asarray(q0, float)
+        if not (np.abs(start) <= 1).all():
+            raise InputError("q0", q0, "an overlap lies in [-1, 1]", "pass inner products of unit vectors")
+        if not (np.isfinite(t) and t >= 0):
+            raise InputError("t", t, "not a time", "pass t >= 0")
+        before = self.backward(f, t, DEGREES[0])(start)
+        for degree in DEGREES[1:]:
+            values = self.backward(f, t, degree)(start)
+            if np.abs(values - before).max(initial=0.0) <= tolerance:
+                return np.asarray(values)
+            before = values
+        raise UnresolvedError(t, f"degree {DEGREES[-1]} is not accurate to {tolerance}", "take a smaller t")
+
+    def backward(self, f: Function, t: float, degree: int = 64) -> Callable[[Real], Real]:
+        """u(·, t) itself, as a polynomial of a given degree: e^{tL} applied to the projection of f."""
+        basis = _basis(degree, self.dimension == 2)
+        ones = np.ones_like(basis.nodes)
+        drift, variance = self.drift(basis.nodes) * ones, self.variance(basis.nodes) * ones
+        generator = basis.project @ (drift[:, None] * basis.first + 0.5 * variance[:, None] * basis.second)
+        coefficients = expm(t * generator) @ (basis.project @ (f(basis.nodes) * ones))
+        return basis.family(coefficients)
+
+    def legendre_moment(self, ell: int, q0: ArrayLike, t: float) -> Real:
+        """E[P_ℓ(q_t) | q_0], shape of ``q0``."""
+        return self.expect(Legendre.basis(ell), q0, t)
+
+    def expected_power(self, ell: int, powers: ArrayLike, t: float) -> float:
+        """E Σ_m|ρ_ℓm(t)|² on S² from ``powers`` S_j = Σ_m|ρ_jm(0)|², j = 0, 1, …, of the initial density.
+
+        Σ_m|ρ_ℓm|² = (2ℓ+1)/(4π) ∬ P_ℓ(⟨x,y⟩) μ(dx)μ(dy); so with E[P_ℓ(q_t) | q_0] = Σ_j u_j P_j(q_0) it is
+        Σ_j (2ℓ+1)/(2j+1) u_j S_j.
+        """
+        initial = np.asarray(powers, float)
+        nodes, weights = leggauss(max(64, 2 * len(initial)))
+        projected = legvander(nodes, len(initial) - 1).T @ (weights * self.legendre_moment(ell, nodes, t))
+        return float((2 * ell + 1) / 2 * (projected @ initial))  # projected: 2/(2j+1) u_j
+
+
+class _Basis(NamedTuple):
+    """Polynomials up to a degree at twice as many Gauss nodes; ``project`` takes values at the nodes to coefficients."""
+
+    nodes: Real
+    first: Real
+    second: Real
+    project: Real
+    family: type[Legendre] | type[Chebyshev]
+
+
+@lru_cache(maxsize=16)
+def _basis(degree: int, circle: bool) -> _Basis:
+    """Orthogonal for the weight 1, or 1/√(1-q²) on the circle, where Legendre's flux at q = -1 has the wrong sign.
+
+    Integration by parts then bounds L from above, so that e^{tL} stays bounded whatever the degree is.
+    """
+    family = Chebyshev if circle else Legendre
+    nodes, weights = (chebgauss if circle else leggauss)(2 * (degree + 1))
+    basis = [family.basis(k) for k in range(degree + 1)]
+    values, first, second = (np.stack([p.deriv(n)(nodes) for p in basis], 1) for n in (0, 1, 2))
+    project = (weights[:, None] * values).T / (weights @ values**2)[:, None]
+    return _Basis(nodes, first, second, project, family)
+
+
+def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDiffusion:
+    """Isotropic noise K(x,y) = k(⟨x,y⟩), ``kernel`` k on [-1, 1], ``noise`` ε:
+
+    b = ε²[(d-2+q²) k(q) - (d-1) κ q], s = 2ε²(1-q²)(κ - q k(q)), κ = k(1) :cite:`homogenized2026`.
+    """
+    _check_dimension(d)
+    kappa = float(np.asarray(kernel(np.array([1.0]))).ravel()[0])
+
+    def drift(q: Real) -> Real:
+        return noise**2 * ((d - 2 + q**2) * kernel(q) - (d - 1) * kappa * q)
+
+    def variance(q: Real) -> Real:
+        return 2 * noise**2 * (1 - q**2) * (kappa - q * kernel(q))
+
+    return OverlapDiffusion(drift, variance, d)
+
+
+def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noise: float = 1.0) -> OverlapDiffusion:
+    """Two tokens that attend to each other, A = I, V of iid centred entries of deviation ``value_std`` (1/√d by default):
+
+    a = e^β/(e^β + e^{βq}), K_11 = a² + (1-a)² + 2a(1-a)q, K_12 = 2a(1-a) + (a² + (1-a)²)q,
+    b = σ²[(d-2+q²) K_12 - (d-1) q K_11], s = 2σ²(1-q²)(K_11 - q K_12), σ = ε value_std :cite:`homogenized2026`.
+    """
+    _check_dimension(d)
+    scale = noise**2 * (1 / d if value_std is None else value_std**2)
+
+    def kernels(q: Real) -> tuple[Real, Real]:
+        a = 1 / (1 + np.exp(beta * (q - 1)))
+        same, cross = a**2 + (1 - a) ** 2, 2 * a * (1 - a)
+        return same + cross * q, cross + same * q
+
+    def drift(q: Real) -> Real:
+        k11, k12 = kernels(q)
+        return scale * ((d - 2 + q**2) * k12 - (d - 1) * q * k11)
+
+    def variance(q: Real) -> Real:
+        k11, k12 = kernels(q)
+        return 2 * scale * (1 - q**2) * (k11 - q * k12)
+
+    return OverlapDiffusion(drift, variance, d)
+
+
+def _check_dimension(d: int) -> None:
+    if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
+        raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
