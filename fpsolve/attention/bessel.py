@@ -10,11 +10,14 @@ from scipy.special import ive
 
 Real = NDArray[np.float64]
 
+TINY = 1e-20
+"""Below this radius every i_ℓ(r)/r with ℓ > 1 is lost in round-off."""
+
 
 def scaled_bessel(lmax: int, r: float) -> Real:
     """e^{-r} i_ℓ(r) for ℓ = 0..lmax, shape (lmax+1,); i_ℓ(r) = √(π/2r) I_{ℓ+1/2}(r), i_ℓ(0) = δ_ℓ0."""
     ells = np.arange(lmax + 1)
-    if r < 1e-8:  # i_1(r) = r/3 + O(r³): the next terms are below round-off
+    if r < TINY:  # i_1(r) = r/3 + O(r³), i_2(r) = O(r²)
         return np.where(ells == 0, 1 - r, np.where(ells == 1, r / 3, 0.0))
     return np.sqrt(np.pi / (2 * r)) * ive(ells + 0.5, r)
 
@@ -29,11 +32,15 @@ def scaled_bessel_derivative(lmax: int, r: float) -> Real:
 
 @lru_cache(maxsize=1024)
 def moment_degree(r: float, tolerance: float = 1e-14) -> int:
-    """The degree beyond which moments do not matter: Σ_{ℓ>L} (2ℓ+1) e^{-r} i_ℓ(r) ≤ tolerance.
+    """The degree beyond which moments matter neither to M nor to F: Σ_{ℓ>L} (2ℓ+1) max(1, ℓ/r) e^{-r} i_ℓ(r) ≤ tolerance.
 
-    The full sum is one (e^{r·1} at angle zero), so the tolerance is relative to the largest value of M.
+    The full sum of (2ℓ+1) e^{-r} i_ℓ is one (e^{r·1} at angle zero), so the tolerance is relative to the largest value of
+    M; a term of degree ℓ enters F = ∇M/M, of size one, with the factors i'_ℓ and ℓ i_ℓ/r. Zero at r = 0.
     """
+    if r < TINY:
+        return 0 if r == 0 else 1
     longest = 32 + int(2 * r) if r < 50 else 32 + int(12 * np.sqrt(r))
-    terms = (2 * np.arange(longest + 1) + 1) * scaled_bessel(longest, r)
+    ells = np.arange(longest + 1)
+    terms = (2 * ells + 1) * np.maximum(1, ells / r) * scaled_bessel(longest, r)
     tails = np.cumsum(terms[::-1])[::-1]
-    return int(np.argmax(np.append(tails, 0.0) <= tolerance)) - 1 if r > 0 else 0
+    return int(np.argmax(np.append(tails, 0.0) <= tolerance)) - 1

@@ -1,5 +1,7 @@
-"""The covariance k_μ(⟨x, y⟩) = σ_V² E_A F_μ(βAx)·F_μ(βAy) of isotropic key-query laws: its spectrum, fast, for every
-step of a run, and the function itself, accurately."""
+"""The covariance k_μ(⟨x, y⟩) = σ_V² E_A F_μ(βAx)·F_μ(βAy) of isotropic key-query laws.
+
+Its spectrum, fast, for every step of a run, and the function itself, accurately.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 
+from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
 from fpsolve.errors import InputError
 from fpsolve.sphere.grid import Grid
@@ -53,6 +56,7 @@ class SpectrumEngine:
         self.cutoffs = Cutoffs.for_tolerance(law, beta, tolerance)
         self.radii: Real = self.cutoffs.mesh(law, beta).radii
         self.grid = sampling_grid(self.cutoffs.degree)
+        self._grids = [sampling_grid(self.cutoffs.degree, moment_degree(float(r))) for r in self.radii]
         self._upper = np.triu_indices(len(self.radii))
         tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)[:, :, *self._upper]
         tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
@@ -60,7 +64,9 @@ class SpectrumEngine:
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""
-        return self.spectrum(np.stack([source.log_M_sphere(float(r), self.grid) for r in self.radii]))
+        spheres = zip(self.radii, self._grids, strict=True)
+        modes = [grid.to_modes(source.log_M_sphere(float(r), grid), self.cutoffs.degree) for r, grid in spheres]
+        return self._contracted(np.stack(modes))
 
     def spectrum(self, log_m: Real) -> Real:
         """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
@@ -69,12 +75,17 @@ class SpectrumEngine:
         """
         log_m = np.asarray(log_m, dtype=float)
         if log_m.shape != (len(self.radii), *self.grid.shape):
-            raise InputError("log_m", log_m.shape, "wrong shape", f"give {(len(self.radii), *self.grid.shape)}")
-        fields = degree_fields(self.grid, self.cutoffs.degree, log_m)
-        grams = np.stack([field @ field.T for field in fields])
-        C = self._tensor @ grams[:, *self._upper].ravel()
+            remedy = f"give {(len(self.radii), *self.grid.shape)}"
+            raise InputError("log_m", log_m.shape, "wrong shape", remedy)
+        return self._contracted(np.stack([self.grid.to_modes(field, self.cutoffs.degree) for field in log_m]))
+
+    def _contracted(self, modes: NDArray[np.complex128]) -> Real:
+        fields = real_fields(modes, self.cutoffs.degree)
+        grams = np.stack([np.einsum("im,jm->ij", field, field) for field in fields])
+        C = np.einsum("pk,k->p", self._tensor, grams[:, *self._upper].ravel())  # BLAS's bits vary with its threads
         if not C.min() >= -ROUND_OFF * 4 * np.pi * self.value_std**2:  # a NaN comes here too
-            raise InputError("log_m", log_m.shape, "no log M of a measure", "give finite log M on every sphere")
+            remedy = "give finite log M on every sphere"
+            raise InputError("log_m", modes.shape, "not log M of a measure", remedy)
         return np.maximum(C, 0.0)
 
 
@@ -86,23 +97,31 @@ def spectrum_engine(
     return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
 
 
-def sampling_grid(degree: int) -> Grid:
-    """A small grid for functions that are not band-limited, seen up to ``degree``: a quarter finer than needed."""
-    nlat = max(32, 8 * -(-5 * (degree + 1) // 32))
+@lru_cache(maxsize=64)
+def sampling_grid(degree: int, holds: int = 0) -> Grid:
+    """A small grid, a quarter finer than ``degree`` needs: the functions are not band-limited.
+
+    It also holds fields of degree ``holds``, so that the moments of M are summed on it directly.
+    """
+    nlat = max(32, 8 * -(-5 * (degree + 1) // 32), 8 * -(-(holds + 1) // 8))
     return Grid(degree, nlat, 2 * nlat)
 
 
 def degree_fields(grid: Grid, degree: int, values: Real) -> list[Real]:
     """The real coefficients of fields (J, *grid.shape), for each degree ℓ an array (J, 2ℓ+1)."""
-    modes = np.stack([grid.to_modes(field, degree) for field in values]).view(np.float64)
+    return real_fields(np.stack([grid.to_modes(field, degree) for field in values]), degree)
+
+
+def real_fields(modes: NDArray[np.complex128], degree: int) -> list[Real]:
+    """Complex coefficients (J, size) as real ones, for each degree ℓ an array (J, 2ℓ+1)."""
     picked, weight = _by_degree(degree)
-    real = modes[:, picked] * weight
+    real = modes.view(np.float64)[:, picked] * weight
     return [real[:, ell * ell : (ell + 1) ** 2] for ell in range(degree + 1)]
 
 
 @lru_cache(maxsize=8)
 def _by_degree(degree: int) -> tuple[NDArray[np.int64], Real]:
-    """Positions in the real view and weights of f_ℓ0, √2 Re f_ℓm, √2 Im f_ℓm, ℓ-major; shape ((degree+1)²,)."""
+    """Positions in the real view and weights of f_ℓ0, √2 Re f_ℓm, √2 Im f_ℓm, ℓ-major; ((degree+1)²,)."""
     ells, orders = real_degrees_orders(degree)
     picked = 2 * index(ells, np.abs(orders), degree) + (orders < 0)
     return picked, np.where(orders == 0, 1.0, np.sqrt(2.0))
@@ -112,7 +131,7 @@ def _by_degree(degree: int) -> tuple[NDArray[np.int64], Real]:
 class IsotropicKernel:
     """k(t) = Σ c_k t^k, t = ⟨x, y⟩ in [-1, 1].
 
-    ``coefficients`` are c_k ≥ 0; the last two of them close the series so that k(±1) are right. ``kappa`` = k(1);
+    ``coefficients`` are c_k ≥ 0; the last two close the series so that k(±1) are right. ``kappa`` = k(1);
     ``error`` estimates the error: the change under the last refinement and a quarter of the closing terms.
     """
 
@@ -132,11 +151,12 @@ class IsotropicKernel:
 def kernel(
     law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, tolerance: float = 1e-6
 ) -> IsotropicKernel:
-    """k_μ of an isotropic law, refined until it changes by less than ``tolerance`` σ_V² or ``MOST`` is reached.
+    """k_μ of an isotropic law, refined until ``error`` is below ``tolerance`` σ_V² or ``MOST`` is reached.
 
-    The chaos gives c_k up to a cut-off; k(±1) = σ_V² E F(βAx)·F(±βAx) are separate radial quadratures, and what the
-    series misses there is put on the next two powers. For t < 1 the error is that of the c_k; between the cut-off
-    scale 1 - t ~ 1/K and t = 1 it is a fraction of that missing part.
+    The chaos gives c_k up to a cut-off K; k(±1) = σ_V² E F(βAx)·F(±βAx) are separate radial quadratures, and
+    what the series misses there is put on the next two powers. For 1 - t ≫ 1/K the error is that of the c_k;
+    nearer to t = 1, which is exact, it is a fraction of that missing part.
+    Raises InputError for a negative or NaN argument.
     """
     _check_value_std(value_std)
     _check_tolerance(tolerance)
@@ -187,7 +207,7 @@ def _antipode(grid: Grid, field: Real) -> Real:
 
 
 def _compressed(fields: list[Real]) -> list[Real]:
-    """For each degree a factor (J, rank) with the same Gram matrix to round-off: fewer columns than orders m."""
+    """By degree, factors (J, rank) of the same Gram matrix to round-off: fewer columns than orders."""
     factors = []
     largest = max(np.abs(field).max() for field in fields)
     for field in fields:
@@ -211,4 +231,4 @@ def _check_value_std(value_std: float) -> None:
 
 def _check_tolerance(tolerance: float) -> None:
     if not 1e-12 <= tolerance < 1:
-        raise InputError("tolerance", tolerance, "not a usable tolerance", "give a number between 1e-12 and 1")
+        raise InputError("tolerance", tolerance, "not a usable tolerance", "give a number in [1e-12, 1)")

@@ -1,18 +1,19 @@
 r"""The two isotropic key-query laws in R³, reduced to quadratic forms of log M on a few spheres.
 
-With φ = log M_μ, F = ∇φ, Price's theorem E ∇φ(z)·∇φ(z') = d/dt E φ(z)φ(z') for standard Gaussian z, z' of correlation
-t leaves only the scalar φ. Its chaos coefficients are φ_nℓm = ∫ φ_ℓm(ρb) h_nℓ(b) w(b) db (see
+With φ = log M_μ, F = ∇φ, Price's theorem E ∇φ(z)·∇φ(z') = d/dt E φ(z)φ(z') for standard Gaussian z, z' of
+correlation t leaves only the scalar φ. Its chaos coefficients are φ_nℓm = ∫ φ_ℓm(ρb) h_nℓ(b) w(b) db (see
 :mod:`fpsolve.attention.radial`), and k(t) = σ_V² E F(βAx)·F(βAy), t = ⟨x, y⟩, is
 
 * ``gaussian``, A iid N(0, s²), ρ = βs:
       k(t) = (σ_V/ρ)² Σ_{nℓ} k t^{k-1} Σ_m |φ_nℓm|²,  k = 2n+ℓ;
-* ``product``, A = W W'ᵀ, both iid N(0, s²), ρ = βs²: given W'ᵀx and W'ᵀy the pair is Gaussian of correlation cos γ;
-  cos^{k-1} γ = Σ_p (2p+1)/(4π) τ[p, k-1] P_p(cos γ) and a second chaos expansion, in a = |W'ᵀx|/s, give
+* ``product``, A = W W'ᵀ, both iid N(0, s²), ρ = βs²: given W'ᵀx and W'ᵀy, at an angle γ, the pair is Gaussian
+  of correlation cos γ; cos^{k-1} γ = Σ_p (2p+1)/(4π) τ[p, k-1] P_p(cos γ) and a second chaos expansion, in
+  a = |W'ᵀx|/s, give
       k(t) = (σ_V/ρ)² Σ_{pn'} (2p+1) t^{2n'+p} Σ_{nℓ} k τ[p, k-1] Σ_m |B_{n'p,nℓ} φ_ℓm|²,
       B_{n'p,nℓ} φ = ∫ da w(a) h_{n'p}(a)/a ∫ db w(b) h_nℓ(b) φ(ρab).
 
-The factors k τ[p, k-1] tend to 4π, so the chaos beyond the cut-off is closed by its total ∫ φ² w (Parseval) with the
-factor of the first order left out: C_0 of the Gaussian law is exact at any cut-off.
+As k τ[p, k-1] tends to 4π, the chaos beyond the cut-off is closed by its total ∫ φ² w (Parseval) with
+the factor of the first order left out: C_0 of the Gaussian law is exact at any cut-off.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ PRODUCT_REACH = 40.0
 """Product ab of two |z| beyond which nothing is left, E 1(ab > 40) = 1e-15."""
 
 SMALLEST_SCALE = 1e-5
-"""Below this ρ the limit ρ → 0 is taken at this value: k changes by O(ρ²), round-off of log M grows as 1/ρ."""
+"""Below this ρ the limit ρ → 0 is taken here: k changes by O(ρ²), the round-off of log M grows as 1/ρ."""
 
 
 @dataclass(frozen=True)
 class KeyQueryLaw:
-    """An isotropic law of the key-query matrix A in R³: ``gaussian`` (A iid N(0, s²)) or ``product`` (A = W W'ᵀ)."""
+    """An isotropic law of A in R³: ``gaussian`` (A iid N(0, s²)) or ``product`` (A = W W'ᵀ); s = ``std``."""
 
     kind: str
     std: float
@@ -52,7 +53,7 @@ class KeyQueryLaw:
             raise InputError("std", self.std, "not a standard deviation", "give a finite number >= 0")
 
     def scale(self, beta: float) -> float:
-        """ρ: the radius |βAx| is ρ|z| (gaussian, ρ = βs) or ρ|z||z'| (product, ρ = βs²), z, z' standard Gaussian."""
+        """ρ: |βAx| is ρ|z| (gaussian, ρ = βs) or ρ|z||z'| (product, ρ = βs²), z, z' Gaussian."""
         if not (np.isfinite(beta) and beta >= 0):
             raise InputError("beta", beta, "not an inverse temperature", "give a finite number >= 0")
         return max(beta * self.std ** (1 if self.kind == "gaussian" else 2), SMALLEST_SCALE)
@@ -64,7 +65,7 @@ class KeyQueryLaw:
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """Truncations: angular ``degree`` of log M, number of ``radii``, chaos ``order`` of z and ``outer`` order of a."""
+    """Truncation: ``degree`` of log M, number of ``radii``, chaos ``order`` in b, ``outer`` order in a."""
 
     degree: int
     radii: int
@@ -75,8 +76,8 @@ class Cutoffs:
     def for_tolerance(cls, law: KeyQueryLaw, beta: float, tolerance: float = 1e-6) -> Cutoffs:
         """Truncations for spectra to about ``tolerance`` · σ_V² 4π when μ is smooth on the scale 1/ρ.
 
-        Measured rules, in x = log₂(1+ρ). μ in several tight clusters at ρ ≥ 10 loses two to three digits: log M then
-        has kinks. The precomputing of the product law is kept near a second.
+        Measured rules, in x = log₂(1+ρ). μ in several tight clusters loses one to two digits (log M has kinks
+        there), as does the product law at ρ ≥ 10, where precomputing it is kept near a second.
         """
         x, digits = np.log2(1 + law.scale(beta)), max(-np.log10(tolerance) - 6, -3)
         degree = int(np.clip(16 + 4 * x + 4 * digits, 8, 64))
@@ -111,7 +112,7 @@ def radius_weights(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Real:
 
 
 def spectrum_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
-    """D with C_p = σ_V² Σ_ℓij D[p, ℓ, i, j] Σ_m φ_ℓm(r_i) φ*_ℓm(r_j); shape (noise_lmax+1, degree+1, J, J)."""
+    """D with C_p = σ_V² Σ_ℓij D[p, ℓ, i, j] Σ_m φ_ℓm(r_i) φ*_ℓm(r_j); (noise_lmax+1, degree+1, J, J)."""
     build = _gaussian_tensor if law.kind == "gaussian" else _product_tensor
     return build(law, beta, noise_lmax, cutoffs) / law.scale(beta) ** 2
 
@@ -122,7 +123,7 @@ def power_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoff
     return build(law, beta, fields, cutoffs) / law.scale(beta) ** 2
 
 
-# --- gaussian ------------------------------------------------------------------------------------------------
+# --- gaussian -------------------------------------------------------------------------------------------
 
 
 def _gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Iterator[tuple[int, Real, Real]]:
@@ -169,7 +170,7 @@ def _gaussian_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cu
     return c[: cutoffs.order]
 
 
-# --- product -------------------------------------------------------------------------------------------------
+# --- product --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ class _ProductRows:
 def _product_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> _ProductRows:
     mesh = cutoffs.mesh(law, beta)
     a, outer = chaos_projection(cutoffs.outer // 2 + 1, cutoffs.outer, node_count(cutoffs.outer))
-    b, inner = chaos_projection(cutoffs.order // 2 + 1, cutoffs.degree, node_count(cutoffs.order + cutoffs.degree))
+    nodes = node_count(cutoffs.order + cutoffs.degree)
+    b, inner = chaos_projection(cutoffs.order // 2 + 1, cutoffs.degree, nodes)
     product = a[:, None] * b
     inside = product <= PRODUCT_REACH
     radius = law.scale(beta) * np.where(inside, product, PRODUCT_REACH)
@@ -203,8 +205,8 @@ def _inner_chaos(rows: _ProductRows, ells: NDArray[np.int64], basis: Real) -> Re
 def _outer_grams(outer: Real, factors: Real, chaos: Real, whole: Real, contract: Contract) -> Real:
     """Σ_n f[ℓ, n] of the Gram matrices (or their traces) of B_{n'p,nℓ}, the orders n ≥ N lumped at n = N.
 
-    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = (2p+1) k τ[p, k-1], ``chaos`` (A, ℓ, N, r) the
-    functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …).
+    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = (2p+1) k τ[p, k-1], ``chaos`` (A, ℓ, N, r)
+    the functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …).
     """
     last = factors[:, -1]
     missing = np.sqrt(np.maximum(last[:, None] - factors[:, :-1], 0.0))[:, :, None]

@@ -33,11 +33,14 @@ REACH = 4.0
 NODES = 20
 """Chebyshev points of a tile in each direction."""
 
-LEVELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Tiles along an edge of the cube; beyond the last, points are only pruned."""
+LEVELS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Tiles along an edge of the cube (a whole face is too curved); beyond the last, points are only pruned."""
 
-NEGLIGIBLE = 33.0
-"""A tile is left out below e^{-33} = 5e-15 of M, divided by the number of tiles."""
+NEGLIGIBLE = 25.0
+"""Tiles are left out when together they are below e^{-25} = 1e-11 of M."""
+
+PRUNE_FROM = 2e8
+"""Fewer pairs of targets and points are summed without pruning, in one call of the kernel."""
 
 
 def level_for(radius: float) -> int:
@@ -95,8 +98,9 @@ class Tiles:
             x, w, rank = self.proxies
         else:
             x, w, rank = self.x, self.weights, np.cumsum(np.append(0, np.diff(self.tile) > 0))
-        for targets, keep in self._groups(g, radius):
-            chosen = keep[rank]
+        groups = self._groups(g, radius) if n * len(w) > PRUNE_FROM else [(slice(None), np.array(True))]
+        for targets, keep in groups:
+            chosen = keep[rank] if keep.ndim else slice(None)
             for whole, part in zip(out, _signed(g[targets], x[chosen], w[chosen], second), strict=True):
                 whole[targets] = part
         return out

@@ -21,7 +21,7 @@ REACH = 8.5
 """|z| of a standard Gaussian beyond which nothing is left: P(|z| > 8.5) = 2e-15."""
 
 RADIUS_SCALE = 3.0
-"""Radius at which meshes turn from linear to logarithmic: φ = log M has complex singularities at |r| ≥ π/2."""
+"""Radius at which meshes turn from linear to logarithmic: log M has complex singularities from π/2 on."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RadialMesh:
         return matrix[..., self.count :] + (mirrored if even else -mirrored)
 
     def degree_interpolation(self, r: Real, degree: int) -> Real:
-        """The same for φ_ℓm(r), of parity (-1)^ℓ and zero at 0: φ/r is interpolated, which keeps φ ∝ r exact."""
+        """The same for φ_ℓm(r), of parity (-1)^ℓ and zero at 0, by way of φ/r: exact for φ ∝ r."""
         ratio = r[..., None] / self.radii
         return ratio * self.interpolation(r, even=degree % 2 == 1)
 
@@ -82,15 +82,15 @@ def half_line(count: int) -> tuple[Real, Real]:
 
 
 def node_count(order: int) -> int:
-    """Nodes of ``half_line`` that keep chaos functions up to k = ``order`` orthonormal: their wave number is √k."""
+    """Nodes of ``half_line`` for chaos functions up to k = ``order``, whose wave number is √k."""
     return 44 + int(REACH * np.sqrt(order) / 2)
 
 
 def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:
     """h_nl(b) √w(b) / b for n = 0, 1, … < count, each of shape (degree+1, len(b)).
 
-    Times √w / b = (2π)^{-3/4} e^{-b²/4} they stay bounded, so the three-term recurrence neither over- nor underflows
-    where it matters: √((n+1)(n+ℓ+3/2)) h_{n+1} = (2n+ℓ+3/2-x) h_n - √(n(n+ℓ+1/2)) h_{n-1}, x = b²/2.
+    Times √w / b = (2π)^{-3/4} e^{-b²/4} they stay bounded, so the three-term recurrence neither over- nor
+    underflows: √((n+1)(n+ℓ+3/2)) h_{n+1} = (2n+ℓ+3/2-x) h_n - √(n(n+ℓ+1/2)) h_{n-1}, x = b²/2.
     """
     ell = np.arange(degree + 1.0)[:, None]
     x, alpha = b * b / 2, ell + 0.5
@@ -103,7 +103,7 @@ def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:
 
 
 def chaos_projection(count: int, degree: int, nodes: int) -> tuple[Real, Real]:
-    """Nodes b and rows P[l, n, q] with ∫ f h_nl w db = Σ_q P[l, n, q] f(b_q); shapes (Q,), (degree+1, count, Q)."""
+    """Nodes b (Q,) and rows P (degree+1, count, Q) with ∫ f h_nl w db = Σ_q P[l, n, q] f(b_q)."""
     b, weights = half_line(nodes)
     # h √w / b is what the recurrence gives; the rest of w h db stands in the quadrature weight.
     rest = weights / (np.exp(-b * b / 4) * (2 * np.pi) ** -0.75)

@@ -1,7 +1,9 @@
 """Sources: what a measure tells its own dynamics, M_μ(g) = ∫ e^{g·y} μ(dy) and F_μ = ∇_g log M_μ.
 
 On S² both come from low-degree moments, M(rω) = 4π Σ i_ℓ(r) ρ_ℓm Y_ℓm(ω); the sum cancels far from a concentrated μ, so
-every value is compared with the accuracy of the sum and, where that does not do, taken by log-sum-exp over points.
+every value is compared with the accuracy of the sum and, where that does not do, taken by log-sum-exp over points. A
+density that is truncated at round-off of its peak determines F to 1e-9 only where M e^{-r} is above about 1e-5 of its
+largest value; beyond, the safe route takes what is not resolved to be empty (still |F| ≤ 1).
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ from typing import Any
 import numpy as np
 
 from fpsolve._kernels.softmax import softmax_attention, softmax_second
-from fpsolve.attention.bessel import moment_degree, scaled_bessel, scaled_bessel_derivative
+from fpsolve.attention.bessel import TINY, moment_degree, scaled_bessel, scaled_bessel_derivative
+from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
 from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import Coefficients, Real, by_degree, mean_vector, resized, times_coordinates
+from fpsolve.sphere.harmonics import Coefficients, Real, by_degree, degree_of, mean_vector, power, resized, times_coordinates
 from fpsolve.sphere.scattered import SpherePoints
 
-TOLERANCE = 3e-10
+TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
+
+DIRECT_PAIRS = 3e7
+"""Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
 DEGREES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once for each measure."""
@@ -84,10 +90,39 @@ class PointSource(Source):
         return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
 
     def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        g = np.ascontiguousarray(radius * sites.x.reshape(-1, self.dimension))
-        _, f, second = softmax_second(g, self.x, self.weights)
+        f, second = self._second(radius * sites.x.reshape(-1, self.dimension))[1:]
         product = np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
         return f.reshape(sites.x.shape), product.reshape(sites.x.shape)
+
+
+    def _second(self, g: Real) -> tuple[Real, ...]:
+        """(log M, F, ∫ y yᵀ e^{g·y} dμ / M)."""
+        return softmax_second(g, self.x, self.weights)
+
+
+class TiledSource(PointSource):
+    """The same on S², by tiles of points (:mod:`fpsolve.attention.proxies`) where pairs are many; errors below 1e-10."""
+
+    def __init__(self, x: Real, weights: Real) -> None:
+        super().__init__(x[weights > 0], weights[weights > 0])
+        self._tiles: dict[int, Tiles] = {}
+
+    def evaluate(self, g: Real) -> tuple[Real, Real]:
+        if len(g) * len(self.x) <= DIRECT_PAIRS:
+            return super().evaluate(g)
+        log_m, f = self._tiles_for(g).attention(g)
+        return log_m, f
+
+    def _second(self, g: Real) -> tuple[Real, ...]:
+        if len(g) * len(self.x) <= DIRECT_PAIRS:
+            return super()._second(g)
+        return self._tiles_for(g).attention(g, second=True)
+
+    def _tiles_for(self, g: Real) -> Tiles:
+        level = level_for(float(np.sqrt(np.einsum("na,na->n", g, g).max())))
+        if level not in self._tiles:
+            self._tiles[level] = sorted_into_tiles(self.x, self.weights, level)
+        return self._tiles[level]
 
 
 class MomentSource(Source):
@@ -103,7 +138,7 @@ class MomentSource(Source):
         self,
         moments: Callable[[int], Coefficients],
         points: Callable[[], tuple[Real, Real]],
-        accuracy: float = 4e-15,
+        accuracy: float = 1e-14,
         highest: int | None = None,
     ) -> None:
         self._moments, self._points, self._accuracy = moments, points, accuracy
@@ -120,9 +155,9 @@ class MomentSource(Source):
         return resized(self._known, degree)
 
     @cached_property
-    def points(self) -> PointSource:
+    def points(self) -> TiledSource:
         """The safe route."""
-        return PointSource(*self._points())
+        return TiledSource(*self._points())
 
     @cached_property
     def mean(self) -> Real:
@@ -136,8 +171,9 @@ class MomentSource(Source):
     def log_M_sphere(self, radius: float, sites: Any) -> Real:
         if not _fits(sites, self._degree(radius)):
             return self.log_M_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))).reshape(sites.shape)
-        m = sites.scalar(self._weighted(radius))
-        bad = self._cancelled(m, sites)
+        weighted = self._weighted(radius)
+        m = sites.scalar(weighted)
+        bad = self._cancelled(m, weighted, sites)
         with np.errstate(invalid="ignore", divide="ignore"):
             log_m = np.log(m) + radius
         if bad.any():
@@ -148,13 +184,12 @@ class MomentSource(Source):
         degree = self._degree(radius)
         if not _fits(sites, degree):
             return _reshaped(self.F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))), sites)
+        if radius < TINY:  # M = 1 + g·mean + O(r²): F is the mean
+            return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
         weighted = self._weighted(radius)
         radial = 4 * np.pi * self.moments(degree) * by_degree(scaled_bessel_derivative(degree, radius), degree)
-        if radius < 1e-8:  # M = 1 + g·mean + O(r²): F is the mean
-            f = np.broadcast_to(self.mean, sites.x.shape).copy()
-            return np.zeros(sites.shape), f
         m = sites.scalar(weighted)
-        bad = self._cancelled(m, sites)
+        bad = self._cancelled(m, weighted, sites)
         tangential = sites.to_ambient(sites.gradient(weighted / radius))
         with np.errstate(invalid="ignore", divide="ignore"):
             f = (sites.scalar(radial)[..., None] * sites.x + tangential) / m[..., None]
@@ -170,8 +205,9 @@ class MomentSource(Source):
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
         factors = by_degree(4 * np.pi * scaled_bessel(degree, radius), degree)
         first = times_coordinates(self.moments(degree + 2))
-        m = sites.scalar(factors * self.moments(degree))
-        bad = self._cancelled(m, sites)
+        weighted = factors * self.moments(degree)
+        m = sites.scalar(weighted)
+        bad = self._cancelled(m, weighted, sites)
         with np.errstate(invalid="ignore", divide="ignore"):
             f = np.stack([sites.scalar(factors * resized(row, degree)) for row in first], -1) / m[..., None]
             product = -f * np.einsum("...a,...a", f, f)[..., None]
@@ -198,10 +234,14 @@ class MomentSource(Source):
         degree = self._degree(radius)
         return 4 * np.pi * by_degree(scaled_bessel(degree, radius), degree) * self.moments(degree)
 
-    def _cancelled(self, m: Real, sites: Any) -> Any:
-        """Where the error of e^{-r}M, about the accuracy times its largest value, is not small against it."""
-        accuracy = max(self._accuracy, 4e-15 if isinstance(sites, Grid) else sites.accuracy)
-        return ~(m > accuracy / TOLERANCE * max(float(np.max(m, initial=0.0)), 1e-300))
+    def _cancelled(self, m: Real, weighted: Coefficients, sites: Any) -> Any:
+        """Where the error of e^{-r}M is not small against it: the accuracy times a bound on its largest value.
+
+        The bound is over the whole sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
+        """
+        accuracy = self._accuracy if isinstance(sites, Grid) else max(self._accuracy, sites.accuracy)
+        largest = np.sum(np.sqrt((2 * np.arange(degree_of(weighted) + 1) + 1) * power(weighted) / (4 * np.pi)))
+        return ~(m > accuracy / TOLERANCE * largest)
 
 
 def _fits(sites: Any, degree: int) -> bool:

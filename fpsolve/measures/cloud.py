@@ -23,6 +23,9 @@ MOMENT_SENSITIVITY = 2.5
 DIRECT_BELOW = 128
 """Clouds of fewer points sum their attention directly: faster than any transform."""
 
+HARMONIC_ABOVE = 4096
+"""From this many points on, one vector synthesis at them is cheaper than evaluating an attention field there."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cloud(Measure):
@@ -85,7 +88,7 @@ class Cloud(Measure):
 
     def transport(self, velocity: Velocity | Living) -> Cloud:
         frozen = velocity if isinstance(velocity, Velocity) else None
-        if frozen is not None and self.log_density is not None:
+        if frozen is not None and self._in_harmonics:
             frozen = frozen.resolved()
 
         def rhs(state: Real) -> Real:
@@ -121,6 +124,11 @@ class Cloud(Measure):
         return bool(np.isfinite(self._state).all())
 
     @property
+    def _in_harmonics(self) -> bool:
+        """Whether fields are written in harmonics before they are evaluated: for their divergence, and for many points."""
+        return self.dimension == 3 and (self.log_density is not None or len(self.x) > HARMONIC_ABOVE)
+
+    @property
     def _state(self) -> Real:
         return self.x if self.log_density is None else np.column_stack([self.x, self.log_density])
 
@@ -135,9 +143,10 @@ class Cloud(Measure):
         return moved
 
     def _derivative(self, v: Velocity) -> Real:
+        if self._in_harmonics:
+            v = v.resolved()
         if self.log_density is None:
             return v.on(self.sites)
-        v = v.resolved()
         assert isinstance(self.sites, SpherePoints)
         return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])
 

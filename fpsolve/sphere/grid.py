@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.fft import next_fast_len
 
+from fpsolve.errors import InputError
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian
 
@@ -40,7 +41,12 @@ class Grid:
         """The SHTns plan for fields of this degree on this grid."""
         if degree not in self._plans:
             if degree >= self.nlat or 2 * degree >= self.nphi:
-                raise ValueError(f"a field of degree {degree} does not fit a grid of {self.nlat} latitudes")
+                raise InputError(
+                    "lmax",
+                    self.lmax,
+                    f"its grid of {self.nlat} latitudes does not hold a field of degree {degree}",
+                    "raise lmax, or lower noise_lmax",
+                )
             plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, 1)
             layout = shtns.SHT_THETA_CONTIGUOUS if self._theta_layout else shtns.SHT_PHI_CONTIGUOUS
             plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
@@ -150,7 +156,7 @@ class Grid:
 
 def _even_latitudes(least: int) -> int:
     """An even number of latitudes, a multiple of eight, away from multiples of 64 (four times slower at 192)."""
-    nlat = 8 * -(-least // 8)
+    nlat = max(32, 8 * -(-least // 8))  # SHTns ends the process below 32
     return nlat + 8 if nlat % 64 == 0 else nlat
 
 

@@ -27,6 +27,9 @@ RESOLVING_DEGREES = (31, 63, 127, 255)
 RESOLVED = 1e-10
 """A field is resolved when the last tenth of its degrees carries less than this part of its norm."""
 
+NEGLIGIBLE = 1e-13
+"""Degrees beyond which a resolved field carries less than this part of its norm are cut off."""
+
 
 class Velocity(ABC):
     """A tangent field v on S^{d-1}."""
@@ -116,8 +119,10 @@ class AmbientField(Velocity):
             sphere = grid(degree)
             spheroidal, toroidal = sphere.tangent_modes(self.on(sphere))
             spectrum = -laplacian(degree)[: degree + 1] * (power(spheroidal) + power(toroidal))
-            if spectrum[int(0.9 * degree) :].sum() <= RESOLVED**2 * spectrum.sum():
-                return HarmonicField(spheroidal, toroidal)
+            rest = np.cumsum(spectrum[::-1])[::-1]
+            if rest[int(0.9 * degree)] <= RESOLVED**2 * rest[0]:
+                needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
+                return HarmonicField(resized(spheroidal, needed), resized(toroidal, needed))
         return None
 
     def resolved(self) -> Velocity:

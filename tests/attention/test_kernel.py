@@ -1,7 +1,7 @@
 """The isotropic kernels against direct Monte Carlo over A and against closed forms.
 
-Monte Carlo: fixed seeds, 192 comparisons at 4.5 standard errors, false-alarm rate 1.3e-3 for the whole set if seeds
-were redrawn. One draw of A serves every overlap.
+Monte Carlo: fixed seeds, 192 comparisons at 4.5 standard errors, false-alarm rate 1.3e-3 for the whole set if
+seeds were redrawn. One draw of A serves every overlap.
 """
 
 import numpy as np
@@ -57,7 +57,8 @@ def cap(kappa, axis, n):
     s = widest * (1 - t) / 2
     phi = np.pi * np.arange(2 * n) / n
     sine = np.sqrt(s * (2 - s))[:, None]
-    y = np.stack([sine * np.cos(phi), sine * np.sin(phi), np.repeat(1 - s, 2 * n).reshape(n, -1)], -1).reshape(-1, 3)
+    z = np.repeat(1 - s, 2 * n).reshape(n, -1)
+    y = np.stack([sine * np.cos(phi), sine * np.sin(phi), z], -1).reshape(-1, 3)
     axis = np.asarray(axis) / np.linalg.norm(axis)
     flip = np.array([0, 0, 1.0]) - axis
     if flip @ flip > 0:
@@ -67,7 +68,8 @@ def cap(kappa, axis, n):
 
 
 def mixture(*parts):
-    return Atoms(np.concatenate([y for _, (y, _) in parts]), np.concatenate([a * w / w.sum() for a, (_, w) in parts]))
+    weights = np.concatenate([share * w / w.sum() for share, (_, w) in parts])
+    return Atoms(np.concatenate([y for _, (y, _) in parts]), weights)
 
 
 MEASURES = {
@@ -156,9 +158,11 @@ def test_uniform_kappa_product(beta):
     assert k.kappa == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("gaussian", "two_bumps"), ("product", "two_bumps"), ("product", "vmf20")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("gaussian", "two_bumps"), ("product", "two_bumps"), ("product", "vmf20")]
+)
 def test_engine_agrees_with_the_accurate_kernel(kind, name):
-    # Two routes (tensor with closed tails; chaos coefficients with finer cut-offs). In units of the largest C, 4π σ_V².
+    # Two routes: tensor with closed tails, chaos coefficients with finer cut-offs. C_ℓ is at most 4π σ_V².
     law = KeyQueryLaw(kind, 1.0)
     k = kernel(law, 4.0, 1.0, MEASURES[name])
     C = spectrum_engine(law, 4.0, 1.0, 16).of(MEASURES[name])

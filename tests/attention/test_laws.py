@@ -1,4 +1,4 @@
-"""The law tensors against closed forms: polynomial φ = log M, for which every expectation over A is elementary."""
+"""The law tensors against closed forms: polynomials φ = log M, whose expectations over A are elementary."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def of_kind(law):
 
 
 def spectrum_and_powers(law, fields):
-    """C_p, p ≤ 4, and c_k, k < 20, of φ given by its real coefficients fields[ℓ] (J, columns) at the radii."""
+    """C_p, p ≤ 4, and c_k, k < 20, of φ given by its real coefficients fields[ℓ] (J, columns)."""
     cutoffs = CUTOFFS[law.kind]
     tensor = spectrum_tensor(law, BETA, 4, cutoffs)
     grams = np.stack([field @ field.T for field in fields])
@@ -60,7 +60,8 @@ def test_quadratic_log_m(law):
 
 @pytest.mark.parametrize("law", LAWS, ids=of_kind)
 def test_cubic_log_m(law):
-    # φ = (e·g)³/6: F = (e·g)² e/2. Isserlis: ρ⁴/4 (1 + 2t²); product: ρ⁴/4 (E|z|²|z'|² + 2 E(z·z')²) = ρ⁴/4 (15 + 30t²).
+    # φ = (e·g)³/6: Isserlis: k = ρ⁴/4 (1 + 2t²); product: ρ⁴/4 (E|z|²|z'|² + 2 E(z·z')²), that
+    # is ρ⁴/4 (9 + 6t² + 2(3 + 12t²)).
     radii, fields = empty_fields(law)
     fields[1][:, 0] = radii**3 / 6 * 3 / 5 * np.sqrt(4 * np.pi / 3)
     fields[3][:, 0] = radii**3 / 6 * 2 / 5 * np.sqrt(4 * np.pi / 7)
@@ -70,21 +71,23 @@ def test_cubic_log_m(law):
 
 @pytest.mark.parametrize("law", LAWS, ids=of_kind)
 def test_spectrum_sees_the_series_whatever_the_field(law):
-    # Two independent codes (closed tensor; chaos coefficients) on smooth fields φ_ℓm = ψ(r) r^{ℓ mod 2} × numbers.
+    # Two codes (closed tensor, chaos coefficients) on smooth fields φ_ℓm = ψ(r) r^{ℓ mod 2} × numbers.
     radii, fields = empty_fields(law)
     rng = np.random.default_rng(5)
     for ell in range(4):
         profile = np.log(np.cosh(radii / 8)) * radii ** (ell % 2)
         fields[ell] = profile[:, None] * rng.normal(size=2 * ell + 1)
     spectrum, powers = spectrum_and_powers(law, fields)
-    np.testing.assert_allclose(spectrum, spectrum_of_powers(19, 4) @ powers, rtol=1e-6, atol=1e-6 * spectrum.max())
+    series = spectrum_of_powers(19, 4) @ powers
+    np.testing.assert_allclose(spectrum, series, rtol=1e-6, atol=1e-6 * spectrum.max())
 
 
 def test_chaos_rows_are_orthonormal():
-    b, rows = chaos_projection(3, 3, 90)
+    _, rows = chaos_projection(3, 3, 90)
     _, weights = half_line(90)
     gram = np.einsum("lnq,lmq->lnm", rows, rows / weights)
-    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(3), gram.shape), atol=1e-7)  # what lies beyond |z| = 8.5
+    # 1e-7: what lies beyond |z| = 8.5.
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(3), gram.shape), atol=1e-7)
     np.testing.assert_allclose(rows[0, 0] / weights, np.sqrt(4 * np.pi), rtol=1e-12)
     np.testing.assert_allclose(4 * np.pi * weights.sum(), 1.0, atol=1e-13)
 

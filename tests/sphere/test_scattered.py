@@ -1,0 +1,135 @@
+"""Harmonic sums at scattered points against the grid and against SciPy; their bits and the poles."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.special import sph_harm_y
+
+from fpsolve.sphere import SpherePoints, grid
+from fpsolve.sphere import harmonics as sh
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import BLOCK
+
+POLES = np.array([[0.0, 0, 1], [0, 0, -1], [0, 0, 1]])
+
+
+def random_modes(lmax: int, seed: int = 0) -> Coefficients:
+    rng = np.random.default_rng(seed)
+    c = rng.normal(size=sh.size(lmax)) + 1j * rng.normal(size=sh.size(lmax))
+    c[: lmax + 1] = c[: lmax + 1].real
+    return c / (1.0 + sh.degrees_orders(lmax)[0])
+
+
+def close(found: Real, expected: Real, tolerance: float = 1e-11) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("lmax", [1, 2, 15, 63, 130])
+def test_synthesis_gradient_and_tangent_agree_with_the_grid(lmax: int) -> None:
+    g, s, t = grid(lmax), random_modes(lmax, 1), random_modes(lmax, 2)
+    at = SpherePoints(np.ascontiguousarray(g.x.reshape(-1, 3)))
+    close(at.scalar(s), g.to_grid(s).ravel())
+    close(at.gradient(s), g.to_ambient(g.gradient(s)).reshape(-1, 3))
+    close(at.tangent(s, t), g.to_ambient(g.tangent(s, t)).reshape(-1, 3))
+
+
+@pytest.mark.parametrize("lmax", [1, 15, 63, 130])
+def test_moments_agree_with_quadrature(lmax: int) -> None:
+    """A quadrature of a field, taken as weighted points, has the coefficients of the field."""
+    g, c = grid(lmax), random_modes(lmax)
+    at = SpherePoints(np.ascontiguousarray(g.x.reshape(-1, 3)))
+    weights = (g.weights * g.to_grid(c)).ravel()
+    close(at.moments(weights, lmax), c)
+
+
+def test_moments_and_synthesis_are_scipys() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(50, 3))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    w = rng.random(50)
+    lmax, at = 12, SpherePoints(x)
+    theta, phi = np.arccos(x[:, 2]), np.arctan2(x[:, 1], x[:, 0])
+    ells, orders = sh.degrees_orders(lmax)
+    y = np.array([sph_harm_y(ell, m, theta, phi) for ell, m in zip(ells, orders, strict=True)])
+    close(at.moments(w, lmax), y.conj() @ w)
+    c = random_modes(lmax)
+    close(at.scalar(c), np.where(orders == 0, 1, 2) @ (c[:, None] * y).real)
+
+
+def test_moments_of_a_dirac() -> None:
+    """At the north pole ρ_ℓ0 = √((2ℓ+1)/4π), all else zero, also when the mass sits in many equal points."""
+    lmax, expected = 40, np.zeros(sh.size(40), complex)
+    expected[: lmax + 1] = np.sqrt((2 * np.arange(lmax + 1) + 1) / (4 * np.pi))
+    for n in (1, 1000):
+        at = SpherePoints(np.tile(POLES[0], (n, 1)))
+        close(at.moments(np.full(n, 1 / n), lmax), expected, 1e-12)
+
+
+def test_points_exactly_at_the_poles() -> None:
+    a = np.array([0.3, -0.7, 0.4])
+    linear = np.zeros(sh.size(3), complex)
+    linear[sh.index(1, 0, 3)] = a[2] * np.sqrt(4 * np.pi / 3)
+    linear[sh.index(1, 1, 3)] = -(a[0] - 1j * a[1]) * np.sqrt(2 * np.pi / 3)
+    at, zero = SpherePoints(POLES), np.zeros_like(linear)
+    np.testing.assert_allclose(at.scalar(linear), POLES @ a, rtol=0, atol=1e-12)
+    gradient = a - (POLES @ a)[:, None] * POLES
+    np.testing.assert_allclose(at.gradient(linear), gradient, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(at.tangent(zero, linear), np.cross(a, POLES), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(at.tangent(linear, zero), gradient, rtol=0, atol=1e-12)
+
+
+def test_near_the_poles_nothing_jumps() -> None:
+    c, tiny = random_modes(20), 1e-9
+    near = np.array([[tiny, 0, 1], [0, tiny, 1], [-tiny, 0, 1], [0, 0, 1]])
+    at = SpherePoints(near / np.linalg.norm(near, axis=1, keepdims=True))
+    for values in (at.gradient(c), at.tangent(c, c), at.scalar(c)):
+        assert np.ptp(values, axis=0).max() < 1e-6
+
+
+def test_a_constant_has_no_gradient() -> None:
+    at = SpherePoints(POLES)
+    constant = np.ones(1, complex)
+    assert np.array_equal(at.gradient(constant), np.zeros((3, 3)))
+    np.testing.assert_allclose(at.scalar(constant), 1 / np.sqrt(4 * np.pi), rtol=1e-13)
+
+
+def test_projection_to_the_tangent_space() -> None:
+    at = SpherePoints(POLES)
+    field = np.arange(9.0).reshape(3, 3)
+    assert np.array_equal(at.from_ambient(field), field * [1, 1, 0])
+    assert at.to_ambient(field) is field
+
+
+BITS = f"""
+import hashlib, numpy as np
+from fpsolve.sphere import SpherePoints
+from fpsolve.sphere.harmonics import size
+rng = np.random.default_rng(0)
+x = rng.normal(size=(2 * {BLOCK} + 777, 3))
+x /= np.linalg.norm(x, axis=1, keepdims=True)
+at, lmax = SpherePoints(x), 12
+c = rng.normal(size=size(lmax)) + 0j
+digest = hashlib.sha256()
+for array in (at.scalar(c), at.gradient(c), at.tangent(c, c), at.moments(np.full(len(x), 1 / len(x)), lmax)):
+    digest.update(array.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_bits_do_not_depend_on_the_number_of_threads() -> None:
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", BITS],
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(said) == 1

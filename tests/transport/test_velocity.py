@@ -1,0 +1,70 @@
+"""Velocity fields: one field in every representation, its divergence by independent routes."""
+
+import numpy as np
+import pytest
+
+import fpsolve as fp
+from fpsolve.sphere import SpherePoints, grid
+from fpsolve.sphere.harmonics import size
+from fpsolve.transport.velocity import ZeroField, _difference_divergence
+
+MATRIX = np.array([[0.3, -1.0, 0.2], [0.5, 0.1, 0.0], [-0.4, 0.7, -0.2]])
+LINEAR = fp.AmbientField(lambda sites: np.einsum("ab,...b->...a", MATRIX, sites.x))
+
+
+def points(n=50):
+    x = np.random.default_rng(0).standard_normal((n, 3))
+    return SpherePoints(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
+def harmonic(degree=6):
+    rng = np.random.default_rng(1)
+    modes = rng.standard_normal((3, size(degree))) + 1j * rng.standard_normal((3, size(degree)))
+    modes[:, : degree + 1] = modes[:, : degree + 1].real
+    return fp.HarmonicField(*modes)
+
+
+def exact_divergence(x):
+    """div_S P_x A x = tr A - 3 x·Ax."""
+    return np.trace(MATRIX) - 3 * np.einsum("na,ab,nb->n", x, MATRIX, x)
+
+
+def test_resolved_ambient_field_is_the_field_and_has_its_divergence():
+    sites, resolved = points(), LINEAR.resolved()
+    assert isinstance(resolved, fp.HarmonicField)
+    assert np.abs(resolved.on(sites) - LINEAR.on(sites)).max() < 1e-10
+    assert np.abs(resolved.divergence(sites) - exact_divergence(sites.x)).max() < 1e-9
+
+
+def test_differences_give_the_divergence_where_harmonics_do_not():
+    sites = points()
+    assert np.abs(_difference_divergence(LINEAR, sites) - exact_divergence(sites.x)).max() < 1e-9
+
+
+def test_a_field_with_a_jump_is_not_resolved():
+    jump = fp.AmbientField(lambda sites: np.sign(sites.x[..., :1]) * np.array([0.0, 0.0, 1.0]))
+    assert jump.resolved() is jump
+
+
+@pytest.mark.parametrize("sites", [grid(15), points()])
+def test_sums_and_multiples_in_every_representation(sites):
+    total = 2.0 * harmonic() + LINEAR * 0.5 + ZeroField()
+    expected = 2 * harmonic().on(sites) + 0.5 * LINEAR.on(sites)
+    assert np.abs(total.on(sites) - expected).max() < 1e-12 * np.abs(expected).max()
+    assert np.abs(total.resolved().on(sites) - expected).max() < 1e-9 * np.abs(expected).max()
+
+
+def test_sum_of_harmonic_fields_of_two_degrees_is_harmonic():
+    sites = points()
+    total = harmonic(6) + harmonic(3)
+    assert isinstance(total, fp.HarmonicField)
+    for part in ("on", "ambient", "divergence"):
+        expected = getattr(harmonic(6), part)(sites) + getattr(harmonic(3), part)(sites)
+        assert np.abs(getattr(total, part)(sites) - expected).max() < 1e-10 * np.abs(expected).max()
+
+
+def test_radial_part_is_seen_by_the_layer_map_only():
+    sites, field = points(), harmonic()
+    radial = np.einsum("na,na->n", field.ambient(sites), sites.x)
+    assert np.abs(radial - sites.scalar(field.radial)).max() < 1e-10
+    assert np.abs(np.einsum("na,na->n", field.on(sites), sites.x)).max() < 1e-10
