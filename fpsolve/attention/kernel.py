@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
@@ -93,8 +94,9 @@ class SpectrumEngine:
 def spectrum_engine(
     law: KeyQueryLaw, beta: float, value_std: float, noise_lmax: int, tolerance: float = 1e-6
 ) -> SpectrumEngine:
-    """The shared engine of these arguments."""
-    return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
+    """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
+    with threadpool_limits(1, "blas"):
+        return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
 
 
 @lru_cache(maxsize=64)

@@ -31,7 +31,11 @@ def calculus_of(model: Any) -> str:
     calculus = getattr(model, "calculus", None)
     if isinstance(calculus, tuple | list):
         return " or ".join(map(str, calculus))
-    return calculus if isinstance(calculus, str) else "calculus by parameters"
+    if isinstance(calculus, str):
+        return calculus
+    from fpsolve.models import Model
+
+    return "any" if calculus is Model.calculus else "ito with noise, any without"
 
 
 def _keys(call: Any) -> str:

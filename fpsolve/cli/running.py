@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fpsolve.config import load_config
+from fpsolve.errors import InputError
 from fpsolve.io import check_output, save
 
 if TYPE_CHECKING:
@@ -23,9 +25,19 @@ def run_config(
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
     ds = described.solve(**options)
-    save(ds, target, overwrite)
+    target = _saved(ds, target, overwrite)
     typer.echo(summary(ds, target))
     return target
+
+
+def _saved(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:
+    """Save; if the place was taken while the run was computing, save beside it: a finished run is not thrown away."""
+    try:
+        return save(ds, target, overwrite)
+    except InputError as error:
+        number = next(n for n in count(1) if not target.with_stem(f"{target.stem}-{n}").exists())
+        typer.echo(f"fpsolve: {error}", err=True)
+        return save(ds, target.with_stem(f"{target.stem}-{number}"))
 
 
 def summary(ds: xr.Dataset, target: Path) -> str:

@@ -12,6 +12,8 @@ from fpsolve.io.output import RESULT_SUFFIXES, check_output, replacing
 if TYPE_CHECKING:
     import xarray as xr
 
+    from fpsolve.observe.result import Result
+
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Write a result as NetCDF-4 (``.nc``) or Zarr (``.zarr``, format 2); returns the path.
@@ -33,13 +35,15 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) 
     return target
 
 
-def load(path: str | os.PathLike[str]) -> xr.Dataset:
+def load(path: str | os.PathLike[str]) -> Result:
     """Read a result written by :func:`save`, whole into memory; the file is closed again.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``path`` if it is missing, of another suffix or
     unreadable.
     """
     import xarray as xr
+
+    from fpsolve.observe.result import as_result
 
     source = _check_source(path)
     engine: Any = "zarr" if source.suffix == ".zarr" else "netcdf4"
@@ -52,7 +56,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         problem = f"cannot be read as {engine} ({reason})"
         raise InputError("path", str(path), problem, "check that fpsolve wrote this file") from error
-    return _fixed_width_text(ds).drop_encoding()
+    return as_result(_fixed_width_text(ds).drop_encoding())
 
 
 def _check_source(path: str | os.PathLike[str]) -> Path:

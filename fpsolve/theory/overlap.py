@@ -4,9 +4,9 @@ For noise with E[W(x)W(y)ᵀ] = K(x,y) I per unit time and tokens x, y on S^{d-1
 
     dq = ε² [(d-2+q²) K(x,y) - (d-1) q K̄] dt + ε √(2(1-q²)(K̄ - q K(x,y))) dB,   K̄ = (K(x,x) + K(y,y))/2,
 
-dB being the part ⟨y, P_x dW(x)⟩ + ⟨x, P_y dW(y)⟩ of the motion :cite:`homogenized2026` (arXiv:2604.01978).
-Expectations u(q,t) = E[f(q_t) | q_0 = q] solve the backward equation ∂_t u = b u' + ½ s u'', u(·,0) = f. The variance s
-vanishes at both ends and the drift b does not point out, so that no boundary condition is needed.
+where dB comes from ⟨y, P_x dW(x)⟩ + ⟨x, P_y dW(y)⟩ :cite:`homogenized2026` (arXiv:2604.01978).
+Expectations u(q,t) = E[f(q_t) | q_0 = q] solve the backward equation ∂_t u = b u' + ½ s u'', u(·,0) = f. The
+variance s vanishes at both ends and the drift b does not point out, so that no boundary condition is needed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.polynomial import Chebyshev, Legendre
-from numpy.polynomial.chebyshev import chebgauss
+from numpy.polynomial import Legendre
 from numpy.polynomial.legendre import leggauss, legvander
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
@@ -26,7 +25,8 @@ from scipy.linalg import expm
 from fpsolve.errors import InputError, UnresolvedError
 
 Real = NDArray[np.float64]
-Function = Callable[[Real], ArrayLike]
+Function = Callable[[Any], Any]
+"""A function of overlaps, array to array."""
 
 DEGREES = (32, 64, 128, 256)
 """Degrees of the polynomials, tried in turn."""
@@ -36,28 +36,27 @@ DEGREES = (32, 64, 128, 256)
 class OverlapDiffusion:
     """dq = b(q) dt + √s(q) dB on [-1, 1]: ``drift`` b and ``variance`` s map arrays of overlaps to arrays.
 
-    ``dimension``: d of the tokens; on the circle, where q = -1 is reached, polynomials are of Chebyshev's kind, otherwise
-    of Legendre's. Raises InputError when s does not vanish at an end or b points out of it.
+    Raises InputError when s does not vanish at an end or b points out of it.
     """
 
     drift: Function
     variance: Function
-    dimension: int = 3
 
     def __post_init__(self) -> None:
         ends = np.array([-1.0, 1.0])
         b, s = self.drift(ends) * np.ones(2), self.variance(ends) * np.ones(2)
         allowed = 1e-9 * max(1.0, float(np.abs(self.drift(np.linspace(-1, 1, 9))).max()))
+        remedy = "an overlap cannot leave [-1, 1]"
         if not np.abs(s).max() <= allowed:
-            raise InputError("variance", s, "does not vanish at q = -1 and q = 1", "an overlap cannot leave [-1, 1]")
+            raise InputError("variance", s, "does not vanish at q = -1 and q = 1", remedy)
         if not (b[0] >= -allowed and b[1] <= allowed):
-            raise InputError("drift", b, "points out of [-1, 1] at an end", "an overlap cannot leave [-1, 1]")
+            raise InputError("drift", b, "points out of [-1, 1] at an end", remedy)
 
     def expect(self, f: Function, q0: ArrayLike, t: float, tolerance: float = 1e-6) -> Real:
-        """E[f(q_t) | q_0], shape of ``q0``: e^{tL} f, L the Galerkin matrix of the generator on polynomials.
+        """E[f(q_t) | q_0], shape of ``q0``, by :meth:`backward` at degrees that rise until two agree to ``tolerance``.
 
-        The degree is raised until two solutions agree to ``tolerance``, absolutely. Raises UnresolvedError when the last
-        two do not (long times: layers at the ends), InputError for overlaps off [-1, 1] and a negative time.
+        Raises UnresolvedError when the last two do not (long times: layers at the ends, and 30 s of work), InputError
+        for overlaps off [-1, 1] and for a negative time.
         """
         start = np.asarray(q0, float)
         if not (np.abs(start) <= 1).all():
@@ -72,14 +71,17 @@ class OverlapDiffusion:
             before = values
         raise UnresolvedError(t, f"degree {DEGREES[-1]} is not accurate to {tolerance}", "take a smaller t")
 
-    def backward(self, f: Function, t: float, degree: int = 64) -> Callable[[Real], Real]:
-        """u(·, t) itself, as a polynomial of a given degree: e^{tL} applied to the projection of f."""
-        basis = _basis(degree, self.dimension == 2)
+    def backward(self, f: Function, t: float, degree: int = 64) -> Legendre:
+        """u(·, t) as a polynomial: e^{tL} f, L the Legendre–Galerkin matrix of the generator b ∂ + ½ s ∂².
+
+        In d ≥ 3 integration by parts bounds ⟨u, Lu⟩ ≤ c⟨u, u⟩, so that e^{tL} stays bounded whatever the degree is;
+        on the circle, where q = -1 is reached, it does so by experience.
+        """
+        basis = _basis(degree)
         ones = np.ones_like(basis.nodes)
         drift, variance = self.drift(basis.nodes) * ones, self.variance(basis.nodes) * ones
         generator = basis.project @ (drift[:, None] * basis.first + 0.5 * variance[:, None] * basis.second)
-        coefficients = expm(t * generator) @ (basis.project @ (f(basis.nodes) * ones))
-        return basis.family(coefficients)
+        return Legendre(expm(t * generator) @ (basis.project @ (f(basis.nodes) * ones)))
 
     def legendre_moment(self, ell: int, q0: ArrayLike, t: float) -> Real:
         """E[P_ℓ(q_t) | q_0], shape of ``q0``."""
@@ -93,36 +95,31 @@ class OverlapDiffusion:
         """
         initial = np.asarray(powers, float)
         nodes, weights = leggauss(max(64, 2 * len(initial)))
-        projected = legvander(nodes, len(initial) - 1).T @ (weights * self.legendre_moment(ell, nodes, t))
-        return float((2 * ell + 1) / 2 * (projected @ initial))  # projected: 2/(2j+1) u_j
+        values = weights * self.legendre_moment(ell, nodes, t)
+        projected = legvander(nodes, len(initial) - 1).T @ values  # 2/(2j+1) u_j
+        return float((2 * ell + 1) / 2 * (projected @ initial))
 
 
 class _Basis(NamedTuple):
-    """Polynomials up to a degree at twice as many Gauss nodes; ``project`` takes values at the nodes to coefficients."""
+    """Legendre polynomials at Gauss nodes; ``project`` takes values at the nodes to coefficients."""
 
     nodes: Real
     first: Real
     second: Real
     project: Real
-    family: type[Legendre] | type[Chebyshev]
 
 
 @lru_cache(maxsize=16)
-def _basis(degree: int, circle: bool) -> _Basis:
-    """Orthogonal for the weight 1, or 1/√(1-q²) on the circle, where Legendre's flux at q = -1 has the wrong sign.
-
-    Integration by parts then bounds L from above, so that e^{tL} stays bounded whatever the degree is.
-    """
-    family = Chebyshev if circle else Legendre
-    nodes, weights = (chebgauss if circle else leggauss)(2 * (degree + 1))
-    basis = [family.basis(k) for k in range(degree + 1)]
-    values, first, second = (np.stack([p.deriv(n)(nodes) for p in basis], 1) for n in (0, 1, 2))
-    project = (weights[:, None] * values).T / (weights @ values**2)[:, None]
-    return _Basis(nodes, first, second, project, family)
+def _basis(degree: int) -> _Basis:
+    """Twice as many nodes as polynomials: products with b and s are then integrated almost exactly."""
+    nodes, weights = leggauss(2 * (degree + 1))
+    polynomials = [Legendre.basis(k) for k in range(degree + 1)]
+    values, first, second = (np.stack([p.deriv(n)(nodes) for p in polynomials], 1) for n in (0, 1, 2))
+    return _Basis(nodes, first, second, (weights[:, None] * values).T / (weights @ values**2)[:, None])
 
 
 def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDiffusion:
-    """Isotropic noise K(x,y) = k(⟨x,y⟩), ``kernel`` k on [-1, 1], ``noise`` ε:
+    """Isotropic noise K(x,y) = k(⟨x,y⟩), ``kernel`` k on [-1, 1], ``noise`` ε.
 
     b = ε²[(d-2+q²) k(q) - (d-1) κ q], s = 2ε²(1-q²)(κ - q k(q)), κ = k(1) :cite:`homogenized2026`.
     """
@@ -130,19 +127,22 @@ def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDi
     kappa = float(np.asarray(kernel(np.array([1.0]))).ravel()[0])
 
     def drift(q: Real) -> Real:
-        return noise**2 * ((d - 2 + q**2) * kernel(q) - (d - 1) * kappa * q)
+        return np.asarray(noise**2 * ((d - 2 + q**2) * kernel(q) - (d - 1) * kappa * q))
 
     def variance(q: Real) -> Real:
-        return 2 * noise**2 * (1 - q**2) * (kappa - q * kernel(q))
+        return np.asarray(2 * noise**2 * (1 - q**2) * (kappa - q * kernel(q)))
 
-    return OverlapDiffusion(drift, variance, d)
+    return OverlapDiffusion(drift, variance)
 
 
-def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noise: float = 1.0) -> OverlapDiffusion:
-    """Two tokens that attend to each other, A = I, V of iid centred entries of deviation ``value_std`` (1/√d by default):
+def value_noise_overlap(
+    beta: float, d: int, value_std: float | None = None, noise: float = 1.0
+) -> OverlapDiffusion:
+    """Two tokens that attend to each other with A = I and V of iid centred entries of deviation ``value_std``.
 
-    a = e^β/(e^β + e^{βq}), K_11 = a² + (1-a)² + 2a(1-a)q, K_12 = 2a(1-a) + (a² + (1-a)²)q,
-    b = σ²[(d-2+q²) K_12 - (d-1) q K_11], s = 2σ²(1-q²)(K_11 - q K_12), σ = ε value_std :cite:`homogenized2026`.
+    a = e^β/(e^β + e^{βq}), K_11 = a² + (1-a)² + 2a(1-a)q, K_12 = 2a(1-a) + (a² + (1-a)²)q, σ = ε value_std;
+    b = σ²[(d-2+q²) K_12 - (d-1) q K_11], s = 2σ²(1-q²)(K_11 - q K_12) :cite:`homogenized2026`.
+    ``value_std`` is 1/√d by default.
     """
     _check_dimension(d)
     scale = noise**2 * (1 / d if value_std is None else value_std**2)
@@ -154,13 +154,13 @@ def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noi
 
     def drift(q: Real) -> Real:
         k11, k12 = kernels(q)
-        return scale * ((d - 2 + q**2) * k12 - (d - 1) * q * k11)
+        return np.asarray(scale * ((d - 2 + q**2) * k12 - (d - 1) * q * k11))
 
     def variance(q: Real) -> Real:
         k11, k12 = kernels(q)
-        return 2 * scale * (1 - q**2) * (k11 - q * k12)
+        return np.asarray(2 * scale * (1 - q**2) * (k11 - q * k12))
 
-    return OverlapDiffusion(drift, variance, d)
+    return OverlapDiffusion(drift, variance)
 
 
 def _check_dimension(d: int) -> None:
