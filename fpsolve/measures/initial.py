@@ -20,7 +20,9 @@ from fpsolve.attention.source import PointSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.scattered import SpherePoints
 
 
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
@@ -222,6 +224,28 @@ def function(density: Callable[[Real], Real], d: int = 3) -> Law:
 
 
 @_with_recipe
+def array(values: ArrayLike) -> Law:
+    """A density on S² by its values on a Gauss grid, (nlat, nlon) from north to south, like a result's ``density``.
+
+    The harmonics that the grid holds (degree < 2 nlat/3 and < nlon/3, as for products) are kept; nlat ≥ 32.
+    Raises InputError for other shapes and values that are not finite.
+    """
+    table = np.asarray(values, float)
+    if table.ndim != 2 or table.shape[0] < 32 or not np.isfinite(table).all():
+        raise InputError(
+            "values", table.shape, "must be a finite array (nlat >= 32, nlon)", "sample ρ on a Gauss grid, north first"
+        )
+    degree = min(2 * table.shape[0] // 3, table.shape[1] // 3) - 1
+    coefficients = Grid(min(degree, THETA_LAYOUT_FROM - 1), *table.shape).to_modes(table, degree)
+
+    def density(x: Real) -> Real:
+        summed = SpherePoints(x.reshape(-1, 3)).scalar(coefficients).reshape(x.shape[:-1])
+        return np.where(np.abs(summed) < 1e-11 * np.abs(table).max(), np.abs(summed), summed)  # round-off has no sign
+
+    return FunctionLaw(density)
+
+
+@_with_recipe
 def points(x: ArrayLike, weights: ArrayLike | None = None) -> Tokens:
     """Given tokens, rows of ``x`` on the unit sphere, with equal weights unless given (sum one)."""
     rows = np.array(x, float)
@@ -263,7 +287,7 @@ def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
 
 
 LAWS: dict[str, Callable[..., Law | Tokens]] = {
-    f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function)
+    f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function, array)
 }
 """Every law by the name that configurations use."""
 
