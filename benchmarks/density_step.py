@@ -7,7 +7,7 @@ import numpy as np
 import fpsolve as fp
 from benchmarks.common import interleaved
 from fpsolve.measures.build import build
-from fpsolve.measures.density import AdvectionOperator
+from fpsolve.measures.density import AdvectionOperator, spectral_radius
 from fpsolve.transport import exponential as chebyshev
 
 
@@ -35,8 +35,6 @@ def _row(lmax: int, quick: bool) -> dict[str, object]:
     sphere = density.grid
     v = model.noise_field(density.source, increment).on(sphere)
     operator = CountingOperator(AdvectionOperator(sphere, v))
-    from fpsolve.measures.density import spectral_radius
-
     chebyshev.exponential(operator, density.coefficients, spectral_radius(v, lmax), density.rtol)
     count = operator.count
     plan, flux = sphere.plan(lmax), np.zeros((2, *sphere.shape))
@@ -56,7 +54,8 @@ def _row(lmax: int, quick: bool) -> dict[str, object]:
             plan.spat_to_SHsphtor(flux[0], flux[1], s, t)
 
     _noise = [sphere.plan(9).spec_array() for _ in range(2)]
-    times = interleaved({"step": step, "transforms": transforms}, repeats=1 if lmax > 127 else 3, rounds=3 if quick else 15)
+    repeats, rounds = (1 if lmax > 127 else 3), (3 if quick else 15)
+    times = interleaved({"step": step, "transforms": transforms}, repeats, rounds)
     return {
         "lmax": lmax,
         "applications": count,

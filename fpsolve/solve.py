@@ -81,7 +81,7 @@ def solve(
 
 def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    if not isinstance(model, Model):
+    if not isinstance(model, Model):  # type: ignore[unreachable,unused-ignore]
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     steps = count_steps(arguments["t_end"], arguments["dt"])
     if arguments["measure"] not in MEASURES:
@@ -103,7 +103,10 @@ def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, 
     stride = round(every / arguments["dt"]) if np.isfinite(every) else 0
     if stride < 1 or abs(stride * arguments["dt"] - every) > 1e-9 * every or steps % stride:
         raise InputError(
-            "save_every", every, f"must be a multiple of dt = {arguments['dt']} that divides t_end", "change one of them"
+            "save_every",
+            every,
+            f"must be a multiple of dt = {arguments['dt']} that divides t_end",
+            "change one of them",
         )
     return stride
 

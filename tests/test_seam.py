@@ -7,7 +7,6 @@ import pytest
 
 import fpsolve as fp
 
-
 GAUSS = np.polynomial.legendre.leggauss(200)
 
 

@@ -19,8 +19,10 @@ class Measure(ABC):
     """A probability measure on the unit sphere of R^d."""
 
     name: ClassVar[str]
-    dimension: int
-    """d."""
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """d."""
 
     @property
     @abstractmethod

@@ -86,7 +86,10 @@ def _cloud(law: Law | Tokens, lmax: int, rtol: float, filter: float | None = Non
         return Cloud(law.x, law.weights, rtol=rtol, tokens=True)
     if law.dimension != 3:
         raise InputError(
-            "initial", f"d = {law.dimension}", "quadrature clouds exist for d = 3", "use fp.initial.samples(law, n, seed)"
+            "initial",
+            f"d = {law.dimension}",
+            "quadrature clouds exist for d = 3",
+            "use fp.initial.samples(law, n, seed)",
         )
     sphere = grid(lmax)
     values = _values(law, sphere).ravel()

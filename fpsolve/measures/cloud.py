@@ -56,7 +56,7 @@ class Cloud(Measure):
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
 
     @property
-    def dimension(self) -> int:  # type: ignore[override]
+    def dimension(self) -> int:
         """d."""
         return int(self.x.shape[1])
 
@@ -125,7 +125,7 @@ class Cloud(Measure):
 
     @property
     def _in_harmonics(self) -> bool:
-        """Whether fields are written in harmonics before they are evaluated: for their divergence, and for many points."""
+        """Whether fields are written in harmonics before evaluation: for their divergence, and for many points."""
         return self.dimension == 3 and (self.log_density is not None or len(self.x) > HARMONIC_ABOVE)
 
     @property

@@ -74,12 +74,16 @@ class Density(Measure):
     filter: float | None = None
 
     name: ClassVar[str] = "density"
-    dimension: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         mass = self.coefficients[0].real / MASS_MOMENT
         if not abs(mass - 1) < 1e-6:
             raise InputError("coefficients", mass, "the mass is not 1", "divide the density by its integral")
+
+    @property
+    def dimension(self) -> int:
+        """d = 3."""
+        return 3
 
     @property
     def lmax(self) -> int:
@@ -134,7 +138,7 @@ class Density(Measure):
         return replace(self, coefficients=coefficients)
 
     def _positive_quadrature(self) -> tuple[Real, Real]:
-        """Grid points and weights where ρ stands above its own error: round-off, and lobes as deep as the negative ones.
+        """Grid points and weights where ρ stands above its own error: round-off, and lobes like the negative ones.
 
         Once those exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
         report, and everything above that hundredth is kept.

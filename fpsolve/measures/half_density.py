@@ -58,11 +58,15 @@ class HalfDensity(Measure):
     rtol: float = 1e-6
 
     name: ClassVar[str] = "half_density"
-    dimension: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", "divide ψ by the root of ∫ψ²")
+
+    @property
+    def dimension(self) -> int:
+        """d = 3."""
+        return 3
 
     @property
     def lmax(self) -> int:

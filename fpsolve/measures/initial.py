@@ -24,7 +24,6 @@ from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
 
-
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
 """Mesh of the angle to the axis, for distribution functions."""
 
@@ -262,7 +261,10 @@ def points(x: ArrayLike, weights: ArrayLike | None = None) -> Tokens:
 
 @_with_recipe
 def simplex(n: int, overlap: float, d: int) -> Tokens:
-    """n tokens with equal overlaps ⟨x_i, x_j⟩ = overlap, -1/(n-1) ≤ overlap < 1; they span n dimensions (n-1 at the end)."""
+    """n tokens with equal overlaps ⟨x_i, x_j⟩ = overlap, -1/(n-1) ≤ overlap < 1.
+
+    They span n dimensions (n-1 at the lower end). Raises InputError for other overlaps and for d too small.
+    """
     least = -1 / (n - 1) if n > 1 else -1.0
     if n < 2 or not least - 1e-12 <= overlap < 1:
         raise InputError("overlap", overlap, f"{n} tokens allow [{least:.6g}, 1)", "choose an overlap in this range")

@@ -16,9 +16,10 @@ Calculus = Literal["any", "ito"]
 
 
 class Model(ABC):
-    """One self-attention system, dx = P_x b dt + ε P_x dW_μ - (ε²/2) tr(P_x Q) x dt + idiosyncratic noise, in Itô form.
+    """One self-attention system in Itô form, dx = P_x b dt + ε P_x dW_μ - (ε²/2) tr(P_x Q) x dt + own noise.
 
-    A subclass states what it has of ``drift_field``, ``correction_field`` and ``noise_field``; what it does not have is zero.
+    A subclass states what it has of ``drift_field``, ``correction_field`` and ``noise_field``; the rest is
+    zero.
     """
 
     summary: ClassVar[str] = ""
@@ -75,7 +76,8 @@ def checked_number(argument: str, value: float, *, positive: bool = False) -> No
         raise InputError(argument, value, "not a number", "pass a float") from None
     if not np.isfinite(number) or number < 0 or (positive and number == 0):
         kind = "positive" if positive else "non-negative"
-        raise InputError(argument, value, f"must be a finite {kind} number", f"pass {argument} {'>' if positive else '>='} 0")
+        remedy = f"pass {argument} {'>' if positive else '>='} 0"
+        raise InputError(argument, value, f"must be a finite {kind} number", remedy)
 
 
 def checked_degree(argument: str, value: object) -> None:

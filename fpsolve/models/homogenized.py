@@ -34,8 +34,8 @@ KEY_QUERY_LAWS = ("identity", "gaussian", "product")
 class Homogenized(Model):
     """Random heads V m_A(x), m_A(x) = F_μ(βAx), V of iid entries, in the limit of many layers and heads.
 
-    Common noise of covariance E[W(x)W(y)ᵀ] = K_μ(x,y) I, K_μ(x,y) = value_std² E_A⟨m_A(x), m_A(y)⟩, and drift P_x V̄ m(x).
-    Time is that of the Itô equation; with ``noise`` ε = 1 it is diffusive time η²L/H.
+    Common noise of covariance E[W(x)W(y)ᵀ] = K_μ(x,y) I, K_μ(x,y) = value_std² E_A⟨m_A(x), m_A(y)⟩, and drift
+    P_x V̄ m(x). Time is that of the Itô equation; with ``noise`` ε = 1 it is diffusive time η²L/H.
 
     beta: inverse temperature β ≥ 0. key_query: the law of A: ``identity`` (A = I; any d), ``gaussian`` (iid entries of
     deviation key_query_std; d = 3) or ``product`` (A = WW'ᵀ, both factors so; d = 3). value_std: deviation of V's
@@ -52,7 +52,7 @@ class Homogenized(Model):
     diffusion: float = 0.0
     noise_lmax: int = 16
 
-    summary: ClassVar[str] = "random multi-head attention in the diffusive limit: value noise or Gaussian key-query laws"
+    summary: ClassVar[str] = "random multi-head attention, diffusive limit: value noise or Gaussian key-query laws"
     reference: ClassVar[str] = "arXiv:2604.01978"
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class Homogenized(Model):
         return AmbientField(lambda sites: apply_matrix(mean_value, self._attention(source, sites)))
 
     def correction_field(self, source: Source) -> Velocity:
-        """-(ε²/4)∇_S K(x,x) = -(ε²/2) value_std² β P_x (∇²log M F)(βx); zero for isotropic laws, where K(x,x) = k(1)."""
+        """-(ε²/4)∇_S K(x,x) = -(ε²/2) value_std² β P_x (∇²log M F)(βx); zero for isotropic laws: K(x,x) = k(1)."""
         factor = -0.5 * self.noise**2 * self.value_deviation(source.dimension) ** 2 * self.beta
         if self.is_isotropic or factor == 0:
             return ZeroField()
@@ -135,7 +135,7 @@ class Homogenized(Model):
 
     @cached_property
     def _law(self) -> KeyQueryLaw:
-        return KeyQueryLaw(self.key_query, self.key_query_std)  # type: ignore[arg-type]
+        return KeyQueryLaw(self.key_query, self.key_query_std)
 
     @cached_property
     def _engine(self) -> SpectrumEngine:

@@ -4,4 +4,16 @@ from fpsolve.observe.quantities import energy, entropy, min_density, overlap, re
 from fpsolve.observe.record import Recorder, dataset, versions
 from fpsolve.observe.result import Result, as_result
 
-__all__ = ["Recorder", "Result", "as_result", "dataset", "energy", "entropy", "min_density", "overlap", "real_moments", "tail", "versions"]
+__all__ = [
+    "Recorder",
+    "Result",
+    "as_result",
+    "dataset",
+    "energy",
+    "entropy",
+    "min_density",
+    "overlap",
+    "real_moments",
+    "tail",
+    "versions",
+]

@@ -1,8 +1,8 @@
 """The flow of a frozen field on coefficients: exp(L) u by Chebyshev polynomials of a nearly skew L.
 
 exp(L) = J_0(R) + 2 Σ_k J_k(R) φ_k(L/R), φ_k(iX) = i^k T_k(X), so φ_0 = u, φ_1 = (L/R)u, φ_{k+1} = 2(L/R)φ_k + φ_{k-1}.
-R bounds the spectrum; about R + O(R^{1/3}) applications reach round-off, against 2.2 R for RK4 at its limit of stability
-:cite:`talezer1984`.
+R bounds the spectrum; about R + O(R^{1/3}) applications reach round-off, against 2.2 R for RK4 at its limit of
+stability :cite:`talezer1984`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from scipy.integrate import DOP853, RK45
 from fpsolve.errors import UnresolvedError
 from fpsolve.sphere.harmonics import Real
 
-Array = TypeVar("Array", bound=np.ndarray)
+Array = NDArray[Any]
 
 SMALLEST_STEP = 1e-7
 """Below this part of a step the right-hand side is not smooth and the run stops."""
@@ -58,7 +58,7 @@ def for_tolerance(rtol: float) -> Tableau:
 
 
 def for_living(rtol: float) -> Tableau:
-    """RK4 for fields re-evaluated in every stage; below 1e-6, where it takes many sub-steps, the eighth-order formula."""
+    """RK4 for fields re-evaluated in every stage; below 1e-6, where it takes many sub-steps, the eighth order."""
     return RK4 if rtol >= 1e-6 else DORMAND_PRINCE_8
 
 

@@ -1,4 +1,4 @@
-"""Tiled attention against its twin, the direct sum: accuracy relative to M wherever g points, bits, and cost."""
+"""Tiled attention against its twin, the direct sum: accuracy relative to M wherever g points, and bits."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ def test_agrees_with_its_twin(name: str, radius: float, monkeypatch: pytest.Monk
 
 
 def test_worst_place_and_direction_of_a_point_mass() -> None:
-    """Many coinciding points anywhere in a tile, |g| at the limit of each level: where proxies are least accurate."""
+    """Coinciding points anywhere in a tile, |g| at the limit of each level: where proxies are least accurate."""
     worst = 0.0
     for seed in range(30):
         centre = sphere(1, seed)[0] if seed else normalised(np.ones(3))
-        x, w = np.repeat(centre[None], NODES**2 + 1, axis=0), np.full(NODES**2 + 1, 1 / (NODES**2 + 1))
+        n = NODES**2 + 1
+        x, w = np.repeat(centre[None], n, axis=0), np.full(n, 1 / n)
+        directions = np.concatenate([sphere(60, 100 + seed), centre[None], -centre[None]])
         for level in LEVELS[:5]:
-            g = REACH * 4 * level / np.pi * np.concatenate([sphere(60, 100 + seed), centre[None], -centre[None]])
+            g = REACH * 4 * level / np.pi * directions
             f = sorted_into_tiles(x, w, level).attention(g)[1]
             worst = max(worst, float(np.abs(f - centre).max()))
     assert worst < 1e-10
@@ -97,14 +99,15 @@ def test_pruning_leaves_most_tiles_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_point_lies_in_its_tile() -> None:
-    x = np.concatenate([sphere(500), np.eye(3), -np.eye(3), normalised(np.array([[1.0, 1, 1], [1, -1, 0], [-1, 1, 1]]))])
+    corners = normalised(np.array([[1.0, 1, 1], [1, -1, 0], [-1, 1, 1]]))
+    x = np.concatenate([sphere(500), np.eye(3), -np.eye(3), corners])
     for level in LEVELS:
         tiles = sorted_into_tiles(x, np.ones(len(x)), level)
         assert np.abs(tiles.local).max() <= 1 + 1e-12
         assert tiles.tile.min() >= 0 and tiles.tile.max() < 6 * level**2
         for tile, place in zip(tiles.tile, tiles.x, strict=True):
             nodes = proxies._tile_nodes(int(tile), level)
-            assert np.linalg.norm(nodes - place, axis=1).max() < np.pi / 2 / level * np.sqrt(2)
+            assert np.linalg.norm(nodes - place, axis=1).max() < 1.65 * np.pi / 2 / level  # a skew diagonal
 
 
 BITS = """

@@ -1,6 +1,6 @@
 """Density, half density and quadrature cloud on one noise path see one flow: their low moments agree."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ CASES += [(model, 0.02, scheme) for model in ("isotropic", "attention") for sche
 CASES += [("attention", 0.02, "lie_euler")]
 
 
-@lru_cache(maxsize=None)
+@cache
 def solved(model: str, dt: float, scheme: str | None, measure: str, lmax: int):
     return fp.solve(
         MODELS[model], START, t_end=0.06, dt=dt, scheme=scheme, measure=measure, lmax=lmax, rtol=1e-8, seed=5,
@@ -56,7 +56,8 @@ def test_entropies_agree(model):
 
 
 def test_energy_of_every_measure_agrees():
-    runs = [solved("value noise", 0.01, None, measure, 47).energy.values for measure in ("density", "half_density", "cloud")]
+    measures = ("density", "half_density", "cloud")
+    runs = [solved("value noise", 0.01, None, measure, 47).energy.values for measure in measures]
     assert np.abs(runs[0] - runs[1]).max() < 1e-6 * runs[0].max()
     assert np.abs(runs[0] - runs[2]).max() < 1e-6 * runs[0].max()
 
