@@ -120,11 +120,13 @@ def _start(state: Measure, scheme_name: str) -> Measure:
 
 def described(thing: Any) -> dict[str, Any]:
     """A model or an initial law as plain data for the configuration that a result carries."""
-    name = type(thing).__name__
-    if is_dataclass(thing) and isinstance(thing, Model):
-        return {"name": name, **{f.name: _plain(getattr(thing, f.name)) for f in fields(thing)}}
     recipe = getattr(thing, "recipe", None)
-    return dict(recipe) if recipe else {"name": name, "description": repr(thing)[:200]}
+    if recipe:
+        return dict(recipe)
+    if isinstance(thing, Measure):
+        return {"name": thing.name, "mean": thing.mean.tolist()}
+    parameters = fields(thing) if is_dataclass(thing) else ()
+    return {"name": type(thing).__name__, **{f.name: _plain(getattr(thing, f.name)) for f in parameters}}
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ def scaled_bessel(lmax: int, r: float) -> Real:
 
 
 def scaled_bessel_derivative(lmax: int, r: float) -> Real:
-    """e^{-r} i'_ℓ(r) for ℓ = 0..lmax, from (2ℓ+1) i'_ℓ = ℓ i_{ℓ-1} + (ℓ+1) i_{ℓ+1} (no cancellation, exact at 0)."""
+    """e^{-r} i'_ℓ(r), ℓ = 0..lmax, from (2ℓ+1) i'_ℓ = ℓ i_{ℓ-1} + (ℓ+1) i_{ℓ+1} (no cancellation, exact at 0)."""
     values = scaled_bessel(lmax + 1, r)
     ells = np.arange(lmax + 1)
     below = np.concatenate([[0.0], values[:lmax]])
@@ -32,10 +32,12 @@ def scaled_bessel_derivative(lmax: int, r: float) -> Real:
 
 @lru_cache(maxsize=1024)
 def moment_degree(r: float, tolerance: float = 1e-14) -> int:
-    """The degree beyond which moments matter neither to M nor to F: Σ_{ℓ>L} (2ℓ+1) max(1, ℓ/r) e^{-r} i_ℓ(r) ≤ tolerance.
+    """The degree beyond which moments matter neither to M nor to F, the least L with
 
-    The full sum of (2ℓ+1) e^{-r} i_ℓ is one (e^{r·1} at angle zero), so the tolerance is relative to the largest value of
-    M; a term of degree ℓ enters F = ∇M/M, of size one, with the factors i'_ℓ and ℓ i_ℓ/r. Zero at r = 0.
+    Σ_{ℓ>L} (2ℓ+1) max(1, ℓ/r) e^{-r} i_ℓ(r) ≤ tolerance.
+
+    The full sum of (2ℓ+1) e^{-r} i_ℓ is one (e^{r·1} at angle zero), so the tolerance is relative to the largest
+    value of M; a term of degree ℓ enters F = ∇M/M, of size one, with the factors i'_ℓ and ℓ i_ℓ/r. Zero at r = 0.
     """
     if r < TINY:
         return 0 if r == 0 else 1

@@ -2,15 +2,15 @@ r"""Attention sums of many points of S² at many targets, accurate relative to M
 
 Two steps make the direct sum cheap without the global cancellation of a moment series:
 
-* **Proxies.** The sphere is cut into cubed-sphere tiles of angular half-width at most ``REACH`` / |g|. Inside one tile
-  e^{g·y} varies by a bounded factor, so it is interpolated at NODES² Chebyshev points of the tile, and a full tile is
-  replaced by those points with the weights W_j = Σ_i w_i L_j(y_i). They have either sign, but M₊ and M₋ differ by a
-  bounded factor within each tile: the error stays relative to the tile's own part of M.
+* **Proxies.** The sphere is cut into cubed-sphere tiles of angular half-width at most ``REACH`` / |g|. Inside one
+  e^{g·y} varies by a bounded factor, so it is interpolated at NODES² Chebyshev points of the tile, and a full tile
+  is replaced by those points with the weights W_j = Σ_i w_i L_j(y_i). They have either sign, but what cancels in
+  M = M₊ - M₋ is a bounded factor within each tile: the error stays relative to the tile's own part of M.
 * **Pruning.** Targets are taken in cubes of g-space. By convexity a tile of mass p and centroid c has
   p e^{g·c} ≤ M_tile(g) ≤ p e^{g·c + |g|ρ}, ρ its radius; tiles whose upper bound is negligible are left out.
 
-The twin is the direct sum, `fpsolve._kernels.softmax`. Sums run in a fixed order on one thread or in the kernel, so the
-bits do not depend on the number of threads.
+The twin is the direct sum, `fpsolve._kernels.softmax`. Sums run in a fixed order on one thread or in the kernel, so
+the bits do not depend on the number of threads (no BLAS here: it is not so).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Real = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 REACH = 4.0
-"""The largest |g| times the half-width of a tile for which the proxies stand in: error 1e-11 with NODES."""
+"""The largest |g| times the half-width of a tile for which the proxies stand in: errors below 1e-10 with NODES."""
 
 NODES = 20
 """Chebyshev points of a tile in each direction."""
@@ -50,7 +50,7 @@ def level_for(radius: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Points ``x`` (N, 3) of S² with ``weights`` (N,) > 0, sorted into 6·level² tiles; see `sorted_into_tiles`."""
+    """Points ``x`` (N, 3) of S², ``weights`` (N,) > 0, sorted into 6·level² tiles by `sorted_into_tiles`."""
 
     x: Real
     weights: Real
@@ -77,20 +77,18 @@ class Tiles:
 
     @cached_property
     def proxies(self) -> tuple[Real, Real, Index]:
-        """Points (J, 3), weights of either sign (J,) and the rank of their tile (J,); thin tiles keep their points."""
+        """Points (J, 3), weights of either sign (J,), ranks of their tiles (J,); thin tiles keep their points."""
         parts = []
-        for rank, (start, end) in enumerate(zip(self.starts, np.append(self.starts[1:], len(self.x)), strict=True)):
-            part = slice(start, end)
-            if end - start <= NODES**2:
-                x, w = self.x[part], self.weights[part]
-            else:
-                x, w = _tile_nodes(int(self.tile[start]), self.level), _node_weights(self.local[part], self.weights[part])
+        ends = np.append(self.starts[1:], len(self.x))
+        for rank, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
+            x, w = self.x[start:end], self.weights[start:end]
+            if len(w) > NODES**2:
+                x, w = _tile_nodes(int(self.tile[start]), self.level), _node_weights(self.local[start:end], w)
             parts.append((x, w, np.full(len(w), rank)))
-        x, w, rank = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return x, w, rank
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # type: ignore[return-value]
 
     def attention(self, g: Real, second: bool = False) -> tuple[Real, ...]:
-        """(log M, F) at g (n, 3), and the second moment (n, 3, 3) where asked, as `softmax_second` has them."""
+        """(log M, F) at g (n, 3), with the second moment (n, 3, 3) where asked, as `softmax_second`."""
         n = len(g)
         out = (np.empty(n), np.empty((n, 3)), *([np.empty((n, 3, 3))] if second else []))
         radius = float(np.sqrt(np.einsum("na,na->n", g, g)).max(initial=0.0))
@@ -146,7 +144,7 @@ def _tile_nodes(tile: int, level: int) -> Real:
 
 
 def _node_weights(local: Real, weights: Real) -> Real:
-    """W_jk = Σ_i w_i L_j(s_i) L_k(t_i) from the Chebyshev moments of the points, L_j = Σ_m (2-δ_m0)/q T_m(s_j) T_m."""
+    """W_jk = Σ_i w_i L_j(s_i) L_k(t_i) by Chebyshev moments of the points, L_j = Σ_m (2-δ_m0)/q T_m(s_j) T_m."""
     s, t = _polynomials(local[:, 0]), _polynomials(local[:, 1])
     moments = np.einsum("an,bn->ab", s * weights, t)
     lagrange = _polynomials(_CHEBYSHEV).T * (np.where(np.arange(NODES) == 0, 1.0, 2.0) / NODES)

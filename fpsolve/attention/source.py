@@ -1,9 +1,9 @@
 """Sources: what a measure tells its own dynamics, M_μ(g) = ∫ e^{g·y} μ(dy) and F_μ = ∇_g log M_μ.
 
-On S² both come from low-degree moments, M(rω) = 4π Σ i_ℓ(r) ρ_ℓm Y_ℓm(ω); the sum cancels far from a concentrated μ, so
-every value is compared with the accuracy of the sum and, where that does not do, taken by log-sum-exp over points. A
-density that is truncated at round-off of its peak determines F to 1e-9 only where M e^{-r} is above about 1e-5 of its
-largest value; beyond, the safe route takes what is not resolved to be empty (still |F| ≤ 1).
+On S² both come from low-degree moments, M(rω) = 4π Σ i_ℓ(r) ρ_ℓm Y_ℓm(ω); the sum cancels far from a concentrated μ,
+so every value is compared with the accuracy of the sum and, where that does not do, taken by log-sum-exp over
+points. A density that is truncated at round-off of its peak determines F to 1e-9 only where M e^{-r} is above about
+1e-5 of its largest value; beyond, the safe route takes what is not resolved to be empty. |F| ≤ 1 everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention.bessel import TINY, moment_degree, scaled_bessel, scaled_bessel_derivative
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
 from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import Coefficients, Real, by_degree, degree_of, mean_vector, power, resized, times_coordinates
+from fpsolve.sphere.harmonics import (
+    Coefficients,
+    Real,
+    by_degree,
+    degree_of,
+    mean_vector,
+    power,
+    resized,
+    times_coordinates,
+)
 from fpsolve.sphere.scattered import SpherePoints
 
 TOLERANCE = 4e-10
@@ -101,7 +110,7 @@ class PointSource(Source):
 
 
 class TiledSource(PointSource):
-    """The same on S², by tiles of points (:mod:`fpsolve.attention.proxies`) where pairs are many; errors below 1e-10."""
+    """The same on S², by tiles (:mod:`fpsolve.attention.proxies`) where pairs are many; errors below 1e-10."""
 
     def __init__(self, x: Real, weights: Real) -> None:
         super().__init__(x[weights > 0], weights[weights > 0])
@@ -128,8 +137,8 @@ class TiledSource(PointSource):
 class MomentSource(Source):
     """A source on S² that sums moments, and falls back on points where the sum cancels.
 
-    ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is that
-    of the moments relative to their mass; moments above ``highest`` vanish.
+    ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is
+    that of the moments relative to their mass; moments above ``highest`` vanish.
     """
 
     dimension = 3
@@ -187,13 +196,14 @@ class MomentSource(Source):
         if radius < TINY:  # M = 1 + g·mean + O(r²): F is the mean
             return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
         weighted = self._weighted(radius)
-        radial = 4 * np.pi * self.moments(degree) * by_degree(scaled_bessel_derivative(degree, radius), degree)
+        slopes = by_degree(4 * np.pi * scaled_bessel_derivative(degree, radius), degree)
         m = sites.scalar(weighted)
         bad = self._cancelled(m, weighted, sites)
         tangential = sites.to_ambient(sites.gradient(weighted / radius))
         with np.errstate(invalid="ignore", divide="ignore"):
-            f = (sites.scalar(radial)[..., None] * sites.x + tangential) / m[..., None]
+            f = (sites.scalar(slopes * self.moments(degree))[..., None] * sites.x + tangential) / m[..., None]
             log_m = np.log(m) + radius
+        bad |= _too_long(f)
         if bad.any():
             log_m[bad], f[bad] = self.points.evaluate(radius * sites.x[bad])
         return log_m, f
@@ -218,6 +228,7 @@ class MomentSource(Source):
                     product[..., a] += entry * f[..., b]
                     if b > a:
                         product[..., b] += entry * f[..., a]
+        bad |= _too_long(f)
         if bad.any():
             f[bad], product[bad] = self.points.hessian_F_sphere(radius, SpherePoints(sites.x[bad]))
         return f, product
@@ -235,13 +246,19 @@ class MomentSource(Source):
         return 4 * np.pi * by_degree(scaled_bessel(degree, radius), degree) * self.moments(degree)
 
     def _cancelled(self, m: Real, weighted: Coefficients, sites: Any) -> Any:
-        """Where the error of e^{-r}M is not small against it: the accuracy times a bound on its largest value.
+        """Where the error of e^{-r}M, the accuracy times a bound on its largest value, is not small against it.
 
-        The bound is over the whole sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
+        The bound is over the sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
         """
         accuracy = self._accuracy if isinstance(sites, Grid) else max(self._accuracy, sites.accuracy)
-        largest = np.sum(np.sqrt((2 * np.arange(degree_of(weighted) + 1) + 1) * power(weighted) / (4 * np.pi)))
+        ells = np.arange(degree_of(weighted) + 1)
+        largest = np.sum(np.sqrt((2 * ells + 1) * power(weighted) / (4 * np.pi)))
         return ~(m > accuracy / TOLERANCE * largest)
+
+
+def _too_long(f: Real) -> Any:
+    """Where |F| > 1, which no measure has: a density rings there and its negative lobes show."""
+    return ~(np.einsum("...a,...a", f, f) <= 1 + 1e-9)
 
 
 def _fits(sites: Any, degree: int) -> bool:

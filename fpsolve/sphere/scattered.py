@@ -1,7 +1,7 @@
 """Harmonic sums at scattered points of S² (ducc0), bitwise independent of the number of threads.
 
-Points are worked in fixed blocks, each on one thread, and sums run in block order: ducc0's own threading would change
-the last bits.
+Points are worked in fixed blocks, each on one thread, and sums run in block order: ducc0's own threading would
+change the last bits.
 """
 
 from __future__ import annotations

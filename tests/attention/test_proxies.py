@@ -56,7 +56,7 @@ def test_agrees_with_its_twin(name: str, radius: float, monkeypatch: pytest.Monk
 
 
 def test_worst_place_and_direction_of_a_point_mass() -> None:
-    """Coinciding points anywhere in a tile, |g| at the limit of each level: where proxies are least accurate."""
+    """Coinciding points anywhere in a tile, |g| at the limit of a level: where proxies are least accurate."""
     worst = 0.0
     for seed in range(30):
         centre = sphere(1, seed)[0] if seed else normalised(np.ones(3))
