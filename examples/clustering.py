@@ -30,7 +30,7 @@ def main() -> None:
         assert abs(computed - exact) < 1e-4
 
     start = fp.initial.mixture([fp.initial.von_mises_fisher(m, 3.0) for m in ([0, 0, 1], [1, 0, 0])])
-    ds = fp.solve(MODEL, start, t_end=8.0, dt=0.5, measure="cloud", lmax=15)
+    ds = fp.solve(MODEL, start, t_end=8.0, dt=0.5, measure="cloud", lmax=15, rtol=1e-4)
     print(f"energy {ds.energy.values[0]:.3f} -> {ds.energy.values[-1]:.3f}, one place: {np.exp(BETA) / (2 * BETA):.3f}")
     assert (np.diff(ds.energy) > 0).all()
     assert ds.overlap.values[-1] > 0.99

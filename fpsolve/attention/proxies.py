@@ -39,7 +39,10 @@ LEVELS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 NEGLIGIBLE = 25.0
 """Tiles are left out when together they are below e^{-25} = 1e-11 of M."""
 
-PRUNE_FROM = 2e8
+SIDE = 10.0
+"""Edge of a cube of targets in g-space: smaller prunes more, in more calls of the kernel."""
+
+PRUNE_FROM = 1e9
 """Fewer pairs of targets and points are summed without pruning, in one call of the kernel."""
 
 
@@ -105,7 +108,7 @@ class Tiles:
 
     def _groups(self, g: Real, radius: float) -> Iterator[tuple[Index, NDArray[np.bool_]]]:
         """Targets in one cube of g-space, and the tiles that matter to any g of the cube."""
-        side = max(4.0, radius / 12)
+        side = max(SIDE, radius / 12)
         log_mass, centroid, tile_radius = self._bounds
         cubes = np.floor(g / side).astype(np.int64)
         order = np.lexsort(cubes.T)

@@ -34,7 +34,7 @@ from fpsolve.sphere.scattered import SpherePoints
 TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
 
-DIRECT_PAIRS = 3e7
+DIRECT_PAIRS = 1e8
 """Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
 DEGREES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
@@ -228,7 +228,7 @@ class MomentSource(Source):
                     product[..., a] += entry * f[..., b]
                     if b > a:
                         product[..., b] += entry * f[..., a]
-        bad |= _too_long(f)
+        bad |= _too_long(f) | _too_long(product)
         if bad.any():
             f[bad], product[bad] = self.points.hessian_F_sphere(radius, SpherePoints(sites.x[bad]))
         return f, product
@@ -257,7 +257,7 @@ class MomentSource(Source):
 
 
 def _too_long(f: Real) -> Any:
-    """Where |F| > 1, which no measure has: a density rings there and its negative lobes show."""
+    """Where |F| or |Cov F| is above one, which no measure has: a density rings there and its lobes show."""
     return ~(np.einsum("...a,...a", f, f) <= 1 + 1e-9)
 
 

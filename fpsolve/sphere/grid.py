@@ -34,7 +34,7 @@ class Grid:
         self.nphi = nphi or next_fast_len(product + 1 + (product + 1) % 2, real=True)
         self._plans: dict[int, object] = {}
         plan = self.plan(lmax)
-        self.shape: tuple[int, int] = tuple(plan.spat_array().shape)  # type: ignore[attr-defined]
+        self.shape: tuple[int, int] = tuple(plan.spat_array().shape)
         self._scratch = np.empty((2, *self.shape))
 
     def plan(self, degree: int):  # type: ignore[no-untyped-def]

@@ -34,7 +34,7 @@ def size(lmax: int) -> int:
 
 def degree_of(coefficients: Coefficients) -> int:
     """The truncation degree of a coefficient array."""
-    return int(round((np.sqrt(8 * coefficients.shape[-1] + 1) - 3) / 2))
+    return round((np.sqrt(8 * coefficients.shape[-1] + 1) - 3) / 2)
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +92,7 @@ def power(coefficients: Coefficients) -> Real:
     lmax = degree_of(coefficients)
     ells, orders = degrees_orders(lmax)
     weight = np.where(orders == 0, 1.0, 2.0) * np.abs(coefficients) ** 2
-    return np.bincount(ells, weights=weight, minlength=lmax + 1)
+    return np.bincount(ells, weights=weight, minlength=lmax + 1).astype(np.float64, copy=False)
 
 
 @lru_cache(maxsize=64)

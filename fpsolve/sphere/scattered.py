@@ -46,7 +46,7 @@ class SpherePoints(Points):
     """Points of S² with harmonic synthesis at them and its adjoint."""
 
     accuracy = 1e-14
-    """Error of moments and synthesis relative to the largest value: measured, 1e-15 to 4e-14, largest at the maximum."""
+    """Error of moments and synthesis relative to the largest value; measured 1e-15 to 4e-14, most at the maximum."""
 
     @cached_property
     def _angles(self) -> Real:
@@ -82,7 +82,7 @@ class SpherePoints(Points):
             )[0]
 
         total = np.zeros(size(degree), complex)
-        for coefficients in _in_blocks(block, len(weights)):
+        for coefficients in in_blocks(block, len(weights)):
             total += coefficients
         return total
 
@@ -102,11 +102,11 @@ class SpherePoints(Points):
                 alm=coefficients, spin=spin, lmax=lmax, loc=self._angles[part], epsilon=EPSILON, nthreads=1, mode=mode
             )
 
-        _in_blocks(block, len(self.x))
+        in_blocks(block, len(self.x))
         return out
 
 
-def _in_blocks(work: Callable[[slice], T], count: int) -> list[T]:
+def in_blocks(work: Callable[[slice], T], count: int) -> list[T]:
     """Apply ``work`` to fixed blocks of points, on as many threads as OMP_NUM_THREADS says, in block order."""
     parts = [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
     threads = min(len(parts), _threads())

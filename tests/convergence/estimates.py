@@ -43,12 +43,13 @@ def design(n, members, rng):
     return np.moveaxis(points, 1, 0), weights
 
 
-def weak_error(step, model, f, q0, t_end, steps, members, rng, gaussians=1, substeps=4):
+def weak_error(step, model, f, q0, t_end, steps, members, rng, gaussians=1, substeps=8):
     """Independent unbiased estimates, shape (members,), of E f(q_N) - E f(q_T) for the scheme ``step``.
 
-    ``gaussians``: standard normals for each channel and step.
+    ``gaussians``: standard normals for each channel and step. ``substeps``: of a flow, for dt = 1, as √dt.
     """
     dt, n = t_end / steps, gaussians * model.channels(3)
+    substeps = max(3, round(substeps * dt**0.5))
     exact = [model.overlap.backward(f, t_end - k * dt) for k in range(steps + 1)]
     q, total = np.full(members, q0), np.zeros(members)
 

@@ -1,0 +1,107 @@
+"""The README's tables, made from the tables of the package: ``python docs/tables.py`` writes them anew.
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; a test checks that the README's are these.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import fpsolve as fp
+from fpsolve.measures import MEASURES
+from fpsolve.observe.record import LONG_NAMES
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MINIMAL = {"beta": 1.0, "spectrum": (1.0,)}
+"""Values for parameters without a default."""
+
+CARRIES = {
+    "density": ("harmonic coefficients ρ_ℓm, ℓ ≤ `lmax`", "yes", "smooth times, fields, spectra, ν > 0"),
+    "half_density": ("coefficients of ψ = √ρ, ρ = ψ² ≥ 0", "no", "positivity, while resolved"),
+    "cloud": ("weighted points: a quadrature of the law, or tokens", "tokens only", "long times, any d (tokens)"),
+}
+"""What each measure stores, whether it carries the tokens' own noise ν, and what it is for."""
+
+
+def models() -> str:
+    """System, parameters and reading of the noise of every model."""
+    rows = []
+    for name, cls in fp.MODELS.items():
+        parameters = inspect.signature(cls).parameters.values()
+        minimal = {p.name: MINIMAL[p.name] for p in parameters if p.default is p.empty}
+        keys = ", ".join(f"`{p.name}`" for p in parameters)
+        rows.append((f"`{name}`", cls.summary, keys, f"`{cls(**minimal).calculus}`", cls.reference))
+    return _table(("model", "system", "parameters", "calculus", "source"), rows)
+
+
+def schemes() -> str:
+    """Calculus, orders and measures of every scheme."""
+    rows = []
+    for name, one in fp.SCHEMES.items():
+        calculus = "no noise" if one.deterministic else ", ".join(f"`{c}`" for c in one.calculus)
+        where = "all" if set(one.measures) == set(MEASURES) else ", ".join(f"`{m}`" for m in one.measures)
+        orders = [_order(one.strong_order), _order(one.weak_order)]
+        rows.append((f"`{name}`", one.summary.replace("<-", "←"), calculus, *orders, where, one.reference))
+    return _table(("scheme", "a step", "calculus", "strong", "weak", "measures", "source"), rows)
+
+
+def measures() -> str:
+    """What every measure stores and carries."""
+    rows = [(f"`{name}`", f"`fp.{cls.__name__}`", *CARRIES[name]) for name, cls in MEASURES.items()]
+    return _table(("measure", "class", "state", "own noise ν", "for"), rows)
+
+
+def laws() -> str:
+    """Every initial law with its parameters."""
+    rows = []
+    for name, make in fp.initial.LAWS.items():
+        keys = ", ".join(inspect.signature(make).parameters)
+        text = (inspect.getdoc(make) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
+        text = re.sub(r" Raises .*| *:cite:`\w*`|\.$", "", text).rstrip(".").replace("|", "\\|")
+        rows.append((f"`{name}({keys})`", text))
+    return _table(("`fp.initial.`", "law"), rows)
+
+
+def dataset() -> str:
+    """The variables of the results of short runs with every measure."""
+    law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
+    starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
+    results = {name: _short_run(*start) for name, start in starts.items()}
+    rows = []
+    for variable, meaning in LONG_NAMES.items():
+        having = [name for name, ds in results.items() if variable in ds]
+        dims = ", ".join(results[having[0]][variable].dims)
+        where = "all" if len(having) == len(results) else ", ".join(having)
+        rows.append((f"`{variable}`", f"({dims})", meaning, where))
+    return _table(("variable", "dimensions", "meaning", "measures"), rows)
+
+
+def _short_run(start, measure):  # type: ignore[no-untyped-def]
+    kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
+    return fp.solve(fp.models.SelfAttention(beta=1.0), start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
+
+
+def _order(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset)}
+
+
+def filled(text: str) -> str:
+    """A text with every table in it made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", text)
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")

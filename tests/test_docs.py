@@ -1,0 +1,165 @@
+"""The pages are right: their code runs and prints what they say, tables, links, citations and commands exist."""
+
+import contextlib
+import importlib.util
+import io
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import typer
+
+import fpsolve as fp
+from fpsolve.cli import app
+from fpsolve.config import parse_config
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = [path for folder in ("fpsolve", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+HOSTS = {"keepachangelog.com", "semver.org", "doi.org", "arxiv.org"}
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def blocks(path, *languages):
+    """(language, text) of every fenced block in these languages."""
+    return [block for block in FENCED.findall(path.read_text(encoding="utf-8")) if block[0] in languages]
+
+
+def prose(path):
+    """The text outside fenced and indented blocks."""
+    return re.sub(r"^ {4}.*$", "", FENCED.sub("", path.read_text(encoding="utf-8")), flags=re.M)
+
+
+def same_output(printed, shown):
+    """The same text, each number to one unit of the last digit that is shown."""
+    if NUMBER.sub("#", printed) != NUMBER.sub("#", shown):
+        return False
+    pairs = zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True)
+    return all(abs(float(a) - float(b)) <= 1.001 * unit(b) for a, b in pairs)
+
+
+def unit(number):
+    """One unit of the last digit; an integer is exact."""
+    mantissa, _, exponent = number.partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 10.0 ** (int(exponent or 0) - decimals) if decimals or exponent else 0.0
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "python")], ids=name)
+def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
+    """Blocks share a namespace; a text block shows what the Python block before it prints."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    printed = ""
+    with contextlib.ExitStack() as stack:
+        for table in (fp.MODELS, fp.SCHEMES, fp.initial.LAWS):
+            stack.enter_context(patch.dict(table))  # what a page enters goes again
+        for language, text in blocks(path, "python", "text"):
+            if language == "text":
+                assert same_output(printed, text), f"printed:\n{printed}\nshown:\n{text}"
+                continue
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                exec(compile(text, name(path), "exec"), namespace)
+            printed = output.getvalue()
+
+
+def test_comparison_of_outputs_sees_a_wrong_digit():
+    assert same_output("rate 0.513, 3e-07 in 4 runs", "rate 0.512, 2e-07 in 4 runs")
+    assert not same_output("rate 0.514", "rate 0.512")
+    assert not same_output("in 5 runs", "in 4 runs")
+    assert not same_output("rate 0.512", "ratio 0.512")
+
+
+def test_tables_of_the_readme_are_those_of_the_package():
+    """When this fails: ``python docs/tables.py``."""
+    specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    tables = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tables)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {found[2] for found in tables.BLOCK.finditer(text)} == set(tables.TABLES)
+    assert tables.filled(text) == text
+    for entry in (*fp.MODELS, *fp.SCHEMES, *fp.initial.LAWS):
+        assert f"`{entry}" in text
+
+
+def test_citations_and_references_are_the_same():
+    bibliography = re.findall(r"^@\w+\{(\w+),$", (ROOT / "docs" / "references.bib").read_text(encoding="utf-8"), re.M)
+    assert len(set(bibliography)) == len(bibliography)
+    cited = {key for path in SOURCES for key in re.findall(r":cite:`(\w+)`", path.read_text(encoding="utf-8"))}
+    for path in PAGES:
+        for group in re.findall(r"\[((?:@\w+(?:; )?)+)\]", prose(path)):
+            cited |= set(re.findall(r"@(\w+)", group))
+        cited |= set(re.findall(r"`([a-z]+(?:19|20)\d\d)`", prose(path)))
+    assert cited - {"key"} == set(bibliography)
+
+
+def test_the_bibliography_is_complete_where_it_must_be():
+    text = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    for entry in re.split(r"^(?=@)", text, flags=re.M)[1:]:
+        assert entry.count("{") == entry.count("}")
+        for field in ("author", "title", "year"):
+            assert f"  {field} = " in entry, entry
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_relative_links_resolve(path):
+    for target in re.findall(r"\]\(([^)]+)\)", prose(path)):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        page = (path.parent / file).resolve() if file else path
+        assert page.exists(), target
+        assert ROOT in page.parents, target
+        if anchor:
+            assert anchor in anchors(page), target
+
+
+def anchors(path):
+    """The anchors of a page's headings, as on GitHub."""
+    heads = re.findall(r"^#+ (.*)$", prose(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("path", [*PAGES, ROOT / "docs" / "references.bib"], ids=name)
+def test_no_foreign_hosts_and_no_paths_of_a_machine(path):
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://([\w.-]+)", text)) <= HOSTS
+    assert not re.findall(r"(?<![\w.~/])/(?:home|root|tmp|work|usr|opt|Users)\b", text)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "sh")], ids=name)
+def test_commands_and_options_exist(path):
+    program = typer.main.get_command(app)
+    for line in "".join(text for _, text in blocks(path, "sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if not words or not words[0].endswith("fpsolve"):
+            continue
+        command = program.commands[words[1]]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words[2:] if word.startswith("-")} <= options, line
+        assert all((ROOT / word).exists() for word in words if word.startswith("examples/")), line
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", makefile, re.M))
+    for path in PAGES:
+        assert set(re.findall(r"(?:`|^ {4})make (\w+)", path.read_text(encoding="utf-8"), re.M)) <= targets
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "toml")], ids=name)
+def test_configurations_are_good(path):
+    for _, text in blocks(path, "toml"):
+        parse_config(tomllib.loads(text))
+
+
+def test_the_version_that_is_cited():
+    assert f"version = {{{fp.__version__}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
