@@ -44,7 +44,7 @@ def schemes() -> str:
     rows = []
     for name, one in fp.SCHEMES.items():
         calculus = "no noise" if one.deterministic else ", ".join(f"`{c}`" for c in one.calculus)
-        where = "all" if set(one.measures) == set(MEASURES) else ", ".join(f"`{m}`" for m in one.measures)
+        where = "all" if one.measures is None else ", ".join(f"`{m}`" for m in one.measures)
         orders = [_order(one.strong_order), _order(one.weak_order)]
         rows.append((f"`{name}`", one.summary.replace("<-", "←"), calculus, *orders, where, one.reference))
     return _table(("scheme", "a step", "calculus", "strong", "weak", "measures", "source"), rows)

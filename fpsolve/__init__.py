@@ -3,8 +3,8 @@
 from importlib.metadata import version
 
 from fpsolve import errors, models, plot
-from fpsolve.io import load
-from fpsolve.measures import Cloud, Density, HalfDensity, Measure, initial
+from fpsolve.io import load, save
+from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.run import run
@@ -15,6 +15,7 @@ from fpsolve.transport import AmbientField, HarmonicField, Velocity
 __version__ = version("fpsolve")
 
 __all__ = [
+    "MEASURES",
     "MODELS",
     "SCHEMES",
     "AmbientField",
@@ -33,5 +34,6 @@ __all__ = [
     "models",
     "plot",
     "run",
+    "save",
     "solve",
 ]

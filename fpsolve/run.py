@@ -60,7 +60,6 @@ def check_run(
         if hasattr(model, "noise_lmax") and hasattr(measure, "grid") and model.dimension == 3:
             measure.grid.plan(model.noise_lmax + 1)
     if model.diffusion > 0:
-        path.check_step(dt / 2)
         measure.diffuse(0.0, path, 0.0, dt / 2)
     return steps
 
@@ -107,7 +106,7 @@ def _check_state(measure: Measure, t: float) -> None:
     """Raise UnresolvedError for a state that no probability measure has."""
     remedy = (
         "raise lmax, set filter=0.15 (density), or follow the concentration with measure='cloud'"
-        if hasattr(measure, "tail")
+        if measure.tail is not None
         else "take a smaller dt"
     )
     if not measure.is_finite():
@@ -118,5 +117,4 @@ def _check_state(measure: Measure, t: float) -> None:
 
 
 def _with_tail(problem: str, measure: Measure) -> str:
-    tail = getattr(measure, "tail", None)
-    return problem if tail is None else f"{problem}, tail = {tail:.2g}"
+    return problem if measure.tail is None else f"{problem}, tail = {measure.tail:.2g}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,6 @@ class PointSource(Source):
         f, second = self._second(radius * sites.x.reshape(-1, self.dimension))[1:]
         product = np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
         return f.reshape(sites.x.shape), product.reshape(sites.x.shape)
-
 
     def _second(self, g: Real) -> tuple[Real, ...]:
         """(log M, F, ∫ y yᵀ e^{g·y} dμ / M)."""
@@ -213,7 +212,7 @@ class MomentSource(Source):
         if not _fits(sites, degree):
             flat = self.hessian_F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3)))
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
-        factors = by_degree(4 * np.pi * scaled_bessel(degree, radius), degree)
+        factors = _bessel_factors(radius, degree)
         first = times_coordinates(self.moments(degree + 2))
         weighted = factors * self.moments(degree)
         m = sites.scalar(weighted)
@@ -243,7 +242,7 @@ class MomentSource(Source):
     def _weighted(self, radius: float) -> Coefficients:
         """Coefficients of e^{-r} M(rω): 4π e^{-r} i_ℓ(r) ρ_ℓm."""
         degree = self._degree(radius)
-        return 4 * np.pi * by_degree(scaled_bessel(degree, radius), degree) * self.moments(degree)
+        return _bessel_factors(radius, degree) * self.moments(degree)
 
     def _cancelled(self, m: Real, weighted: Coefficients, sites: Any) -> Any:
         """Where the error of e^{-r}M, the accuracy times a bound on its largest value, is not small against it.
@@ -254,6 +253,14 @@ class MomentSource(Source):
         ells = np.arange(degree_of(weighted) + 1)
         largest = np.sum(np.sqrt((2 * ells + 1) * power(weighted) / (4 * np.pi)))
         return ~(m > accuracy / TOLERANCE * largest)
+
+
+@lru_cache(maxsize=256)
+def _bessel_factors(radius: float, degree: int) -> Real:
+    """4π e^{-r} i_ℓ(r) in index order; a law asks for the same radii at every step (read-only)."""
+    factors = by_degree(4 * np.pi * scaled_bessel(degree, radius), degree)
+    factors.setflags(write=False)
+    return factors
 
 
 def _too_long(f: Real) -> Any:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import Velocity
+
+if TYPE_CHECKING:
+    from fpsolve.measures.initial import Law, Tokens
 
 Living = Callable[[Source], Velocity]
 """A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
 
 
 class Measure(ABC):
-    """A probability measure on the unit sphere of R^d."""
+    """A probability measure on the unit sphere of R^d.
+
+    What a representation does not have (moments, entropy, a least density, a spectral tail) stays None.
+    """
 
     name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Measure:
+        """The representation of an initial law. Raises InputError where there is none."""
+
     @property
     @abstractmethod
     def dimension(self) -> int:
@@ -53,3 +65,22 @@ class Measure(ABC):
     @abstractmethod
     def is_finite(self) -> bool:
         """Whether every number that represents μ is finite."""
+
+    def moments(self, degree: int) -> Coefficients | None:
+        """ρ_ℓm = ∫ Y*_ℓm dμ up to ``degree``."""
+        return None
+
+    @property
+    def entropy(self) -> float | None:
+        """-∫ ρ log ρ."""
+        return None
+
+    @property
+    def min_density(self) -> float | None:
+        """The least value of ρ on the grid; negative where the truncation shows."""
+        return None
+
+    @property
+    def tail(self) -> float | None:
+        """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²: until when a run is resolved."""
+        return None

@@ -11,7 +11,9 @@ import numpy as np
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
+from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere.grid import grid
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
@@ -55,6 +57,19 @@ class Cloud(Measure):
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
 
+    @classmethod
+    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
+        """Tokens as they are; a law as the quadrature of the Gauss grid of ``lmax``, carrying its log-density."""
+        refuse_filter(filter, cls.name)
+        if isinstance(law, Tokens):
+            return cls(law.x, law.weights, rtol=rtol, tokens=True)
+        sphere = grid(lmax)
+        values = density_values(law, sphere).ravel()
+        kept = values > 0
+        weights = (sphere.weights.ravel() * values)[kept]
+        x = np.ascontiguousarray(sphere.x.reshape(-1, 3)[kept])
+        return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
+
     @property
     def dimension(self) -> int:
         """d."""
@@ -70,7 +85,7 @@ class Cloud(Measure):
         direct = PointSource(self.x, self.weights)
         if self.dimension != 3 or len(self.x) < DIRECT_BELOW:
             return direct
-        return MomentSource(self.moments, lambda: (self.x, self.weights), accuracy=SpherePoints.accuracy)
+        return MomentSource(self._sphere_moments, lambda: (self.x, self.weights), accuracy=SpherePoints.accuracy)
 
     @property
     def mean(self) -> Real:
@@ -80,11 +95,17 @@ class Cloud(Measure):
     def mass(self) -> float:
         return float(self.weights.sum())
 
-    def moments(self, degree: int) -> Coefficients:
+    def moments(self, degree: int) -> Coefficients | None:
         """ρ_ℓm = Σ w_i Y*_ℓm(x_i) up to ``degree`` (S² only)."""
-        if self.dimension != 3:
-            raise InputError("degree", degree, f"harmonic moments need d = 3, not {self.dimension}", "use the mean")
+        return self._sphere_moments(degree) if self.dimension == 3 else None
+
+    def _sphere_moments(self, degree: int) -> Coefficients:
         return SpherePoints(self.x).moments(self.weights, degree)
+
+    @property
+    def entropy(self) -> float | None:
+        """-Σ w log ρ along the characteristics, where log ρ is carried."""
+        return None if self.log_density is None else float(-np.sum(self.weights * self.log_density))
 
     def transport(self, velocity: Velocity | Living) -> Cloud:
         frozen = velocity if isinstance(velocity, Velocity) else None

@@ -12,6 +12,7 @@ import numpy as np
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
+from fpsolve.measures.initial import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.grid import Grid, grid
 from fpsolve.sphere.harmonics import (
@@ -80,6 +81,10 @@ class Density(Measure):
         if not abs(mass - 1) < 1e-6:
             raise InputError("coefficients", mass, "the mass is not 1", "divide the density by its integral")
 
+    @classmethod
+    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Density:
+        return cls(grid(lmax).to_modes(density_values(law, grid(lmax))), rtol, filter)
+
     @property
     def dimension(self) -> int:
         """d = 3."""
@@ -109,6 +114,16 @@ class Density(Measure):
     @property
     def mass(self) -> float:
         return float(self.coefficients[0].real / MASS_MOMENT)
+
+    @property
+    def entropy(self) -> float:
+        """-∫ ρ log ρ over the part of the grid where ρ > 0."""
+        return grid_entropy(self.grid, self.values)
+
+    @property
+    def min_density(self) -> float:
+        """The least value of ρ on the grid."""
+        return float(self.values.min())
 
     @property
     def tail(self) -> float:
@@ -147,6 +162,12 @@ class Density(Measure):
         kept = self.values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
         weights = (self.grid.weights * self.values)[kept]
         return self.grid.x[kept], weights / weights.sum()
+
+
+def grid_entropy(sphere: Grid, values: Real) -> float:
+    """-∫ ρ log ρ over the points where ρ > 0."""
+    positive = np.maximum(values, 1e-300)
+    return -sphere.integral(positive * np.log(positive))
 
 
 def spectral_radius(v: Real, lmax: int) -> float:

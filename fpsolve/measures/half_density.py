@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,12 +11,16 @@ import numpy as np
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.density import integrate_living, spectral_radius, spectral_tail
+from fpsolve.measures.density import grid_entropy, integrate_living, spectral_radius, spectral_tail
+from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.grid import Grid, grid
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized, size
 from fpsolve.transport.exponential import exponential
 from fpsolve.transport.velocity import Velocity
+
+NORM_MARGIN = 1e-3
+"""‖ψ‖ is kept to this part of ``rtol`` in each step, at the price of a few applications, so that mass stays one."""
 
 
 class SkewOperator:
@@ -63,6 +67,12 @@ class HalfDensity(Measure):
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", "divide ψ by the root of ∫ψ²")
 
+    @classmethod
+    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> HalfDensity:
+        refuse_filter(filter, cls.name)
+        coefficients = grid(lmax).to_modes(np.sqrt(density_values(law, grid(lmax))))
+        return cls(coefficients / np.sqrt(power(coefficients).sum()), rtol)
+
     @property
     def dimension(self) -> int:
         """d = 3."""
@@ -88,12 +98,28 @@ class HalfDensity(Measure):
         return self.grid.to_modes(self.values)
 
     @cached_property
+    def _all_moments(self) -> Coefficients:
+        """Moments up to 2ℓmax, on the grid that holds the square exactly."""
+        finer = grid(2 * self.lmax)
+        return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
+
+    @cached_property
     def source(self) -> Source:
-        return MomentSource(lambda degree: resized(self._rho, degree), self._quadrature, highest=self.lmax)
+        return MomentSource(self.moments, self._quadrature, highest=2 * self.lmax)
 
     @property
     def mass(self) -> float:
         return float(power(self.coefficients).sum())
+
+    @property
+    def entropy(self) -> float:
+        """-∫ ρ log ρ over the part of the grid where ρ > 0."""
+        return grid_entropy(self.grid, self.values)
+
+    @property
+    def min_density(self) -> float:
+        """The least value of ρ on the grid."""
+        return float(self.values.min())
 
     @property
     def tail(self) -> float:
@@ -101,16 +127,16 @@ class HalfDensity(Measure):
         return spectral_tail(self.coefficients)
 
     def moments(self, degree: int) -> Coefficients:
-        """ρ_ℓm up to ``degree``, exact for degree ≤ ℓmax."""
-        return resized(self._rho, degree)
+        """ρ_ℓm up to ``degree``; ψ² has degree 2ℓmax."""
+        return resized(self._rho if degree <= self.lmax else self._all_moments, degree)
 
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
         if isinstance(velocity, Velocity):
             v = velocity.on(self.grid)
             operator = SkewOperator(self.grid, v)
-            moved = exponential(operator, self.coefficients, spectral_radius(v, self.lmax), self.rtol)
-            return replace(self, coefficients=moved)
-        return replace(self, coefficients=self._live(velocity))
+            radius, rtol = spectral_radius(v, self.lmax), NORM_MARGIN * self.rtol
+            return _at(self, exponential(operator, self.coefficients, radius, rtol))
+        return _at(self, self._live(velocity))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> HalfDensity:
         raise InputError(
@@ -136,7 +162,7 @@ class HalfDensity(Measure):
 
 
 def _at(measure: HalfDensity, coefficients: Coefficients) -> HalfDensity:
-    """A stage of a sub-step: its norm is one only to the order of the scheme, so it is not checked."""
+    """The half density of other coefficients; unchecked, as a stage's norm is one only to the order of the scheme."""
     stage = object.__new__(HalfDensity)
     for name, value in (("coefficients", coefficients), ("rtol", measure.rtol)):
         object.__setattr__(stage, name, value)

@@ -24,6 +24,9 @@ from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
 
+MASS_TOLERANCE = 1e-6
+"""How far the mass of an initial law, by the grid's quadrature, may be from one."""
+
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
 """Mesh of the angle to the axis, for distribution functions."""
 
@@ -305,6 +308,33 @@ def source_of(initial: Any) -> Source:
     from fpsolve.measures.build import quadrature
 
     return quadrature(initial, 1e-6).source
+
+
+def density_values(law: Law | Tokens, sphere: Grid) -> Real:
+    """The law's density on the grid, checked: finite, non-negative, of mass one by the grid's quadrature."""
+    if isinstance(law, Tokens):
+        raise InputError("measure", "density", "tokens have no density", 'use measure="cloud"')
+    if law.dimension != 3:
+        raise InputError("initial", f"d = {law.dimension}", "densities live on S², d = 3", "use samples and a cloud")
+    values = np.asarray(law.density(sphere.x), float)
+    if values.shape != sphere.shape:
+        raise InputError("initial", values.shape, "the density must map (..., 3) to (...)", "vectorise the function")
+    if not np.isfinite(values).all():
+        raise InputError("initial", "NaN or infinity", "the initial density is not finite", "check the function")
+    if (values < 0).any():
+        raise InputError("initial", float(values.min()), "the initial density is negative", "pass a density ρ >= 0")
+    mass = sphere.integral(values)
+    if not abs(mass - 1) < MASS_TOLERANCE:
+        raise InputError(
+            "initial", mass, f"the mass on the grid of lmax={sphere.lmax} is not 1", "normalise it, or raise lmax"
+        )
+    return values / mass
+
+
+def refuse_filter(filter: float | None, measure: str) -> None:
+    """Raise InputError for a filter where there is none."""
+    if filter is not None:
+        raise InputError("filter", filter, f"measure={measure!r} has no filter", 'use measure="density" or filter=None')
 
 
 def _direction(argument: str, value: ArrayLike) -> Real:

@@ -1,6 +1,6 @@
 """Observables of measures and the Dataset that a run returns."""
 
-from fpsolve.observe.quantities import energy, entropy, min_density, overlap, real_moments, tail
+from fpsolve.observe.quantities import energy, overlap, real_moments
 from fpsolve.observe.record import Recorder, dataset, versions
 from fpsolve.observe.result import Result, as_result
 
@@ -10,10 +10,7 @@ __all__ = [
     "as_result",
     "dataset",
     "energy",
-    "entropy",
-    "min_density",
     "overlap",
     "real_moments",
-    "tail",
     "versions",
 ]

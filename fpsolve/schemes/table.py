@@ -19,7 +19,8 @@ class Scheme:
     """One step of a scheme and what is known of it.
 
     calculus: the readings of μ-dependent noise that it solves (``any`` models always fit). strong, weak: its orders,
-    None where they do not apply. measures: those it works on. deterministic: whether it is for models without noise.
+    None where they do not apply. measures: the only ones it works on, where it needs points. deterministic:
+    whether it is for models without noise.
     """
 
     step: Step
@@ -28,7 +29,7 @@ class Scheme:
     calculus: tuple[str, ...] = ("any",)
     strong_order: float | None = None
     weak_order: float | None = None
-    measures: tuple[str, ...] = ("density", "half_density", "cloud")
+    measures: tuple[str, ...] | None = None
     deterministic: bool = False
 
 
@@ -46,7 +47,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "does not converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
-    if measure_name not in scheme.measures:
+    if scheme.measures is not None and measure_name not in scheme.measures:
         raise InputError("scheme", name, f"does not act on measure={measure_name!r}", f"use one of {scheme.measures}")
 
 

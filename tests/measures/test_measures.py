@@ -77,3 +77,18 @@ def test_results_carry_their_configuration():
     assert config["solve"]["seed"] == 9 and config["solve"]["scheme"] == "lie_euler"
     assert {"shtns", "numpy", "fpsolve"} <= json.loads(ds.fpsolve_versions).keys()
     assert ds.attrs["Conventions"].startswith("CF")
+
+
+def test_a_half_density_keeps_its_mass_over_many_steps():
+    """‖ψ‖² stays one to 1e-6 at the default tolerance, also past the resolution."""
+    flow = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
+    ds = fp.solve(flow, START, t_end=2.0, dt=0.02, path_cell=0.02, lmax=31, measure="half_density", seed=2)
+    assert ds.tail[-1] > 1e-4
+    assert np.abs(ds.mass - 1).max() < 1e-6
+
+
+def test_half_density_knows_the_moments_of_its_square():
+    """ψ² has degree 2ℓmax: moments beyond ℓmax are those of the law."""
+    sharp = fp.initial.von_mises_fisher([0, 0, 1], 20.0)
+    half, full = build(sharp, "half_density", 23, 1e-6), build(sharp, "density", 63, 1e-6)
+    assert np.abs(half.moments(40) - full.moments(40)).max() < 1e-9
