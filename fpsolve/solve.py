@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures import MEASURES, Measure
-from fpsolve.measures.build import build
+from fpsolve.errors import InputError
+from fpsolve.measures import Measure
+from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
@@ -32,7 +32,7 @@ def solve(
     t_end: float,
     dt: float,
     scheme: str | Scheme | None = None,
-    measure: str = "density",
+    measure: str | type[Measure] = "density",
     lmax: int = 63,
     rtol: float = 1e-6,
     filter: float | None = None,
@@ -60,6 +60,7 @@ def solve(
     Raises InputError before any computing, UnresolvedError when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", "progress")}
+    arguments["measure"] = measure_class(measure).name
     scheme_name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
     stride = _check(model, chosen, scheme_name, arguments)
     path = BrownianPath(seed, member, path_cell)
@@ -84,8 +85,6 @@ def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, 
     if not isinstance(model, Model):  # type: ignore[unreachable,unused-ignore]
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     steps = count_steps(arguments["t_end"], arguments["dt"])
-    if arguments["measure"] not in MEASURES:
-        raise unknown_name("measure", arguments["measure"], MEASURES)
     if not (np.isfinite(arguments["path_cell"]) and arguments["path_cell"] > 0):
         raise InputError("path_cell", arguments["path_cell"], "must be finite and positive", "pass path_cell=dt")
     check_scheme(scheme_name, scheme, model, arguments["measure"])

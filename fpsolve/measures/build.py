@@ -16,20 +16,30 @@ MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDen
 QUADRATURE_DEGREES = (63, 127, 255)
 
 
-def build(initial: Initial, measure: str, lmax: int, rtol: float, filter: float | None = None) -> Measure:
+def measure_class(measure: str | type[Measure]) -> type[Measure]:
+    """A measure by its name in the table, or a class of the caller's own. Raises InputError for an unknown name."""
+    if isinstance(measure, type) and issubclass(measure, Measure):
+        return measure
+    if measure not in MEASURES:
+        raise unknown_name("measure", measure, MEASURES)
+    return MEASURES[measure]
+
+
+def build(
+    initial: Initial, measure: str | type[Measure], lmax: int, rtol: float, filter: float | None = None
+) -> Measure:
     """The measure of this name for a law, tokens or an existing measure (returned as it is).
 
     Raises InputError when the law cannot be represented so: negative or NaN density, mass ≠ 1, too small ``lmax``.
     """
-    if measure not in MEASURES:
-        raise unknown_name("measure", measure, MEASURES)
+    cls = measure_class(measure)
     if isinstance(initial, Measure):
-        if initial.name != measure:
+        if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")
         return initial
     if not isinstance(initial, Law | Tokens):
         raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.von_mises_fisher(...), …")
-    return MEASURES[measure].from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+    return cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
 
 
 def quadrature(law: Law, rtol: float) -> Cloud:

@@ -64,6 +64,40 @@ def weak_error(step, model, f, q0, t_end, steps, members, rng, gaussians=1, subs
     return total
 
 
+def coupled_difference(step, model, f, q0, t_end, steps, members, rng, substeps=8):
+    """Samples, shape (members,), of f(q_dt) - f(q_{dt/2}) on one path each, averaged over the path and its mirror image.
+
+    Plain Monte Carlo with ``run``'s own succession of steps; nothing is known of the exact solution.
+    """
+    normals = rng.normal(size=(model.channels(3), 2 * steps, members))
+    both = np.concatenate([normals, -normals], 2)
+    fine = f(end(step, model, both, t_end, q0, substeps).overlap)
+    coarse = f(end(step, model, halved(both), t_end, q0, substeps).overlap)
+    return (coarse - fine).reshape(2, members).mean(0)
+
+
+def squared_difference(step, model, q0, t_end, steps, members, rng, substeps=8):
+    """Samples, shape (members,), of Σ_i|x_i - x_i'|² between steps dt and dt/2 on one path."""
+    normals = rng.normal(size=(model.channels(3), 2 * steps, members))
+    fine, coarse = (end(step, model, z, t_end, q0, substeps) for z in (normals, halved(normals)))
+    return ((coarse.x - fine.x) ** 2).sum((0, 1))
+
+
+def end(step, model, normals, t_end, q0, substeps=8):
+    """The members at t_end, ``normals`` (channels, steps, members) driving the steps."""
+    channels, steps, members = normals.shape
+    dt = t_end / steps
+    state = Members.of(np.full(members, q0), max(3, round(substeps * dt**0.5)))
+    for k in range(steps):
+        state = step(model, state, Drawn(normals[:, k], channels), 0.0, dt)
+    return state
+
+
+def halved(normals):
+    """The normals of steps of twice the length on the same paths."""
+    return normals.reshape(len(normals), -1, 2, normals.shape[-1]).sum(2) / np.sqrt(2)
+
+
 @dataclass(frozen=True)
 class Order:
     """A measured order: least squares of log₂|error| against log₂ dt over ``levels`` halvings of dt."""

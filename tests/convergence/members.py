@@ -1,7 +1,7 @@
 """Many independent members of two tokens at once: a measure and models that the package's own schemes step unchanged.
 
-A scheme only composes a model with ``measure.transport``, so a batch of members is one more measure, its ``x`` of shape
-(3, 2, members). Its flow is classical Runge–Kutta with fixed sub-steps and its models are written afresh from the formulas;
+A scheme composes a model with ``measure.transport`` and asks no more, so a batch of members serves it as a measure; its
+``x`` has the shape (3, 2, members). Its flow is classical Runge–Kutta with fixed sub-steps and its models are written afresh from the formulas;
 ``test_members.py`` compares them with the package's cloud and models on the same increments.
 """
 
@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from fpsolve.measures import Measure
 from fpsolve.models import Model
 from fpsolve.theory import OverlapDiffusion, isotropic_overlap, value_noise_overlap
 from fpsolve.transport import AmbientField, Velocity, ZeroField
@@ -25,13 +24,12 @@ def dot(x, y):
 
 
 @dataclass(frozen=True, eq=False)
-class Members(Measure):
+class Members:
     """Two tokens of each of M members, ``x`` (3, 2, M); at once its own source and its own sites."""
 
     x: np.ndarray
     substeps: int = 8
 
-    name: ClassVar[str] = "members"
     dimension: ClassVar[int] = 3
 
     @classmethod
@@ -75,16 +73,6 @@ class Members(Measure):
             x = at.x + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(at.x + h * k3))
             at = replace(self, x=x / np.sqrt(dot(x, x)))
         return at
-
-    def diffuse(self, amount, path, t0, t1):
-        raise NotImplementedError
-
-    @property
-    def mass(self):
-        return 1.0
-
-    def is_finite(self):
-        return bool(np.isfinite(self.x).all())
 
 
 def layer(model, measure, path, t0, t1):

@@ -9,36 +9,10 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.models import Homogenized
-from tests.convergence.estimates import Drawn, order_of
-from tests.convergence.members import Members, TensorNoise, ValueNoise, layer
+from tests.convergence.estimates import order_of, squared_difference
+from tests.convergence.members import TensorNoise, ValueNoise, layer
 
 LIE_EULER, HEUN = fp.SCHEMES["lie_euler"].step, fp.SCHEMES["heun"].step
-LEVELS = (16, 32, 64)
-"""Steps of the coarser run of each pair."""
-
-
-def end(step, model, normals, t_end, q0=-0.3):
-    """Tokens at t_end, ``normals`` (channels, steps, members) driving the steps."""
-    channels, steps, members = normals.shape
-    dt, state = t_end / steps, Members.of(np.full(members, q0), max(3, round(8 * (t_end / steps) ** 0.5)))
-    for k in range(steps):
-        state = step(model, state, Drawn(normals[:, k], channels), 0.0, dt)
-    return state
-
-
-def halved(normals):
-    """The normals of steps of twice the length on the same paths."""
-    return normals.reshape(len(normals), -1, 2, normals.shape[-1]).sum(2) / np.sqrt(2)
-
-
-def squares(step, model, members, t_end=0.2):
-    """|X_dt - X_{dt/2}|² by member, one array a level."""
-    rng, samples = np.random.default_rng(12), []
-    for n in LEVELS:
-        normals = rng.normal(size=(model.channels(3), 2 * n, members))
-        coarse, fine = end(step, model, halved(normals), t_end), end(step, model, normals, t_end)
-        samples.append(((coarse.x - fine.x) ** 2).sum((0, 1)))
-    return samples
 
 
 def check_strong_order(samples, theory):
@@ -59,7 +33,9 @@ def check_strong_order(samples, theory):
     ],
 )
 def test_strong_order_one_half(scheme, step, model):
-    check_strong_order(squares(step, model, 1000), fp.SCHEMES[scheme].strong_order)
+    rng = np.random.default_rng(12)
+    samples = [squared_difference(step, model, -0.3, 0.2, n, 1000, rng) for n in (16, 32, 64)]
+    check_strong_order(samples, fp.SCHEMES[scheme].strong_order)
 
 
 def test_strong_order_one_half_of_tokens_in_a_cloud():
