@@ -7,8 +7,9 @@ import numpy as np
 import fpsolve as fp
 from benchmarks.common import interleaved
 from fpsolve.measures.build import build
-from fpsolve.measures.density import AdvectionOperator, spectral_radius
+from fpsolve.measures.density import spectral_radius
 from fpsolve.transport import exponential as chebyshev
+from fpsolve.transport.operators import AdvectionOperator
 
 
 class CountingOperator:

@@ -57,8 +57,8 @@ def check_run(
         )
     if model.is_stochastic:
         path.check_step(dt)
-        if hasattr(model, "noise_lmax") and hasattr(measure, "grid") and model.dimension == 3:
-            measure.grid.plan(model.noise_lmax + 1)
+        if hasattr(model, "noise_lmax") and hasattr(measure, "grid") and model.dimension is not None:
+            measure.grid.check(model.noise_lmax + 1)
     if model.diffusion > 0:
         measure.diffuse(0.0, path, 0.0, dt / 2)
     return steps

@@ -30,6 +30,19 @@ def scaled_bessel_derivative(lmax: int, r: float) -> Real:
     return (ells * below + (ells + 1) * values[1:]) / (2 * ells + 1)
 
 
+def plane_wave(d: int, lmax: int, r: float) -> Real:
+    """c_ℓ(r) with e^{r(ω·y - 1)} = |S^{d-1}| Σ c_ℓ Σ_m Y_ℓm(ω) Y*_ℓm(y): e^{-r} i_ℓ (d = 3), e^{-r} I_ℓ (d = 2)."""
+    return scaled_bessel(lmax, r) if d == 3 else ive(np.arange(lmax + 1), r)
+
+
+def plane_wave_derivative(d: int, lmax: int, r: float) -> Real:
+    """e^{-r} times the r-derivative of e^r c_ℓ(r): e^{-r} i'_ℓ (d = 3), e^{-r} (I_{ℓ-1} + I_{ℓ+1})/2 (d = 2)."""
+    if d == 3:
+        return scaled_bessel_derivative(lmax, r)
+    ells = np.arange(lmax + 1)
+    return (ive(np.abs(ells - 1), r) + ive(ells + 1, r)) / 2
+
+
 @lru_cache(maxsize=1024)
 def moment_degree(r: float, tolerance: float = 1e-14) -> int:
     """The degree beyond which moments matter neither to M nor to F, the least L with
@@ -38,6 +51,7 @@ def moment_degree(r: float, tolerance: float = 1e-14) -> int:
 
     The full sum of (2ℓ+1) e^{-r} i_ℓ is one (e^{r·1} at angle zero), so the tolerance is relative to the largest
     value of M; a term of degree ℓ enters F = ∇M/M, of size one, with the factors i'_ℓ and ℓ i_ℓ/r. Zero at r = 0.
+    The circle's series, with 2 I_ℓ, ends no later.
     """
     if r < TINY:
         return 0 if r == 0 else 1

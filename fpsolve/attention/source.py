@@ -16,20 +16,12 @@ from typing import Any
 import numpy as np
 
 from fpsolve._kernels.softmax import softmax_attention, softmax_second
-from fpsolve.attention.bessel import TINY, moment_degree, scaled_bessel, scaled_bessel_derivative
+from fpsolve.attention import off_sphere
+from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
-from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import (
-    Coefficients,
-    Real,
-    by_degree,
-    degree_of,
-    mean_vector,
-    power,
-    resized,
-    times_coordinates,
-)
-from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import Points
 
 TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
@@ -134,13 +126,11 @@ class TiledSource(PointSource):
 
 
 class MomentSource(Source):
-    """A source on S² that sums moments, and falls back on points where the sum cancels.
+    """A source on S² or S¹ that sums moments, and falls back on points where the sum cancels.
 
     ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is
     that of the moments relative to their mass; moments above ``highest`` vanish.
     """
-
-    dimension = 3
 
     def __init__(
         self,
@@ -148,7 +138,9 @@ class MomentSource(Source):
         points: Callable[[], tuple[Real, Real]],
         accuracy: float = 1e-14,
         highest: int | None = None,
+        geometry: Geometry = SPHERE,
     ) -> None:
+        self.geometry, self.dimension = geometry, geometry.dimension
         self._moments, self._points, self._accuracy = moments, points, accuracy
         self._highest = highest
         self._known: Coefficients | None = None
@@ -160,16 +152,16 @@ class MomentSource(Source):
             self._known_degree = next((d for d in DEGREES if d >= degree), degree)
             self._known = self._moments(self._known_degree)
         assert self._known is not None
-        return resized(self._known, degree)
+        return self.geometry.resized(self._known, degree)
 
     @cached_property
-    def points(self) -> TiledSource:
+    def points(self) -> PointSource:
         """The safe route."""
-        return TiledSource(*self._points())
+        return TiledSource(*self._points()) if self.dimension == 3 else PointSource(*self._points())
 
     @cached_property
     def mean(self) -> Real:
-        return mean_vector(self.moments(1))
+        return self.geometry.mean_vector(self.moments(1))
 
     def _degree(self, radius: float) -> int:
         """The degree at which the series in ℓ has ended, by the Bessel functions or by the moments."""
@@ -178,7 +170,7 @@ class MomentSource(Source):
 
     def log_M_sphere(self, radius: float, sites: Any) -> Real:
         if not _fits(sites, self._degree(radius)):
-            return self.log_M_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))).reshape(sites.shape)
+            return self.log_M_sphere(radius, self._scattered(sites)).reshape(sites.shape)
         weighted = self._weighted(radius)
         m = sites.scalar(weighted)
         bad = self._cancelled(m, weighted, sites)
@@ -191,11 +183,11 @@ class MomentSource(Source):
     def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
         degree = self._degree(radius)
         if not _fits(sites, degree):
-            return _reshaped(self.F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3))), sites)
+            return _reshaped(self.F_sphere(radius, self._scattered(sites)), sites)
         if radius < TINY:  # M = 1 + g·mean + O(r²): F is the mean
             return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
         weighted = self._weighted(radius)
-        slopes = by_degree(4 * np.pi * scaled_bessel_derivative(degree, radius), degree)
+        slopes = _wave_factors(self.dimension, radius, degree, True)
         m = sites.scalar(weighted)
         bad = self._cancelled(m, weighted, sites)
         tangential = sites.to_ambient(sites.gradient(weighted / radius))
@@ -210,9 +202,10 @@ class MomentSource(Source):
     def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
         degree = self._degree(radius)
         if not _fits(sites, degree):
-            flat = self.hessian_F_sphere(radius, SpherePoints(sites.x.reshape(-1, 3)))
+            flat = self.hessian_F_sphere(radius, self._scattered(sites))
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
-        factors = _bessel_factors(radius, degree)
+        resized, times_coordinates = self.geometry.resized, self.geometry.times_coordinates
+        factors = _wave_factors(self.dimension, radius, degree)
         first = times_coordinates(self.moments(degree + 2))
         weighted = factors * self.moments(degree)
         m = sites.scalar(weighted)
@@ -220,45 +213,78 @@ class MomentSource(Source):
         with np.errstate(invalid="ignore", divide="ignore"):
             f = np.stack([sites.scalar(factors * resized(row, degree)) for row in first], -1) / m[..., None]
             product = -f * np.einsum("...a,...a", f, f)[..., None]
-            for a in range(3):
+            for a in range(self.dimension):
                 second = times_coordinates(first[a])
-                for b in range(a, 3):
+                for b in range(a, self.dimension):
                     entry = sites.scalar(factors * resized(second[b], degree)) / m
                     product[..., a] += entry * f[..., b]
                     if b > a:
                         product[..., b] += entry * f[..., a]
         bad |= _too_long(f) | _too_long(product)
         if bad.any():
-            f[bad], product[bad] = self.points.hessian_F_sphere(radius, SpherePoints(sites.x[bad]))
+            f[bad], product[bad] = self.points.hessian_F_sphere(radius, Points(sites.x[bad]))
         return f, product
 
     def evaluate(self, g: Real) -> tuple[Real, Real]:
         radii = np.sqrt(np.einsum("na,na->n", g, g))
         common = float(radii.mean()) if len(g) else 0.0
         if common > 0 and np.ptp(radii) <= 1e-13 * common:
-            return self.F_sphere(common, SpherePoints(g / common))
-        return self.points.evaluate(g)
+            return self.F_sphere(common, self.geometry.points(g / common))
+        parts = off_sphere.bands(radii) if self.dimension == 3 and len(g) else []
+        direct = len(g) * len(self.points.x) * off_sphere.SECONDS_A_PAIR
+        if not parts or off_sphere.seconds(parts, self._degree) > direct:
+            return self.points.evaluate(g)
+        return self._evaluate_in_bands(g, radii, parts)
+
+    def _evaluate_in_bands(self, g: Real, radii: Real, parts: list[off_sphere.Band]) -> tuple[Real, Real]:
+        """The sums by interpolation in |g|, and by points where they cancel."""
+        log_m, f, bad = np.empty(len(g)), np.empty(g.shape), np.empty(len(g), bool)
+        axis = np.eye(self.dimension)[-1]
+        directions = np.where(radii[:, None] > 0, g / np.where(radii > 0, radii, 1.0)[:, None], axis)
+        for part in parts:
+            here = part.members
+            sites = self.geometry.points(np.ascontiguousarray(directions[here]))
+            m, gradient = off_sphere.interpolated(
+                part, lambda r: self.moments(self._degree(r)), self.geometry, sites, radii[here]
+            )
+            with np.errstate(invalid="ignore", divide="ignore"):
+                log_m[here], f[here] = np.log(m) + radii[here], gradient / m[:, None]
+            bad[here] = self._cancelled(m, self._weighted(float(part.nodes.min())), sites)
+        bad |= _too_long(f)
+        if bad.any():
+            log_m[bad], f[bad] = self.points.evaluate(g[bad])
+        return log_m, f
 
     def _weighted(self, radius: float) -> Coefficients:
         """Coefficients of e^{-r} M(rω): 4π e^{-r} i_ℓ(r) ρ_ℓm."""
         degree = self._degree(radius)
-        return _bessel_factors(radius, degree) * self.moments(degree)
+        return _wave_factors(self.dimension, radius, degree) * self.moments(degree)
+
+    def _scattered(self, sites: Any) -> Points:
+        """The sites of a grid as points."""
+        return self.geometry.points(sites.x.reshape(-1, self.dimension))
 
     def _cancelled(self, m: Real, weighted: Coefficients, sites: Any) -> Any:
         """Where the error of e^{-r}M, the accuracy times a bound on its largest value, is not small against it.
 
         The bound is over the sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
         """
-        accuracy = self._accuracy if isinstance(sites, Grid) else max(self._accuracy, sites.accuracy)
-        ells = np.arange(degree_of(weighted) + 1)
-        largest = np.sum(np.sqrt((2 * ells + 1) * power(weighted) / (4 * np.pi)))
+        accuracy = max(self._accuracy, sites.accuracy) if isinstance(sites, Points) else self._accuracy
+        spectrum = self.geometry.power(weighted)
+        orders = 2 * np.arange(len(spectrum)) + 1 if self.dimension == 3 else np.full(len(spectrum), 2)
+        largest = np.sum(np.sqrt(orders * spectrum / self.geometry.area))
         return ~(m > accuracy / TOLERANCE * largest)
 
 
 @lru_cache(maxsize=256)
-def _bessel_factors(radius: float, degree: int) -> Real:
-    """4π e^{-r} i_ℓ(r) in index order; a law asks for the same radii at every step (read-only)."""
-    factors = by_degree(4 * np.pi * scaled_bessel(degree, radius), degree)
+def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) -> Real:
+    """4π e^{-r} i_ℓ(r) (2π e^{-r} I_m(r) for d = 2), or with i'_ℓ, in index order (read-only).
+
+    Kept, since a law asks for the same radii at every step.
+    """
+    here = geometry(d)
+    wave = plane_wave_derivative if derivative else plane_wave
+    factors = here.area * here.by_degree(wave(d, degree, radius), degree)
     factors.setflags(write=False)
     return factors
 
@@ -270,7 +296,7 @@ def _too_long(f: Real) -> Any:
 
 def _fits(sites: Any, degree: int) -> bool:
     """Whether a field of this degree can be synthesised at the sites directly."""
-    return not isinstance(sites, Grid) or (degree < sites.nlat and 2 * degree < sites.nphi)
+    return isinstance(sites, Points) or sites.holds(degree)
 
 
 def _reshaped(values: tuple[Real, Real], sites: Any) -> tuple[Real, Real]:

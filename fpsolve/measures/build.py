@@ -8,7 +8,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial, Law, Tokens
-from fpsolve.sphere.grid import grid
+from fpsolve.sphere.geometry import geometry
 
 MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, Cloud)}
 """Every representation by name; a new one is a file and an entry here."""
@@ -45,6 +45,7 @@ def build(
 def quadrature(law: Law, rtol: float) -> Cloud:
     """The law as a quadrature cloud, of the first degree at which its mass is right to 1e-12."""
     for degree in QUADRATURE_DEGREES:
-        if abs(grid(degree).integral(law.density(grid(degree).x)) - 1) < 1e-12:
+        grid = geometry(law.dimension).grid(degree)
+        if abs(grid.integral(law.density(grid.x)) - 1) < 1e-12:
             break
     return Cloud.from_law(law, lmax=degree, rtol=rtol)

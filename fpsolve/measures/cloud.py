@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.grid import grid
+from fpsolve.sphere.geometry import GEOMETRIES, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
@@ -34,7 +34,7 @@ class Cloud(Measure):
     """Points ``x`` (n, d) on the unit sphere with ``weights`` (n,) that sum to one.
 
     ``log_density``: log ρ at the points, shape (n,), carried along the flow by d log ρ/ds = -div v; quadrature clouds
-    on S² have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles,
+    have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles,
     which may carry noise of their own. Raises InputError for points off the sphere or bad weights.
     """
 
@@ -59,15 +59,15 @@ class Cloud(Measure):
 
     @classmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
-        """Tokens as they are; a law as the quadrature of the Gauss grid of ``lmax``, carrying its log-density."""
+        """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
         refuse_filter(filter, cls.name)
         if isinstance(law, Tokens):
             return cls(law.x, law.weights, rtol=rtol, tokens=True)
-        sphere = grid(lmax)
-        values = density_values(law, sphere).ravel()
+        grid = geometry(law.dimension).grid(lmax)
+        values = density_values(law, grid).ravel()
         kept = values > 0
-        weights = (sphere.weights.ravel() * values)[kept]
-        x = np.ascontiguousarray(sphere.x.reshape(-1, 3)[kept])
+        weights = (grid.weights.ravel() * values)[kept]
+        x = np.ascontiguousarray(grid.x.reshape(-1, law.dimension)[kept])
         return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
 
     @property
@@ -83,9 +83,11 @@ class Cloud(Measure):
     @cached_property
     def source(self) -> Source:
         direct = PointSource(self.x, self.weights)
-        if self.dimension != 3 or len(self.x) < DIRECT_BELOW:
+        if self.dimension not in GEOMETRIES or len(self.x) < DIRECT_BELOW:
             return direct
-        return MomentSource(self._sphere_moments, lambda: (self.x, self.weights), accuracy=SpherePoints.accuracy)
+        return MomentSource(
+            self._moments, lambda: (self.x, self.weights), SpherePoints.accuracy, geometry=geometry(self.dimension)
+        )
 
     @property
     def mean(self) -> Real:
@@ -96,11 +98,12 @@ class Cloud(Measure):
         return float(self.weights.sum())
 
     def moments(self, degree: int) -> Coefficients | None:
-        """ρ_ℓm = Σ w_i Y*_ℓm(x_i) up to ``degree`` (S² only)."""
-        return self._sphere_moments(degree) if self.dimension == 3 else None
+        """ρ_ℓm = Σ w_i Y*_ℓm(x_i) up to ``degree`` (d = 2 or 3)."""
+        return self._moments(degree) if self.dimension in GEOMETRIES else None
 
-    def _sphere_moments(self, degree: int) -> Coefficients:
-        return SpherePoints(self.x).moments(self.weights, degree)
+    def _moments(self, degree: int) -> Coefficients:
+        sites: Any = self.sites
+        return sites.moments(self.weights, degree)
 
     @property
     def entropy(self) -> float | None:
@@ -110,7 +113,7 @@ class Cloud(Measure):
     def transport(self, velocity: Velocity | Living) -> Cloud:
         frozen = velocity if isinstance(velocity, Velocity) else None
         if frozen is not None and self._in_harmonics:
-            frozen = frozen.resolved()
+            frozen = frozen.resolved(self.dimension)
 
         def rhs(state: Real) -> Real:
             here = self._at(state)
@@ -147,7 +150,7 @@ class Cloud(Measure):
     @property
     def _in_harmonics(self) -> bool:
         """Whether fields are written in harmonics before evaluation: for their divergence, and for many points."""
-        return self.dimension == 3 and (self.log_density is not None or len(self.x) > HARMONIC_ABOVE)
+        return self.dimension in GEOMETRIES and (self.log_density is not None or len(self.x) > HARMONIC_ABOVE)
 
     @property
     def _state(self) -> Real:
@@ -165,10 +168,9 @@ class Cloud(Measure):
 
     def _derivative(self, v: Velocity) -> Real:
         if self._in_harmonics:
-            v = v.resolved()
+            v = v.resolved(self.dimension)
         if self.log_density is None:
             return v.on(self.sites)
-        assert isinstance(self.sites, SpherePoints)
         return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])
 
     def _on_sphere(self, state: Real) -> Real:

@@ -1,58 +1,32 @@
-"""μ by ψ = √ρ on S²: ∂_s ψ = -½[v·∇ψ + div(vψ)], skew, so that ρ = ψ² ≥ 0 and ‖ψ‖ = 1."""
+"""μ by ψ = √ρ on the sphere or the circle: ∂_s ψ = -½[v·∇ψ + div(vψ)], skew, so that ρ = ψ² ≥ 0 and ‖ψ‖ = 1."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.density import grid_entropy, integrate_living, spectral_radius, spectral_tail
+from fpsolve.measures.density import grid_entropy, integrate_living, spectral_radius
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.grid import Grid, grid
-from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized, size
+from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import exponential
+from fpsolve.transport.operators import skew_advection
 from fpsolve.transport.velocity import Velocity
 
 NORM_MARGIN = 1e-3
 """‖ψ‖ is kept to this part of ``rtol`` in each step, at the price of a few applications, so that mass stays one."""
 
 
-class SkewOperator:
-    """L u = -½[v·∇u + div(vu)]; with analysis the adjoint of synthesis, ⟨w, Lu⟩ = -⟨Lw, u⟩ to round-off."""
-
-    def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = v, sphere.plan(sphere.lmax)
-        self._half_eigenvalues = -0.5 * laplacian(sphere.lmax)
-        self._psi = np.empty(sphere.shape)
-        self._field = np.empty((2, *sphere.shape))
-        self._along, self._potential, self._unused = np.empty((3, size(sphere.lmax)), complex)
-
-    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
-        """out += factor · L u: a scalar and a vector synthesis, a scalar and a vector analysis."""
-        field, psi = self._field, self._psi
-        self._plan.SHsph_to_spat(u, field[0], field[1])
-        np.multiply(field, self._v, out=field)
-        np.add(field[0], field[1], out=psi)
-        self._plan.spat_to_SH(psi, self._along)
-        self._plan.SH_to_spat(u, psi)
-        np.multiply(psi, self._v, out=field)
-        self._plan.spat_to_SHsphtor(field[0], field[1], self._potential, self._unused)
-        self._potential *= self._half_eigenvalues
-        self._along *= -0.5
-        self._potential += self._along
-        self._potential *= factor
-        out += self._potential
-
-
 @dataclass(frozen=True, eq=False)
 class HalfDensity(Measure):
-    """A half density ψ = Σ ψ_ℓm Y_ℓm on S², ρ = ψ², ∫ψ² = 1.
+    """A half density ψ = Σ ψ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ρ = ψ², ∫ψ² = 1.
 
     Positive and norm-conserving; once under-resolved its low moments are worse than those of :class:`Density`.
     Raises InputError when the mass is not one to 1e-6, or for idiosyncratic noise.
@@ -60,6 +34,7 @@ class HalfDensity(Measure):
 
     coefficients: Coefficients
     rtol: float = 1e-6
+    d: int = 3
 
     name: ClassVar[str] = "half_density"
 
@@ -70,23 +45,29 @@ class HalfDensity(Measure):
     @classmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> HalfDensity:
         refuse_filter(filter, cls.name)
-        coefficients = grid(lmax).to_modes(np.sqrt(density_values(law, grid(lmax))))
-        return cls(coefficients / np.sqrt(power(coefficients).sum()), rtol)
+        here = geometry(law.dimension)
+        coefficients = here.grid(lmax).to_modes(np.sqrt(density_values(law, here.grid(lmax))))
+        return cls(coefficients / np.sqrt(here.power(coefficients).sum()), rtol, law.dimension)
 
     @property
     def dimension(self) -> int:
-        """d = 3."""
-        return 3
+        """d."""
+        return self.d
+
+    @property
+    def geometry(self) -> Geometry:
+        """The sphere or the circle."""
+        return geometry(self.d)
 
     @property
     def lmax(self) -> int:
         """Truncation degree of ψ; ρ has twice that."""
-        return degree_of(self.coefficients)
+        return self.geometry.degree_of(self.coefficients)
 
     @property
-    def grid(self) -> Grid:
-        """The Gauss grid of this degree."""
-        return grid(self.lmax)
+    def grid(self) -> Any:
+        """The grid of this degree."""
+        return self.geometry.grid(self.lmax)
 
     @cached_property
     def values(self) -> Real:
@@ -100,16 +81,16 @@ class HalfDensity(Measure):
     @cached_property
     def _all_moments(self) -> Coefficients:
         """Moments up to 2ℓmax, on the grid that holds the square exactly."""
-        finer = grid(2 * self.lmax)
+        finer = self.geometry.grid(2 * self.lmax)
         return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
 
     @cached_property
     def source(self) -> Source:
-        return MomentSource(self.moments, self._quadrature, highest=2 * self.lmax)
+        return MomentSource(self.moments, self._quadrature, highest=2 * self.lmax, geometry=self.geometry)
 
     @property
     def mass(self) -> float:
-        return float(power(self.coefficients).sum())
+        return float(self.geometry.power(self.coefficients).sum())
 
     @property
     def entropy(self) -> float:
@@ -124,16 +105,16 @@ class HalfDensity(Measure):
     @property
     def tail(self) -> float:
         """Σ_{ℓ > 0.9 ℓmax} |ψ_ℓm|² / Σ |ψ_ℓm|²."""
-        return spectral_tail(self.coefficients)
+        return self.geometry.spectral_tail(self.coefficients)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``; ψ² has degree 2ℓmax."""
-        return resized(self._rho if degree <= self.lmax else self._all_moments, degree)
+        return self.geometry.resized(self._rho if degree <= self.lmax else self._all_moments, degree)
 
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
         if isinstance(velocity, Velocity):
             v = velocity.on(self.grid)
-            operator = SkewOperator(self.grid, v)
+            operator = skew_advection(self.grid, v)
             radius, rtol = spectral_radius(v, self.lmax), NORM_MARGIN * self.rtol
             return _at(self, exponential(operator, self.coefficients, radius, rtol))
         return _at(self, self._live(velocity))
@@ -155,15 +136,15 @@ class HalfDensity(Measure):
         def rhs(coefficients: Coefficients) -> Coefficients:
             v = velocity(_at(self, coefficients).source).on(self.grid)
             out = np.zeros_like(coefficients)
-            SkewOperator(self.grid, v).add_to(coefficients, out, 1.0)
+            skew_advection(self.grid, v).add_to(coefficients, out, 1.0)
             return out
 
-        return integrate_living(rhs, self, velocity, lambda e: float(np.sqrt(power(e).sum())))
+        return integrate_living(rhs, self, velocity, lambda e: float(np.sqrt(self.geometry.power(e).sum())))
 
 
 def _at(measure: HalfDensity, coefficients: Coefficients) -> HalfDensity:
     """The half density of other coefficients; unchecked, as a stage's norm is one only to the order of the scheme."""
     stage = object.__new__(HalfDensity)
-    for name, value in (("coefficients", coefficients), ("rtol", measure.rtol)):
+    for name, value in (("coefficients", coefficients), ("rtol", measure.rtol), ("d", measure.d)):
         object.__setattr__(stage, name, value)
     return stage

@@ -310,12 +310,10 @@ def source_of(initial: Any) -> Source:
     return quadrature(initial, 1e-6).source
 
 
-def density_values(law: Law | Tokens, sphere: Grid) -> Real:
+def density_values(law: Law | Tokens, sphere: Any) -> Real:
     """The law's density on the grid, checked: finite, non-negative, of mass one by the grid's quadrature."""
     if isinstance(law, Tokens):
         raise InputError("measure", "density", "tokens have no density", 'use measure="cloud"')
-    if law.dimension != 3:
-        raise InputError("initial", f"d = {law.dimension}", "densities live on S², d = 3", "use samples and a cloud")
     values = np.asarray(law.density(sphere.x), float)
     if values.shape != sphere.shape:
         raise InputError("initial", values.shape, "the density must map (..., 3) to (...)", "vectorise the function")

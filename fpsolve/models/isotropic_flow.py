@@ -11,22 +11,35 @@ import numpy as np
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, checked_number
-from fpsolve.noise import channel_count, isotropic_channels, kernel_from_spectrum, spectrum_from_kernel
+from fpsolve.noise import (
+    channel_count,
+    circular_channel_count,
+    circular_field,
+    circular_kernel,
+    circular_spectrum,
+    isotropic_channels,
+    kernel_from_spectrum,
+    spectrum_from_kernel,
+)
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import HarmonicField, Velocity, ZeroField
 
 
 @dataclass(frozen=True)
 class IsotropicFlow(Model):
-    """dx = ε P_x ∘ dW, E[W(x)W(y)ᵀ] = k(⟨x,y⟩) I, k(t) = Σ_ℓ (2ℓ+1)/(4π) C_ℓ P_ℓ(t), on S².
+    """dx = ε P_x ∘ dW, E[W(x)W(y)ᵀ] = k(⟨x,y⟩) I, on S² (d = 3) or S¹ (d = 2).
 
-    spectrum: C_0, C_1, … ≥ 0. noise: ε. diffusion: ν. Examples: k(t) = 1 (``[4π]``, the noise of β = 0), k(t) = t
-    (``[0, 4π/3]``, Gaussian linear layers). :meth:`from_kernel` takes k itself. Raises InputError for bad values.
+    k(t) = Σ_ℓ (2ℓ+1)/(4π) C_ℓ P_ℓ(t) for d = 3, k(cos Δ) = (C_0 + 2 Σ C_m cos mΔ)/2π for d = 2.
+    spectrum: C_0, C_1, … ≥ 0. noise: ε. diffusion: ν. d: dimension. Examples for d = 3: k(t) = 1 (``[4π]``, the noise
+    of β = 0), k(t) = t (``[0, 4π/3]``, Gaussian linear layers). :meth:`from_kernel` takes k itself. Raises InputError
+    for bad values.
     """
 
     spectrum: Sequence[float]
     noise: float = 1.0
     diffusion: float = 0.0
+    d: int = 3
 
     summary: ClassVar[str] = "isotropic Brownian flow with a prescribed spectrum (linear layers, random MLP, …)"
     reference: ClassVar[str] = "arXiv:2603.06187"
@@ -34,17 +47,20 @@ class IsotropicFlow(Model):
     def __post_init__(self) -> None:
         for name in ("noise", "diffusion"):
             checked_number(name, getattr(self, name))
+        geometry(self.d)
         values = np.asarray(self.spectrum, float)
         if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (values < 0).any():
             raise InputError("spectrum", self.spectrum, "must be C_0, C_1, … ≥ 0", "pass a list of finite numbers ≥ 0")
         object.__setattr__(self, "spectrum", tuple(values.tolist()))
 
     @classmethod
-    def from_kernel(cls, kernel: Callable[[Real], Any], noise_lmax: int, **parameters: float) -> IsotropicFlow:
+    def from_kernel(
+        cls, kernel: Callable[[Real], Any], noise_lmax: int, d: int = 3, **parameters: float
+    ) -> IsotropicFlow:
         """The flow of covariance k(t), t = ⟨x,y⟩, kept up to degree ``noise_lmax``."""
-        spectrum = spectrum_from_kernel(kernel, noise_lmax)
+        spectrum = (circular_spectrum if d == 2 else spectrum_from_kernel)(kernel, noise_lmax)
         scale = max(float(np.abs(spectrum).max()), 1e-300)
-        return cls(tuple(np.where(np.abs(spectrum) < 1e-13 * scale, 0.0, spectrum)), **parameters)
+        return cls(tuple(np.where(np.abs(spectrum) < 1e-13 * scale, 0.0, spectrum)), d=d, **parameters)
 
     @property
     def noise_lmax(self) -> int:
@@ -53,17 +69,17 @@ class IsotropicFlow(Model):
 
     @property
     def dimension(self) -> int | None:
-        return 3
+        return self.d
 
     def channels(self, d: int) -> int:
-        return channel_count(self.noise_lmax)
+        return circular_channel_count(self.noise_lmax) if self.d == 2 else channel_count(self.noise_lmax)
 
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
             return ZeroField()
-        modes = isotropic_channels(self.noise_lmax).field(np.array(self.spectrum), increment)
-        return self.noise * HarmonicField(*modes)
+        draw = circular_field if self.d == 2 else isotropic_channels(self.noise_lmax).field
+        return self.noise * HarmonicField(*draw(np.array(self.spectrum), increment), d=self.d)
 
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
         """t ↦ k(t), the same for every measure."""
-        return kernel_from_spectrum(np.array(self.spectrum))
+        return (circular_kernel if self.d == 2 else kernel_from_spectrum)(np.array(self.spectrum))

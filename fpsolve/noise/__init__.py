@@ -1,5 +1,6 @@
 """Noise: Brownian paths queried by interval, and isotropic Gaussian fields on the sphere."""
 
+from fpsolve.noise.circular import circular_channel_count, circular_field, circular_kernel, circular_spectrum
 from fpsolve.noise.isotropic import (
     IsotropicChannels,
     VectorModes,
@@ -19,6 +20,10 @@ __all__ = [
     "VectorModes",
     "channel_count",
     "channel_position",
+    "circular_channel_count",
+    "circular_field",
+    "circular_kernel",
+    "circular_spectrum",
     "isotropic_channels",
     "kernel_from_spectrum",
     "spectrum_from_kernel",

@@ -96,7 +96,7 @@ class IsotropicChannels:
         ``spectrum``: C_ℓ ≥ 0, shape (L+1,); ``increments``: shape (count,), of variance Δt for noise over Δt.
         Raises InputError for other shapes and for values that are negative beyond round-off or not finite.
         """
-        root = np.sqrt(_checked_spectrum("spectrum", spectrum, self.noise_lmax))
+        root = np.sqrt(checked_spectrum("spectrum", spectrum, self.noise_lmax))
         if np.shape(increments) != (self.count,):
             remedy = f"noise of degree {self.noise_lmax} takes {self.count} channels"
             raise InputError("increments", np.shape(increments), "wrong shape", remedy)
@@ -208,7 +208,7 @@ def _checked_degree(argument: str, value: SupportsIndex) -> int:
     return degree
 
 
-def _checked_spectrum(argument: str, spectrum: ArrayLike, lmax: int) -> Array:
+def checked_spectrum(argument: str, spectrum: ArrayLike, lmax: int) -> Array:
     """C_ℓ, ℓ ≤ lmax, with negative round-off set to zero; InputError for any other fault."""
     C = np.asarray(spectrum, dtype=float)
     if C.shape != (lmax + 1,):

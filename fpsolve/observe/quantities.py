@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsolve.attention.bessel import moment_degree, scaled_bessel
+from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
-from fpsolve.sphere.harmonics import Real, power, to_real
+from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.harmonics import Real
 
 
 def overlap(measure: Measure) -> float:
@@ -16,12 +17,13 @@ def overlap(measure: Measure) -> float:
 
 
 def energy(measure: Measure, beta: float) -> float | None:
-    """(1/2β) ∬ e^{β⟨x,y⟩} dμ dμ; on S² (2π/β) Σ i_ℓ(β) Σ_m |ρ_ℓm|², a sum of positive terms."""
+    """(1/2β) ∬ e^{β⟨x,y⟩} dμ dμ; on S² (2π/β) Σ i_ℓ(β) Σ_m |ρ_ℓm|² (S¹: (π/β) Σ I_m |ρ_m|²), all terms positive."""
     degree = moment_degree(beta)
     moments = measure.moments(degree)
     if moments is not None:
-        terms = scaled_bessel(degree, beta) * power(moments)
-        return float(2 * np.pi / beta * np.exp(beta) * np.sum(terms))
+        here = geometry(measure.dimension)
+        terms = plane_wave(measure.dimension, degree, beta) * here.power(moments)
+        return float(here.area / (2 * beta) * np.exp(beta) * np.sum(terms))
     if not isinstance(measure, Cloud):
         return None
     log_m, _ = measure.source.F_sphere(beta, measure.sites)
@@ -31,4 +33,4 @@ def energy(measure: Measure, beta: float) -> float | None:
 def real_moments(measure: Measure, degree: int) -> Real | None:
     """∫ of the real orthonormal harmonics up to ``degree``, ℓ-major, m = -ℓ..ℓ; shape ((degree+1)²,)."""
     moments = measure.moments(degree)
-    return None if moments is None else to_real(moments)
+    return None if moments is None else geometry(measure.dimension).to_real(moments)

@@ -18,8 +18,9 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.observe import quantities
 from fpsolve.observe.result import Result, as_result
+from fpsolve.sphere.circle import CircleGrid
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import real_degrees_orders
 
 LONG_NAMES = {
     "mean_vector": "mean of the measure, ∫ x dμ",
@@ -75,7 +76,7 @@ def dataset(
     dims = {
         "mean_vector": ("component",),
         "moments": ("harmonic",),
-        "density": ("lat", "lon"),
+        "density": ("lat", "lon") if first.dimension == 3 else ("angle",),
         "points": ("point", "component"),
     }
     ds = xr.Dataset(coords={"time": ("time", np.array(times), {"long_name": "time of the Itô equation", "units": "1"})})
@@ -84,11 +85,13 @@ def dataset(
         ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": "1"})
     ds = ds.assign_coords(component=_component_names(first.dimension))
     if "moments" in ds:
-        degrees, orders = real_degrees_orders(int(np.sqrt(ds.sizes["harmonic"])) - 1)
+        count = ds.sizes["harmonic"]
+        lmax = int(np.sqrt(count)) - 1 if first.dimension == 3 else count // 2
+        degrees, orders = geometry(first.dimension).real_degrees_orders(lmax)
         ds = ds.assign_coords(degree=("harmonic", degrees), order=("harmonic", orders))
     if "density" in ds:
         assert isinstance(first, Density | HalfDensity)
-        ds = _with_latitudes(ds, first.grid)
+        ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
         assert isinstance(first, Cloud)
         ds["weights"] = (("point",), first.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
@@ -106,15 +109,21 @@ def versions() -> dict[str, str]:
 
 
 def _component_names(d: int) -> list[str]:
-    return ["x", "y", "z"] if d == 3 else [str(a) for a in range(d)]
+    return ["x", "y", "z"][:d] if d <= 3 else [str(a) for a in range(d)]
 
 
 def _by_latitude(measure: Measure) -> Any:
-    """ρ on the grid as (lat, lon), whatever the layout; absent for points."""
+    """ρ on the grid as (lat, lon), whatever the layout, or (angle); absent for points."""
     if not isinstance(measure, Density | HalfDensity):
         return None
     values = measure.values
+    if measure.dimension == 2:
+        return values
     return values if values.shape == (measure.grid.nlat, measure.grid.nphi) else values.T.copy()
+
+
+def _with_angles(ds: xr.Dataset, circle: CircleGrid) -> xr.Dataset:
+    return ds.assign_coords(angle=("angle", np.rad2deg(circle.angle), {"units": "degrees", "long_name": "angle θ"}))
 
 
 def _with_latitudes(ds: xr.Dataset, sphere: Grid) -> xr.Dataset:

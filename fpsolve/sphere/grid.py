@@ -40,18 +40,26 @@ class Grid:
     def plan(self, degree: int):  # type: ignore[no-untyped-def]
         """The SHTns plan for fields of this degree on this grid."""
         if degree not in self._plans:
-            if degree >= self.nlat or 2 * degree >= self.nphi:
-                raise InputError(
-                    "lmax",
-                    self.lmax,
-                    f"its grid of {self.nlat} latitudes does not hold a field of degree {degree}",
-                    "raise lmax, or lower noise_lmax",
-                )
+            self.check(degree)
             plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, 1)
             layout = shtns.SHT_THETA_CONTIGUOUS if self._theta_layout else shtns.SHT_PHI_CONTIGUOUS
             plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
             self._plans[degree] = plan
         return self._plans[degree]
+
+    def holds(self, degree: int) -> bool:
+        """Whether a field of this degree can be synthesised on the grid."""
+        return degree < self.nlat and 2 * degree < self.nphi
+
+    def check(self, degree: int) -> None:
+        """Raise InputError where the grid is too coarse for a field of this degree."""
+        if not self.holds(degree):
+            raise InputError(
+                "lmax",
+                self.lmax,
+                f"its grid of {self.nlat} latitudes does not hold a field of degree {degree}",
+                "raise lmax, or lower noise_lmax",
+            )
 
     # --- geometry -------------------------------------------------------------------------------------------
 

@@ -47,6 +47,11 @@ def degrees_orders(lmax: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return ells, orders
 
 
+def degrees(lmax: int) -> NDArray[np.int64]:
+    """The degree of every stored coefficient, in index order (read-only)."""
+    return degrees_orders(lmax)[0]
+
+
 def index(ell: NDArray[np.int64] | int, m: NDArray[np.int64] | int, lmax: int) -> NDArray[np.int64]:
     """Position of (ℓ, m ≥ 0) in an array of degree ``lmax``."""
     ell, m = np.asarray(ell), np.asarray(m)

@@ -29,6 +29,9 @@ EPSILON = 5e-14
 class Points:
     """Points of S^{d-1}, rows of ``x``; tangent fields at them are arrays ``(n, d)`` of ambient vectors."""
 
+    accuracy = 0.0
+    """Error of a harmonic sum at the points relative to its largest value, where there are such sums."""
+
     def __init__(self, x: Real) -> None:
         self.x = x
         self.shape = x.shape[:1]

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.sphere.grid import grid
-from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized
-from fpsolve.sphere.scattered import Points, SpherePoints
+from fpsolve.sphere.geometry import GEOMETRIES, geometry
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import Points
 
 Sites = Any
 """A Grid or Points."""
@@ -45,12 +45,12 @@ class Velocity(ABC):
         """The field before projection, vectors ``(..., d)``; used by the layer map x ← N(x + v)."""
         return sites.to_ambient(self.on(sites))
 
-    def resolved(self) -> Velocity:
-        """The same field in harmonics where it can be written so to 1e-10, otherwise itself (S² only)."""
+    def resolved(self, d: int = 3) -> Velocity:
+        """The same field in harmonics of S^{d-1}, d = 2 or 3, where that is right to 1e-10, otherwise itself."""
         return self
 
-    def divergence(self, points: SpherePoints) -> Real:
-        """div v at points of S², shape ``(n,)``, by central differences along the tangent frame, error O(h⁴).
+    def divergence(self, points: Any) -> Real:
+        """div v at points of S² or S¹, shape ``(n,)``, by central differences along the tangent frame, error O(h⁴).
 
         A field that is known in harmonics has it exactly.
         """
@@ -66,12 +66,13 @@ class Velocity(ABC):
 
 
 class HarmonicField(Velocity):
-    """v = ∇S + ∇T × x on S², with an optional radial part R x that only the layer map sees."""
+    """v = ∇S + ∇T × x on S² (∂_θS + T on S¹), with an optional radial part R x that only the layer map sees."""
 
     def __init__(
-        self, spheroidal: Coefficients, toroidal: Coefficients, radial: Coefficients | None = None
+        self, spheroidal: Coefficients, toroidal: Coefficients, radial: Coefficients | None = None, d: int = 3
     ) -> None:
         self.spheroidal, self.toroidal, self.radial = spheroidal, toroidal, radial
+        self.geometry = geometry(d)
 
     def on(self, sites: Sites) -> Real:
         return sites.tangent(self.spheroidal, self.toroidal)
@@ -80,23 +81,29 @@ class HarmonicField(Velocity):
         tangential = super().ambient(sites)
         return tangential if self.radial is None else tangential + sites.scalar(self.radial)[..., None] * sites.x
 
-    def divergence(self, points: SpherePoints) -> Real:
-        return points.scalar(self.spheroidal * laplacian(degree_of(self.spheroidal)))
+    def divergence(self, points: Any) -> Real:
+        return points.scalar(self.spheroidal * self.geometry.laplacian(self.degree))
+
+    @property
+    def degree(self) -> int:
+        """Truncation degree."""
+        return self.geometry.degree_of(self.spheroidal)
 
     def __add__(self, other: Velocity) -> Velocity:
         if not isinstance(other, HarmonicField):
             return super().__add__(other)
-        lmax = max(degree_of(self.spheroidal), degree_of(other.spheroidal))
+        lmax, resized = max(self.degree, other.degree), self.geometry.resized
         radials = [resized(r, lmax) for r in (self.radial, other.radial) if r is not None]
         return HarmonicField(
             resized(self.spheroidal, lmax) + resized(other.spheroidal, lmax),
             resized(self.toroidal, lmax) + resized(other.toroidal, lmax),
             sum(radials[1:], radials[0]) if radials else None,
+            self.geometry.dimension,
         )
 
     def __mul__(self, factor: float) -> HarmonicField:
         radial = None if self.radial is None else factor * self.radial
-        return HarmonicField(factor * self.spheroidal, factor * self.toroidal, radial)
+        return HarmonicField(factor * self.spheroidal, factor * self.toroidal, radial, self.geometry.dimension)
 
     __rmul__ = __mul__
 
@@ -114,19 +121,25 @@ class AmbientField(Velocity):
         return np.broadcast_to(self.function(sites), sites.x.shape)
 
     @cached_property
-    def _harmonic(self) -> HarmonicField | None:
+    def _harmonic(self) -> dict[int, HarmonicField | None]:
+        return {}
+
+    def _in_harmonics(self, d: int) -> HarmonicField | None:
+        here = geometry(d)
         for degree in RESOLVING_DEGREES:
-            sphere = grid(degree)
-            spheroidal, toroidal = sphere.tangent_modes(self.on(sphere))
-            spectrum = -laplacian(degree)[: degree + 1] * (power(spheroidal) + power(toroidal))
+            spheroidal, toroidal = here.grid(degree).tangent_modes(self.on(here.grid(degree)))
+            slopes = -here.laplacian(degree)[: degree + 1] * (here.power(spheroidal) + here.power(toroidal))
+            spectrum = np.append(slopes[0] + here.power(toroidal)[0] * (d == 2), slopes[1:])
             rest = np.cumsum(spectrum[::-1])[::-1]
             if rest[int(0.9 * degree)] <= RESOLVED**2 * rest[0]:
                 needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
-                return HarmonicField(resized(spheroidal, needed), resized(toroidal, needed))
+                return HarmonicField(here.resized(spheroidal, needed), here.resized(toroidal, needed), None, d)
         return None
 
-    def resolved(self) -> Velocity:
-        return self._harmonic or self
+    def resolved(self, d: int = 3) -> Velocity:
+        if d not in self._harmonic:
+            self._harmonic[d] = self._in_harmonics(d)
+        return self._harmonic[d] or self
 
 
 class SumField(Velocity):
@@ -142,11 +155,11 @@ class SumField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return sum((term.ambient(sites) for term in self.terms[1:]), self.terms[0].ambient(sites))
 
-    def resolved(self) -> Velocity:
-        terms = [term.resolved() for term in self.terms]
+    def resolved(self, d: int = 3) -> Velocity:
+        terms = [term.resolved(d) for term in self.terms]
         return sum(terms[1:], terms[0])
 
-    def divergence(self, points: SpherePoints) -> Real:
+    def divergence(self, points: Any) -> Real:
         return sum((term.divergence(points) for term in self.terms[1:]), self.terms[0].divergence(points))
 
 
@@ -163,11 +176,11 @@ class ScaledField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return self.factor * self.field.ambient(sites)
 
-    def resolved(self) -> Velocity:
-        inner = self.field.resolved()
+    def resolved(self, d: int = 3) -> Velocity:
+        inner = self.field.resolved(d)
         return self if inner is self.field else self.factor * inner
 
-    def divergence(self, points: SpherePoints) -> Real:
+    def divergence(self, points: Any) -> Real:
         return self.factor * self.field.divergence(points)
 
 
@@ -177,10 +190,7 @@ class ZeroField(Velocity):
     def on(self, sites: Sites) -> Real:
         return np.zeros_like(sites.from_ambient(np.zeros(sites.x.shape)))
 
-    def resolved(self) -> Velocity:
-        return self
-
-    def divergence(self, points: SpherePoints) -> Real:
+    def divergence(self, points: Any) -> Real:
         return np.zeros(points.shape)
 
     def __add__(self, other: Velocity) -> Velocity:
@@ -193,18 +203,19 @@ class ZeroField(Velocity):
 
 
 def sites_of(x: Real) -> Points:
-    """The sites for points in the rows of ``x``: with harmonic sums when d = 3."""
-    return SpherePoints(x) if x.shape[1] == 3 else Points(x)
+    """The sites for points in the rows of ``x``: with harmonic sums when d is 2 or 3."""
+    d = x.shape[1]
+    return GEOMETRIES[d].points(x) if d in GEOMETRIES else Points(x)
 
 
-def _difference_divergence(field: Velocity, points: SpherePoints, h: float = 2e-3) -> Real:
-    """Σ_a e_a·(v(x cos s + e_a sin s))' at s = 0, fourth order, over the tangent frame e_θ, e_φ."""
+def _difference_divergence(field: Velocity, points: Any, h: float = 2e-3) -> Real:
+    """Σ_a e_a·(v(x cos s + e_a sin s))' at s = 0, fourth order, over the tangent frame."""
     total = np.zeros(points.shape)
     for e in points.frame:
         for shift, factor in ((1, 2 / 3), (2, -1 / 12)):
             c, s = np.cos(shift * h), np.sin(shift * h)
             for sign in (1, -1):
-                moved = SpherePoints(c * points.x + sign * s * e)
+                moved = type(points)(c * points.x + sign * s * e)
                 along = c * e - sign * s * points.x
                 total += sign * factor / h * np.einsum("na,na->n", along, field.on(moved))
     return total

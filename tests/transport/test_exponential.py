@@ -5,11 +5,11 @@ import pytest
 from scipy.linalg import expm
 
 import fpsolve as fp
-from fpsolve.measures.density import AdvectionOperator, spectral_radius
-from fpsolve.measures.half_density import SkewOperator
+from fpsolve.measures.density import spectral_radius
 from fpsolve.sphere import grid
 from fpsolve.sphere.harmonics import size
 from fpsolve.transport.exponential import _weights, exponential
+from fpsolve.transport.operators import AdvectionOperator, SkewOperator
 
 LMAX = 7
 

@@ -1,0 +1,81 @@
+"""The two geometries with harmonics, the circle (d = 2) and the sphere (d = 3), behind the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsolve.errors import InputError
+from fpsolve.sphere import fourier, harmonics
+from fpsolve.sphere.circle import CirclePoints, circle_grid
+from fpsolve.sphere.grid import grid
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import SpherePoints
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What measures and sources need of S^{d-1}: its coefficients, grids and scattered points.
+
+    ``area`` is that of S^{d-1}.
+    """
+
+    dimension: int
+    area: float
+    mass_moment: float
+    size: Callable[[int], int]
+    degree_of: Callable[[Coefficients], int]
+    degrees: Callable[[int], NDArray[np.int64]]
+    resized: Callable[[Coefficients, int], Coefficients]
+    laplacian: Callable[[int], Real]
+    by_degree: Callable[[Real, int], Real]
+    power: Callable[[Coefficients], Real]
+    mean_vector: Callable[[Coefficients], Real]
+    to_real: Callable[[Coefficients], Real]
+    real_degrees_orders: Callable[[int], tuple[NDArray[np.int64], NDArray[np.int64]]]
+    times_coordinates: Callable[[Coefficients], Coefficients]
+    grid: Callable[[int], Any]
+    points: Callable[[Real], Any]
+
+    def spectral_tail(self, coefficients: Coefficients) -> float:
+        """Σ_{ℓ > 0.9 ℓmax} |f_ℓm|² / Σ |f_ℓm|²."""
+        spectrum = self.power(coefficients)
+        return float(spectrum[int(0.9 * self.degree_of(coefficients)) + 1 :].sum() / spectrum.sum())
+
+
+def _shared(module: Any) -> dict[str, Any]:
+    """The functions that :mod:`harmonics` and :mod:`fourier` both define."""
+    shared = "size degree_of degrees resized laplacian by_degree power mean_vector to_real real_degrees_orders"
+    return {name: getattr(module, name) for name in (*shared.split(), "times_coordinates")}
+
+
+CIRCLE = Geometry(
+    dimension=2,
+    area=2 * np.pi,
+    mass_moment=fourier.MASS_MOMENT,
+    grid=circle_grid,
+    points=CirclePoints,
+    **_shared(fourier),
+)
+
+SPHERE = Geometry(
+    dimension=3,
+    area=4 * np.pi,
+    mass_moment=harmonics.MASS_MOMENT,
+    grid=grid,
+    points=SpherePoints,
+    **_shared(harmonics),
+)
+
+GEOMETRIES: dict[int, Geometry] = {2: CIRCLE, 3: SPHERE}
+
+
+def geometry(d: int) -> Geometry:
+    """The geometry of S^{d-1}. Raises InputError where there are no harmonics."""
+    if d not in GEOMETRIES:
+        raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", "use tokens: fp.initial.samples")
+    return GEOMETRIES[d]
