@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from fpsolve import errors, models, plot
+from fpsolve import errors, models, plot, theory, transformer
 from fpsolve.io import load, save
 from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, Measure, initial
 from fpsolve.models import MODELS, Model
@@ -10,6 +10,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.run import run
 from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solve import solve
+from fpsolve.transformer import scaling
 from fpsolve.transport import AmbientField, HarmonicField, Velocity
 
 __version__ = version("fpsolve")
@@ -35,5 +36,8 @@ __all__ = [
     "plot",
     "run",
     "save",
+    "scaling",
     "solve",
+    "theory",
+    "transformer",
 ]

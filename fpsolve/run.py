@@ -48,6 +48,13 @@ def check_run(
     """Check that everything fits, before any computing; return the number of steps."""
     steps = count_steps(t_end, dt)
     check_scheme(name, scheme, model, measure.name)
+    if model.measures is not None and measure.name not in model.measures:
+        raise InputError(
+            "measure",
+            measure.name,
+            f"{type(model).__name__} acts on points with their positions, not on a law",
+            f"use measure={model.measures[0]!r}",
+        )
     if model.dimension is not None and measure.dimension != model.dimension:
         raise InputError(
             "initial",
@@ -93,7 +100,7 @@ def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: 
     try:
         if half > 0:
             measure = measure.diffuse(half, path, t0, middle)
-        measure = scheme.step(model, measure, path, t0, t1)
+        measure = scheme.step(model.drawn(path, t0, t1, measure.dimension), measure, path, t0, t1)
         if half > 0:
             measure = measure.diffuse(half, path, middle, t1)
     except UnresolvedError as error:

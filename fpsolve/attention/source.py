@@ -72,8 +72,8 @@ class Source(ABC):
 class PointSource(Source):
     """A source that sums over weighted points directly, O(n N), safe for every g and every d."""
 
-    def __init__(self, x: Real, weights: Real) -> None:
-        self.x, self.weights = np.ascontiguousarray(x), np.ascontiguousarray(weights)
+    def __init__(self, x: Real, weights: Real, labels: Real | None = None) -> None:
+        self.x, self.weights, self.labels = np.ascontiguousarray(x), np.ascontiguousarray(weights), labels
         self.dimension = x.shape[1]
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -34,8 +34,9 @@ class Cloud(Measure):
     """Points ``x`` (n, d) on the unit sphere with ``weights`` (n,) that sum to one.
 
     ``log_density``: log ρ at the points, shape (n,), carried along the flow by d log ρ/ds = -div v; quadrature clouds
-    have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles,
-    which may carry noise of their own. Raises InputError for points off the sphere or bad weights.
+    have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles, which may
+    carry noise of their own. ``labels``: their positions in a sequence, shape (n,), for causal models. Raises InputError
+    for points off the sphere or bad weights.
     """
 
     x: Real
@@ -43,6 +44,7 @@ class Cloud(Measure):
     log_density: Real | None = None
     rtol: float = 1e-6
     tokens: bool = False
+    labels: Real | None = None
 
     name: ClassVar[str] = "cloud"
 
@@ -62,7 +64,7 @@ class Cloud(Measure):
         """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
         refuse_filter(filter, cls.name)
         if isinstance(law, Tokens):
-            return cls(law.x, law.weights, rtol=rtol, tokens=True)
+            return cls(law.x, law.weights, rtol=rtol, tokens=True, labels=law.labels)
         grid = geometry(law.dimension).grid(lmax)
         values = density_values(law, grid).ravel()
         kept = values > 0
@@ -82,7 +84,9 @@ class Cloud(Measure):
 
     @cached_property
     def source(self) -> Source:
-        direct = PointSource(self.x, self.weights)
+        direct = PointSource(self.x, self.weights, self.labels)
+        if self.labels is not None:
+            return direct
         if self.dimension not in GEOMETRIES or len(self.x) < DIRECT_BELOW:
             return direct
         return MomentSource(
@@ -112,6 +116,10 @@ class Cloud(Measure):
 
     def transport(self, velocity: Velocity | Living) -> Cloud:
         frozen = velocity if isinstance(velocity, Velocity) else None
+        if frozen is not None and not frozen.flowable:
+            raise InputError(
+                "scheme", "a frozen flow", "the field is known only at the tokens together", 'use scheme="rk4"'
+            )
         if frozen is not None and self._in_harmonics:
             frozen = frozen.resolved(self.dimension)
 
@@ -161,9 +169,10 @@ class Cloud(Measure):
         d = self.dimension
         moved = object.__new__(Cloud)
         carried = None if self.log_density is None else np.ascontiguousarray(state[:, d])
-        fields = (np.ascontiguousarray(state[:, :d]), self.weights, carried, self.rtol, self.tokens)
-        for name, value in zip(("x", "weights", "log_density", "rtol", "tokens"), fields, strict=True):
-            object.__setattr__(moved, name, value)
+        changed = {"x": np.ascontiguousarray(state[:, :d]), "log_density": carried}
+        for field in fields(self):  # the caches of this cloud stay behind
+            value = changed[field.name] if field.name in changed else getattr(self, field.name)
+            object.__setattr__(moved, field.name, value)
         return moved
 
     def _derivative(self, v: Velocity) -> Real:

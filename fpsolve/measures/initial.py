@@ -90,8 +90,9 @@ class AxialLaw(Law):
         if self.dimension == 2:  # no sin^{d-2}: the ends count
             density[[0, -1]] = np.exp(self._log_profile(np.array([1.0, -1.0])) - self._peak[0])
         cumulative = np.maximum.accumulate(cumulative_simpson(density, x=_ANGLES, initial=0))
-        rising = np.append(True, np.diff(cumulative) > 0)
-        return PchipInterpolator(cumulative[rising] / cumulative[-1], _ANGLES[rising])
+        cumulative /= cumulative[-1]
+        rising = np.append(True, np.diff(cumulative) > 1e-40)  # slopes of the inverse stay finite
+        return PchipInterpolator(cumulative[rising], _ANGLES[rising])
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,7 @@ class Tokens:
 
     x: Real
     weights: Real
+    labels: Real | None = None
 
     @property
     def dimension(self) -> int:
@@ -248,8 +250,11 @@ def array(values: ArrayLike) -> Law:
 
 
 @_with_recipe
-def points(x: ArrayLike, weights: ArrayLike | None = None) -> Tokens:
-    """Given tokens, rows of ``x`` on the unit sphere, with equal weights unless given (sum one)."""
+def points(x: ArrayLike, weights: ArrayLike | None = None, labels: ArrayLike | None = None) -> Tokens:
+    """Given tokens, rows of ``x`` on the unit sphere, with equal weights unless given (sum one).
+
+    ``labels``: the position of each token in the sequence, for causal models.
+    """
     rows = np.array(x, float)
     if rows.ndim != 2 or not np.isfinite(rows).all() or rows.shape[1] < 2:
         raise InputError("x", x, "must be a finite array (n, d), d >= 2", "pass one row for each token")
@@ -259,7 +264,10 @@ def points(x: ArrayLike, weights: ArrayLike | None = None) -> Tokens:
     w = np.full(len(rows), 1 / len(rows)) if weights is None else np.array(weights, float)
     if w.shape != (len(rows),) or not (w >= 0).all() or abs(w.sum() - 1) > 1e-9:
         raise InputError("weights", weights, "must be non-negative, one a token, with sum 1", "divide by their sum")
-    return Tokens(rows / norms[:, None], w)
+    positions = None if labels is None else np.array(labels, float)
+    if positions is not None and (positions.shape != (len(rows),) or not np.isfinite(positions).all()):
+        raise InputError("labels", labels, "must be one finite position a token", "pass np.arange(1, n + 1) / n")
+    return Tokens(rows / norms[:, None], w, positions)
 
 
 @_with_recipe

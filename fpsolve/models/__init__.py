@@ -1,11 +1,44 @@
 """Self-attention systems, one file each; the table is all that a new one has to enter."""
 
+from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
 from fpsolve.models.base import Model
+from fpsolve.models.causal import CausalAttention
+from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.isotropic_flow import IsotropicFlow
+from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
 from fpsolve.models.self_attention import SelfAttention
+from fpsolve.models.synchronisation import SynchronisationByNoise
 
-MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in (Homogenized, IsotropicFlow, SelfAttention)}
+SYSTEMS: tuple[type[Model], ...] = (
+    Homogenized,
+    IsotropicFlow,
+    SelfAttention,
+    Ballistic,
+    ModifiedBallistic,
+    DrawnHeads,
+    SynchronisationByNoise,
+    RandomQuadraticForm,
+    LinearGaussianLayers,
+    BrownianGradientFlow,
+    CausalAttention,
+)
+
+MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in SYSTEMS}
 """Every system by the name that configurations use."""
 
-__all__ = ["MODELS", "Homogenized", "IsotropicFlow", "Model", "SelfAttention"]
+__all__ = [
+    "MODELS",
+    "Ballistic",
+    "BrownianGradientFlow",
+    "CausalAttention",
+    "DrawnHeads",
+    "Homogenized",
+    "IsotropicFlow",
+    "LinearGaussianLayers",
+    "Model",
+    "ModifiedBallistic",
+    "RandomQuadraticForm",
+    "SelfAttention",
+    "SynchronisationByNoise",
+]

@@ -9,6 +9,7 @@ import numpy as np
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
+from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
 
@@ -24,6 +25,8 @@ class Model(ABC):
 
     summary: ClassVar[str] = ""
     reference: ClassVar[str] = ""
+    measures: ClassVar[tuple[str, ...] | None] = None
+    """The only measures that the system acts on, where it needs points."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -61,6 +64,10 @@ class Model(ABC):
     def flow_drift(self, source: Source) -> Velocity:
         """The drift of the flow, b[μ] - (ε²/4)∇K(x,x)."""
         return self.drift_field(source) + self.correction_field(source)
+
+    def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
+        """The model of one step, weights that belong to the step drawn from the path; itself where there are none."""
+        return self
 
     @property
     def is_stochastic(self) -> bool:

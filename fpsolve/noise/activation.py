@@ -1,8 +1,8 @@
 """Dual activations: the kernel of a wide random MLP, k(t) = E φ(u)φ(v), (u, v) unit Gaussians of correlation t.
 
-A block Σ_j a_j φ(w_j·x)/√width with iid w_j ~ N(0, I) and centred a_j of unit entries is, for |x| = 1 and large width, the
-isotropic field of covariance k(⟨x,y⟩) I. With the normalised Hermite polynomials h_n, φ = Σ a_n h_n and k(t) = Σ a_n² tⁿ
-(Mehler), so that k(1) = E φ², k'(1) = E φ'², and k is odd exactly when φ is.
+A block Σ_j a_j φ(w_j·x)/√width with iid w_j ~ N(0, I) and centred a_j of unit entries is, for |x| = 1 and large width,
+the isotropic field of covariance k(⟨x,y⟩) I. With the normalised Hermite polynomials h_n, φ = Σ a_n h_n and
+k(t) = Σ a_n² tⁿ (Mehler), so that k(1) = E φ², k'(1) = E φ'², and k is odd exactly when φ is.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ RELATIVE_STEP = 1e-5
 class DualActivation:
     """t ↦ k(t) of an activation, with its derivative and its Hermite weights; take it from :func:`dual_activation`.
 
-    ``hermite``: a_n², shape (N+1,), of sum at most κ. ``remainder``: κ - Σ a_n², which bounds the error of k where there is
-    no closed form. ``kappa``: κ = k(1) = E φ².
+    ``hermite``: a_n², shape (N+1,), of sum at most κ. ``remainder``: κ - Σ a_n², which bounds the error of k where
+    there is no closed form. ``kappa``: κ = k(1) = E φ².
     """
 
-    def __init__(self, function: Function, hermite: Real, kappa: float, closed: tuple[Function, Function] | None) -> None:
+    def __init__(
+        self, function: Function, hermite: Real, kappa: float, closed: tuple[Function, Function] | None
+    ) -> None:
         self.function, self.hermite, self.kappa, self._closed = function, hermite, kappa, closed
         self.remainder = max(0.0, kappa - float(hermite.sum()))
 
@@ -65,9 +67,9 @@ def dual_activation(activation: ActivationLike) -> DualActivation:
     """The kernel k(t) = E φ(u)φ(v) of an activation.
 
     ``relu``: (√(1-t²) + t(π - arccos t))/2π (arc-cosine kernel :cite:`cho2009`); ``erf``: (2/π) arcsin(2t/3)
-    :cite:`williams1998`; ``tanh``, ``gelu``, ``sigmoid`` and any function of arrays: Hermite coefficients by Gauss–Legendre
-    quadrature on each side of z = 0 (a kink elsewhere costs accuracy); a sequence: the polynomial Σ c_j z^j, exactly.
-    Raises InputError for unknown names and for values that are not finite.
+    :cite:`williams1998`; ``tanh``, ``gelu``, ``sigmoid`` and any function of arrays: Hermite coefficients by
+    Gauss–Legendre quadrature on each side of z = 0 (a kink elsewhere costs accuracy); a sequence: the polynomial Σ c_j
+    z^j, exactly. Raises InputError for unknown names and for values that are not finite.
     """
     if isinstance(activation, str):
         if activation not in ACTIVATIONS:
@@ -130,7 +132,7 @@ def _polynomial(coefficients: Sequence[float]) -> DualActivation:
     except (TypeError, ValueError):
         c = np.full(1, np.nan)
     if c.ndim != 1 or not len(c) or not np.isfinite(c).all():
-        raise InputError("activation", coefficients, "not coefficients c_0, c_1, …", "pass a name, numbers or a function")
+        raise InputError("activation", coefficients, "not coefficients c_0, c_1, …", "pass numbers, or a name")
     in_hermite = hermite_e.poly2herme(c)
     weights = in_hermite**2 * np.exp(gammaln(np.arange(len(in_hermite)) + 1))
     return DualActivation(lambda z: polyval(z, c), weights, float(weights.sum()), None)
@@ -151,17 +153,18 @@ def _gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
 
 
 def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float = 1.0) -> float:
-    """The largest c with L V ≤ -c V on [-1, 1], V(q) = ((e^β - e^{βq})/β)^power, L the generator of two tokens' overlap.
+    """The largest c with L V ≤ -c V, V(q) = ((e^β - e^{βq})/β)^power, L the generator of two tokens' overlap.
 
-    Isotropic noise k moves the overlap with drift b = (d-2+q²)k(q) - (d-1)κq and variance s = 2(1-q²)(κ - q k(q)), κ = k(1)
-    :cite:`homogenized2026`; hence c = inf_q -(b V' + ½ s V'')/V, by a mesh of 2001 angles and the limit at q = 1,
+    Isotropic noise k moves the overlap with drift b = (d-2+q²)k(q) - (d-1)κq and variance s = 2(1-q²)(κ - q k(q)),
+    κ = k(1) :cite:`homogenized2026`; hence c = inf_q -(b V' + ½ s V'')/V, by a mesh of 2001 angles and the end q = 1,
 
         power·[(d-1-2·power) κ - (d-3+2·power) k'(1)].
 
-    The law of two tokens of the mean field is linear in μ⊗μ, so E ∬V(⟨x,y⟩)μ_t(dx)μ_t(dy) ≤ e^{-ε²ct} × its initial value: for
-    power 1 the interaction energy (e^β - ∬e^{β⟨x,y⟩})/β, at β = 0 the mean of ½|x-y|². Negative where there is no such
-    decay. Powers between 0 and 1 weigh rare large distances less: as power → 0, c/power tends to a bound on the decay of
-    E log V, and at q = 1 to minus twice the distance exponent. Raises InputError for bad numbers.
+    Noise alone, of a law without μ, moves μ⊗μ as it moves two tokens, so E ∬V(⟨x,y⟩)μ_t(dx)μ_t(dy) decays at
+    least as e^{-ε²ct}: for power 1 the interaction energy (e^β - ∬e^{β⟨x,y⟩})/β, at β = 0 the mean of ½|x-y|².
+    Negative where there is no such decay. Powers between 0 and 1 weigh rare large distances less: as power → 0,
+    c/power tends to a bound on the decay of E log V, and at q = 1 to minus twice the distance exponent. Raises
+    InputError for bad numbers.
     """
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
@@ -183,14 +186,14 @@ def is_coercive(kernel: Function, d: int, beta: float = 0.0, power: float = 1.0)
 
     At the ends of [-1, 1] that asks for
 
-    * (d-1-2·power) κ > (d-3+2·power) k'(1): for power 1, k'(1)/κ < (d-3)/(d-1). Since k'(1) - κ = Σ (n-1) a_n², an activation needs
-      mean, a_0² = (E φ)² > Σ_{n>1} (n-1) a_n² at the least, and d ≥ 4. The sigmoid has it for d ≥ 4; ReLU (k'(1) = κ),
-      GELU and all centred activations have not: their tokens still synchronise almost surely where the distance exponent
-      ½[(d-3)k'(1) - (d-1)κ] is negative, which is the condition of power → 0, but rare large distances carry the mean;
+    * (d-1-2·power) κ > (d-3+2·power) k'(1): for power 1, k'(1)/κ < (d-3)/(d-1). As k'(1) - κ = Σ (n-1) a_n², that takes
+      d ≥ 4 and a mean, (E φ)² = a_0² > Σ_{n>1} (n-1) a_n². The sigmoid has it; ReLU (k'(1) = κ), GELU and all centred
+      activations have not: their tokens still synchronise where the distance exponent ½[(d-3)k'(1) - (d-1)κ] is
+      negative, which is the condition as power → 0, but rare large distances carry the mean;
     * k(-1) > -κ: φ is not odd. Odd ones (tanh, erf) keep antipodal pairs.
 
-    On S² and for power → 0 these suffice: L log(1-q) = -(κ + k(q)). Derived here from the overlap's generator; the
-    condition is that of "common noise sufficiently coercive" :cite:`scalinglimits2026` for noise alone.
+    On S² and for power → 0 these suffice: L log(1-q) = -(κ + k(q)). Derived here from the overlap's generator, for
+    noise alone; :cite:`scalinglimits2026` asks for noise that is coercive enough against the attention drift.
     """
     return dissipation_rate(kernel, d, beta, power) > 1e-9 * float(np.ravel(kernel(np.ones(1)))[0])
 

@@ -1,5 +1,95 @@
-"""Exact references: what the numerics must reproduce."""
+"""Exact references: closed forms and one-dimensional reductions that the numerics must reproduce."""
 
+from fpsolve.theory.equiangular import (
+    equiangular_drift,
+    equiangular_overlap,
+    equiangular_time,
+    simplex_drift,
+    simplex_overlap,
+    simplex_shares,
+    synchronisation_rate,
+)
+from fpsolve.theory.exponents import (
+    antipodal_attracts,
+    antipodal_exponent,
+    clustering_is_mitigated,
+    critical_slope,
+    distance_exponent,
+)
+from fpsolve.theory.growth import attention_multiplier, uniform_energy, uniform_growth_rate
+from fpsolve.theory.hitting import (
+    End,
+    alignment_probability,
+    antipodal_probability,
+    classify_ends,
+    hitting_probability,
+    scale_function,
+)
+from fpsolve.theory.moebius import (
+    boost,
+    boost_parameter,
+    compose,
+    moebius_density,
+    moebius_moment,
+    moebius_orbit,
+)
 from fpsolve.theory.overlap import OverlapDiffusion, isotropic_overlap, value_noise_overlap
+from fpsolve.theory.retrieval import (
+    causal_kernel,
+    critical_time,
+    log_distance,
+    mode_strength,
+    mode_weight,
+    retrieval,
+    retrieval_profile,
+)
+from fpsolve.theory.thresholds import (
+    critical_beta,
+    critical_diffusion,
+    transition_beta,
+    transition_is_continuous,
+)
 
-__all__ = ["OverlapDiffusion", "isotropic_overlap", "value_noise_overlap"]
+__all__ = [
+    "End",
+    "OverlapDiffusion",
+    "alignment_probability",
+    "antipodal_attracts",
+    "antipodal_exponent",
+    "antipodal_probability",
+    "attention_multiplier",
+    "boost",
+    "boost_parameter",
+    "causal_kernel",
+    "classify_ends",
+    "clustering_is_mitigated",
+    "compose",
+    "critical_beta",
+    "critical_diffusion",
+    "critical_slope",
+    "critical_time",
+    "distance_exponent",
+    "equiangular_drift",
+    "equiangular_overlap",
+    "equiangular_time",
+    "hitting_probability",
+    "isotropic_overlap",
+    "log_distance",
+    "mode_strength",
+    "mode_weight",
+    "moebius_density",
+    "moebius_moment",
+    "moebius_orbit",
+    "retrieval",
+    "retrieval_profile",
+    "scale_function",
+    "simplex_drift",
+    "simplex_overlap",
+    "simplex_shares",
+    "synchronisation_rate",
+    "transition_beta",
+    "transition_is_continuous",
+    "uniform_energy",
+    "uniform_growth_rate",
+    "value_noise_overlap",
+]

@@ -12,26 +12,31 @@ from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real, laplacian, size
 from fpsolve.transport.exponential import Generator
 
+CACHED = 32768
+"""Grid points worked at a time: a block of ρ and of both velocities stays in the second-level cache."""
+
 
 class AdvectionOperator:
     """L u = -div(u v) on S²."""
 
     def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = v, sphere.plan(sphere.lmax)
-        self._eigenvalues = -laplacian(sphere.lmax)
-        self._rho = np.empty(sphere.shape)
-        self._flux = np.empty((2, *sphere.shape))
+        self._v, self._plan, self._lmax = v, sphere.plan(sphere.lmax), sphere.lmax
+        self._factor, self._scaled = 1.0, -laplacian(sphere.lmax)
+        self._rho, self._flux = np.empty((2, *sphere.shape))
+        rows = max(1, CACHED // sphere.shape[1])
+        self._blocks = [slice(start, start + rows) for start in range(0, sphere.shape[0], rows)]
         self._potential, self._unused = np.empty((2, size(sphere.lmax)), complex)
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
         """out += factor · L u: one scalar synthesis, one vector analysis."""
         self._plan.SH_to_spat(u, self._rho)
-        np.multiply(self._rho, self._v[0], out=self._flux[0])
-        np.multiply(self._rho, self._v[1], out=self._flux[1])
-        self._plan.spat_to_SHsphtor(self._flux[0], self._flux[1], self._potential, self._unused)
-        self._potential *= self._eigenvalues
-        if factor != 1:
-            self._potential *= factor
+        for rows in self._blocks:  # ρ is read from memory once for both components, the second takes its place
+            np.multiply(self._rho[rows], self._v[0, rows], out=self._flux[rows])
+            np.multiply(self._rho[rows], self._v[1, rows], out=self._rho[rows])
+        self._plan.spat_to_SHsphtor(self._flux, self._rho, self._potential, self._unused)
+        if factor != self._factor:  # one factor serves a whole polynomial
+            self._factor, self._scaled = factor, -factor * laplacian(self._lmax)
+        self._potential *= self._scaled
         out += self._potential
 
 

@@ -184,6 +184,21 @@ class ScaledField(Velocity):
         return self.factor * self.field.divergence(points)
 
 
+class JointField(Velocity):
+    """A displacement known only at the points of one measure, vectors ``(n, d)`` in their order.
+
+    It is no field to flow along. It may live (be evaluated anew in every stage); frozen transport refuses it.
+    """
+
+    flowable = False
+
+    def __init__(self, values: Real) -> None:
+        self.values = values
+
+    def on(self, sites: Sites) -> Real:
+        return sites.from_ambient(self.values)
+
+
 class ZeroField(Velocity):
     """v = 0."""
 

@@ -1,9 +1,10 @@
 """Weak errors on the two-token problem, and orders of convergence with their confidence intervals.
 
-The overlap q of two tokens under noise that is isotropic, or made by the two themselves, is a Markov chain. With the exact
-u(q,t) = E[f(q_T) | q_t = q] the bias telescopes, E f(q_N) - u(q_0,0) = Σ_n E[u(q_{n+1},t_{n+1}) - u(q_n,t_n)], and
-each local error is averaged over a random design of increments before the chain moves on by fresh ones. The identity holds for
-any u with u(·,T) = f; a good u makes the local errors small, the design takes away their parts of degree ≤ 3 in the noise.
+The overlap q of two tokens under noise that is isotropic, or made by the two themselves, is a Markov chain. With the
+exact u(q,t) = E[f(q_T) | q_t = q] the bias telescopes, E f(q_N) - u(q_0,0) = Σ_n E[u(q_{n+1},t_{n+1}) - u(q_n,t_n)],
+and each local error is averaged over a random design of increments before the chain moves on by fresh ones. This
+identity holds for any u with u(·,T) = f; a good u makes the local errors small, and the design takes away their parts
+of degree up to three in the noise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.convergence.members import Members
 
 
 class Drawn:
-    """Stands for a path in one step: given standard normals, first those of the increment, then the second Gaussians."""
+    """Stands for a path in one step: standard normals are given, those of the increment, then the second Gaussians."""
 
     def __init__(self, normals, channels):
         self.first, self.rest = normals[:channels], normals[channels:]
@@ -31,8 +32,8 @@ class Drawn:
 def design(n, members, rng):
     """Random points (n, members, 1 + 2n) and weights (members, 1 + 2n) with E Σ w f(z) = E f(Z), exact to degree 3.
 
-    The spherical-radial rule of Genz & Monahan (SIAM J. Sci. Comput. 19, 1998): 0 and ±ρ q_j, q_j the columns of a random
-    orthogonal matrix, ρ² chi-square with n + 2 degrees of freedom.
+    The spherical-radial rule of Genz & Monahan (SIAM J. Sci. Comput. 19, 1998): 0 and ±ρ q_j, q_j the columns of a
+    random orthogonal matrix, ρ² chi-square with n + 2 degrees of freedom.
     """
     q, r = np.linalg.qr(rng.normal(size=(members, n, n)))
     q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]
@@ -65,9 +66,9 @@ def weak_error(step, model, f, q0, t_end, steps, members, rng, gaussians=1, subs
 
 
 def coupled_difference(step, model, f, q0, t_end, steps, members, rng, substeps=8):
-    """Samples, shape (members,), of f(q_dt) - f(q_{dt/2}) on one path each, averaged over the path and its mirror image.
+    """Samples, shape (members,), of f(q_dt) - f(q_{dt/2}), each averaged over a path and its mirror image.
 
-    Plain Monte Carlo with ``run``'s own succession of steps; nothing is known of the exact solution.
+    Plain Monte Carlo with the succession of steps of a run; nothing of the exact solution goes in.
     """
     normals = rng.normal(size=(model.channels(3), 2 * steps, members))
     both = np.concatenate([normals, -normals], 2)

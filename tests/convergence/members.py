@@ -1,8 +1,8 @@
 """Many independent members of two tokens at once: a measure and models that the package's own schemes step unchanged.
 
 A scheme composes a model with ``measure.transport`` and asks no more, so a batch of members serves it as a measure; its
-``x`` has the shape (3, 2, members). Its flow is classical Runge–Kutta with fixed sub-steps and its models are written afresh from the formulas;
-``test_members.py`` compares them with the package's cloud and models on the same increments.
+``x`` has the shape (3, 2, members). Its flow is classical Runge–Kutta with fixed sub-steps and its models are written
+afresh from the formulas; ``test_members.py`` compares them with the package's cloud and models on the same increments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from fpsolve.models import Model
 from fpsolve.theory import OverlapDiffusion, isotropic_overlap, value_noise_overlap
 from fpsolve.transport import AmbientField, Velocity, ZeroField
-
 
 
 def dot(x, y):

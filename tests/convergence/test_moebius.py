@@ -1,4 +1,4 @@
-"""Spatially constant noise from a uniform start: the density stays in the Möbius family, a by exact maps of the same path.
+"""Spatially constant noise from a uniform start: the density stays in the Möbius family, by exact maps of the path.
 
 The flow of P_x w over unit time is the boost x ↦ b ⊕ x, b = tanh(|w|/2) w/|w|, of rapidity |w|; it carries
 ρ_a(x) = (1/4π) ((1-|a|²)/|x-a|²)² to ρ_{b⊕a}, ⊕ the addition of the ball model of hyperbolic space.

@@ -1,7 +1,7 @@
 """Strong orders on shared paths: the root mean square of X_dt - X_{dt/2} over members and tokens, across dt.
 
-For nested steps of order γ the mean square is C dt^{2γ} at every level. Intervals are at 99 % over members, seeds fixed:
-another seed fails a test with probability about one in a hundred.
+For nested steps of order γ the mean square is C dt^{2γ} at every level. Intervals are at 99 % over members and seeds
+fixed: another seed fails a test with probability about one in a hundred.
 """
 
 import numpy as np

@@ -81,7 +81,7 @@ def test_the_correction_term_decides_the_limit():
 def test_coupled_differences_agree_with_the_telescoped_biases():
     """E[q_dt - q_{dt/2}] on shared paths, by plain Monte Carlo, is the difference of the two biases (4 SE)."""
     rng = np.random.default_rng(23)
-    plain = order_of([coupled_difference(LIE_EULER, VALUE, identity, -0.3, 1.0, 4, 12000, rng)])
+    plain = order_of([coupled_difference(LIE_EULER, VALUE, identity, -0.3, 1.0, 4, 25000, rng)])
     coarse, fine = (weak_error(LIE_EULER, VALUE, identity, -0.3, 1.0, n, 600, rng) for n in (4, 8))
     deviation = np.sqrt(plain.deviations[0] ** 2 + (coarse.var() + fine.var()) / 600)
     assert plain.signal > 5

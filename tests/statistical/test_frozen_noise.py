@@ -1,7 +1,7 @@
 """Frozen isotropic noise: mean and power of ρ_ℓm over members, and the two-token statistics, against closed forms.
 
-Every test compares several numbers at once by Hotelling's T² and fails below a probability of 1e-4: that is its false alarm
-rate. Seeds are fixed.
+Every test compares several numbers at once by Hotelling's T² and fails below a probability of 1e-4: that is its false
+alarm rate. Seeds are fixed.
 """
 
 import numpy as np

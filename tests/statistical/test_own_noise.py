@@ -30,7 +30,7 @@ class Kicks:
 
 
 def kicked(d, amount, nodes=40):
-    """Tokens at e_1 kicked by a quadrature of the Gaussian law, along one direction as all are alike: overlaps, weights."""
+    """Overlaps and weights of tokens at e_1 kicked by a quadrature of the Gaussian law, all in one direction."""
     s, w = roots_genlaguerre(nodes, (d - 1) / 2 - 1)
     x = np.zeros((nodes, d))
     x[:, 0] = 1
@@ -72,7 +72,8 @@ def test_tokens_diffuse_as_the_density_does():
     n, t_end = 40000, 0.5
     x = np.tile([0.0, 0.0, 1.0], (n, 1))
     start = fp.Cloud(x, np.full(n, 1 / n), tokens=True)
-    *_, (_, end) = fp.run(HEAT, start, fp.BrownianPath(2, cell=t_end / 8), t_end=t_end, dt=t_end / 4, scheme="lie_euler")
+    path = fp.BrownianPath(2, cell=t_end / 8)
+    *_, (_, end) = fp.run(HEAT, start, path, t_end=t_end, dt=t_end / 4, scheme="lie_euler")
     ells = np.arange(1, 4)
     samples = eval_legendre(ells[:, None], end.x[:, 2])
     off = samples.mean(1) - np.exp(-NU * ells * (ells + 1) * t_end)

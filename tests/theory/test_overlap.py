@@ -70,7 +70,7 @@ def test_linear_layers_leave_the_scale_function_a_martingale():
 
 
 def test_the_circle_agrees_with_differences_in_the_angle():
-    """k = 1, d = 2: the angle between the tokens is a martingale, ∂_t u = 2 sin²(φ/2) ∂²_φ u; q = -1 is φ = π, inside."""
+    """k = 1, d = 2: the angle between the tokens is a martingale, ∂_t u = 2 sin²(φ/2) ∂²_φ u; q = -1 is φ = π."""
     n, t = 800, 0.5
     phi, h = np.linspace(0, np.pi, n + 1, retstep=True)
     second = (np.eye(n + 1, k=1) - 2 * np.eye(n + 1) + np.eye(n + 1, k=-1)) / h**2
@@ -85,8 +85,8 @@ def test_the_circle_agrees_with_differences_in_the_angle():
 def test_constant_noise_from_the_uniform_law_is_hyperbolic_brownian_motion(ell):
     """k = 1 on S²: ρ = ((1-|a|²)/|x-a|²)²/4π, Σ_m|ρ_ℓm|² = (2ℓ+1)/4π |c_ℓ(a)|², a a Brownian motion of H³.
 
-    The distance r = 2 artanh|a| has density (2πt)^{-3/2} 4π r sinh r e^{-t/2 - r²/2t}, and c_ℓ(a) = ½∫ P_ℓ(z) (cosh r -
-    z sinh r)^{-2} dz is the mean of P_ℓ along the axis.
+    The distance r = 2 artanh|a| has density (2πt)^{-3/2} 4π r sinh r e^{-t/2 - r²/2t}, and
+    c_ℓ(a) = ½∫ P_ℓ(z) (cosh r - z sinh r)^{-2} dz is the mean of P_ℓ along the axis.
     """
     t, (z, w) = 0.4, np.polynomial.legendre.leggauss(80)
     legendre = np.polynomial.Legendre.basis(ell)(z)
@@ -137,7 +137,7 @@ def test_values_take_the_shape_of_the_overlaps():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(InputError, match="q0 = 1.5"):
+    with pytest.raises(InputError, match=r"q0 = 1\.5"):
         LINEAR.expect(lambda q: q, 1.5, 1.0)
     with pytest.raises(InputError, match="t = -1"):
         LINEAR.expect(lambda q: q, 0.5, -1)

@@ -1,0 +1,156 @@
+"""Synchronisation by noise: self-attention with the common noise of random MLP blocks :cite:`scalinglimits2026`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fpsolve.attention.source import Source
+from fpsolve.models.base import Model, apply_matrix, checked_degree, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.drawn_heads import checked_count, undrawn
+from fpsolve.noise import (
+    BrownianPath,
+    channel_count,
+    isotropic_channels,
+    kernel_from_spectrum,
+    spectrum_from_kernel,
+)
+from fpsolve.noise.activation import ActivationLike, DualActivation, dual_activation
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
+
+QUADRATURE_NODES = 600
+"""For C_ℓ from k, whose derivatives may be singular at t = ±1 (ReLU)."""
+
+
+@dataclass(frozen=True)
+class SynchronisationByNoise(Model):
+    """dx = P_x V F_μ(βx) dt + ε P_x ∘ dW, W isotropic with the kernel of random MLP blocks, k(t) = E φ(w·x) φ(w·y).
+
+    beta: β. activation: φ, ``relu``, ``tanh``, ``erf``, ``gelu``, ``sigmoid``, the coefficients c_0, c_1, … of a
+    polynomial or a function of arrays. value: V, a number or (d, d). noise: ε. noise_lmax: degree up to which the
+    field is kept on S². draws: None takes the field of infinite width in harmonics (d = 3); a number draws blocks of
+    that many neurons anew in every step, in any d: W(x) = draws^{-1/2} Σ_j a_j φ(w_j·x), w_j ~ N(0, I). Their mean
+    covariance is k, so that the limit dt → 0 is the same for every width, with weak order 1. diffusion: ν. Raises
+    InputError for bad values.
+
+    The law of the noise does not depend on μ, whose two-point function it therefore dissipates as it does for two
+    tokens: see :func:`~fpsolve.noise.activation.dissipation_rate` and :func:`~fpsolve.noise.activation.is_coercive`.
+    """
+
+    beta: float
+    activation: ActivationLike = "relu"
+    value: ArrayLike = 1.0
+    noise: float = 1.0
+    noise_lmax: int = 16
+    draws: int | None = None
+    diffusion: float = 0.0
+
+    summary: ClassVar[str] = "attention drift and common noise of random MLP blocks: kernel by dual activation"
+    reference: ClassVar[str] = "arXiv:2604.26898"
+
+    def __post_init__(self) -> None:
+        for name in ("beta", "noise", "diffusion"):
+            checked_number(name, getattr(self, name))
+        checked_degree("noise_lmax", self.noise_lmax)
+        if self.draws is not None:
+            checked_count("draws", self.draws)
+        object.__setattr__(self, "value", frozen_matrix("value", self.value))
+        if not isinstance(self.activation, str) and not callable(self.activation):
+            object.__setattr__(self, "activation", tuple(np.ravel(np.asarray(self.activation)).tolist()))
+        dual_activation(self.activation)
+
+    @cached_property
+    def dual(self) -> DualActivation:
+        """k of infinite width and of all degrees."""
+        return dual_activation(self.activation)
+
+    @property
+    def dimension(self) -> int | None:
+        return 3 if self.draws is None and self.is_stochastic else None
+
+    def channels(self, d: int) -> int:
+        return channel_count(self.noise_lmax) if self.draws is None else self.draws * d
+
+    def drift_field(self, source: Source) -> Velocity:
+        value = checked_matrix("value", self.value)
+        if not value.any():
+            return ZeroField()
+        return AmbientField(lambda sites: apply_matrix(value, source.F_sphere(self.beta, sites)[1]))
+
+    def correction_field(self, source: Source) -> Velocity:
+        if self.draws is not None and self.is_stochastic:
+            raise undrawn(self, "MLP weights")
+        return ZeroField()
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        if not self.is_stochastic:
+            return ZeroField()
+        if self.draws is not None:
+            raise undrawn(self, "MLP weights")
+        modes = isotropic_channels(self.noise_lmax).field(self.spectrum, increment)
+        return self.noise * HarmonicField(*modes)
+
+    @cached_property
+    def spectrum(self) -> Real:
+        """C_ℓ of k, ℓ = 0..noise_lmax, ε not included."""
+        values = spectrum_from_kernel(self.dual, self.noise_lmax, max(QUADRATURE_NODES, 2 * self.noise_lmax + 64))
+        return np.where(values < 1e-9 * values.max(), 0.0, values)
+
+    def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
+        """t ↦ k(t) of the field that is simulated: on S² without ``draws`` it ends at degree noise_lmax."""
+        return self.dual if self.draws is not None else kernel_from_spectrum(self.spectrum)
+
+    def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
+        """The model of the step [t0, t1]: with ``draws`` its w_j, a pure function of (seed, member, step, neuron)."""
+        if self.draws is None or not self.is_stochastic:
+            return self
+        return MlpOfStep(self, path.normals(t0, t1, self.draws * d, "common").reshape(self.draws, d))
+
+
+@dataclass(frozen=True, eq=False)
+class MlpOfStep(Model):
+    """The MLP block of one step: ``weights`` w_j (width, d) of the first layer."""
+
+    model: SynchronisationByNoise
+    weights: Real
+
+    @property
+    def noise(self) -> float:  # type: ignore[override]
+        """ε."""
+        return self.model.noise
+
+    @property
+    def diffusion(self) -> float:  # type: ignore[override]
+        """ν."""
+        return self.model.diffusion
+
+    def channels(self, d: int) -> int:
+        return self.model.channels(d)
+
+    def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
+        """Itself: the weights are drawn."""
+        return self
+
+    def drift_field(self, source: Source) -> Velocity:
+        return self.model.drift_field(source)
+
+    def correction_field(self, source: Source) -> Velocity:
+        """-(ε²/2 width) Σ_j φφ'(w_j·x) P_x w_j, of the drawn covariance; its mean over the draws vanishes."""
+        factor = -0.5 * self.noise**2 / len(self.weights)
+        slope = self.model.dual.half_square_slope
+        return AmbientField(lambda sites: factor * slope(sites.x @ self.weights.T) @ self.weights)
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        """ε width^{-1/2} Σ_j ΔB_j φ(w_j·x)."""
+        second_layer = self.noise / np.sqrt(len(self.weights)) * increment.reshape(self.weights.shape)
+
+        def field(sites: Sites) -> Real:
+            return np.asarray(self.model.dual.function(sites.x @ self.weights.T) @ second_layer)
+
+        return AmbientField(field)

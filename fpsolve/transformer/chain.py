@@ -1,0 +1,246 @@
+"""The random transformer itself: x_i ← N(x_i + (η/H) Σ_h V_h m_{A_h}[μ](x_i)), fresh weights in every layer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from fpsolve.errors import InputError
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.initial import Initial, Law, Tokens, points, samples
+from fpsolve.models.base import checked_number
+from fpsolve.noise import BrownianPath
+from fpsolve.observe import Recorder, Result, as_result, dataset
+from fpsolve.solve import LONG_RUN, described
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transformer.members import Batch, member_dataset
+from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, MatrixLaw, Sampled, WeightLaw, matrices
+
+if TYPE_CHECKING:
+    from fpsolve.models import Model
+    from fpsolve.transformer.scaling import Scaling
+
+GROUP = 2**20
+"""Heads are worked together as long as they have no more targets than this."""
+
+
+@dataclass(frozen=True)
+class RandomTransformer:
+    """n tokens on S^{d-1} through ``depth`` layers of ``heads`` random heads, residual step η.
+
+    x_i ← N(x_i + (η/H) Σ_h V_h m_{A_h}(x_i)), m_A(x) = Σ_j w_j x_j e^{β⟨Ax,x_j⟩} / Σ_j w_j e^{β⟨Ax,x_j⟩}, the weights
+    θ = (V, A) redrawn iid for every head and layer: a pure function of (seed, member, layer, head)
+    :cite:`homogenized2026`.
+
+    n, d, heads, depth: positive integers (d ≥ 2). step: η > 0. beta, value, key_query, value_std, key_query_std: the
+    law of a head as in :class:`HeadLaw`; V is centred of deviation 1/√d and A = I by default. (seed, member): the
+    weights, and the tokens where they are drawn from a law. Raises InputError for bad values.
+    """
+
+    n: int
+    d: int
+    heads: int
+    depth: int
+    step: float
+    beta: float
+    value: WeightLaw = "gaussian"
+    key_query: WeightLaw = "identity"
+    value_std: float | None = None
+    key_query_std: float | None = None
+    seed: int = 0
+    member: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("n", 1), ("d", 2), ("heads", 1), ("depth", 1)):
+            whole_number(name, getattr(self, name), least)
+        checked_number("step", self.step, positive=True)
+        BrownianPath(self.seed, self.member)
+        law = HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
+        for name, matrix in (("value", law.value_law(self.d)), ("key_query", law.key_query_law())):
+            matrix.mean_matrix(self.d)
+            object.__setattr__(self, name, getattr(law, name))
+
+    @property
+    def law(self) -> HeadLaw:
+        """The law of one head."""
+        return HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
+
+    def weights(self, member: int | None = None) -> Iterator[tuple[Real, Real]]:
+        """For each layer (V, A), each (heads, d, d), or (1, d, d) where all heads have the same."""
+        mine = self.member if member is None else member
+        for values, key_queries in self.member_weights(range(mine, mine + 1)):
+            yield values[0], key_queries[0]
+
+    def layers(self, initial: Initial | Real) -> Iterator[tuple[int, Cloud]]:
+        """Yield (layer, tokens after it), layer 0 the initial tokens.
+
+        ``initial``: tokens or an array (n, d), or a law, of which n tokens are drawn with (seed, member).
+        """
+        return self._layers(self._start(initial, self.member))
+
+    def run(
+        self,
+        initial: Initial | Real,
+        *,
+        save_every: int = 1,
+        moments_lmax: int = 8,
+        save_points: bool = False,
+        progress: bool | None = None,
+    ) -> Result:
+        """The tokens' observables, those of :func:`fpsolve.solve` on a cloud, after every ``save_every`` layers.
+
+        Returns a Dataset with dimension ``layer`` and coordinates ``time`` = η·layer and ``diffusive_time`` =
+        η²·layer/H. Raises InputError before any computing. For the pictures of ``fp.plot`` use
+        ``ds.swap_dims(layer="time")``.
+        """
+        self._check_stride(save_every)
+        whole_number("moments_lmax", moments_lmax, 1)
+        start = self._start(initial, self.member)
+        recorder = Recorder(self.beta, moments_lmax, False, save_points)
+        bar = sys.stderr.isatty() and self.depth >= LONG_RUN if progress is None else progress
+        states = tqdm(self._layers(start), total=self.depth + 1, disable=not bar, unit="layer", desc="fpsolve")
+        saved = [(layer, recorder(cloud)) for layer, cloud in states if layer % save_every == 0]
+        config = self._config(initial, save_every=save_every, moments_lmax=moments_lmax, save_points=save_points)
+        ds = dataset([self.step * layer for layer, _ in saved], [record for _, record in saved], start, config)
+        layers = np.array([layer for layer, _ in saved])
+        return as_result(self.with_layers(ds.assign_coords(layer=("time", layers)).swap_dims(time="layer")))
+
+    def run_members(
+        self,
+        initial: Initial | Real,
+        members: int,
+        *,
+        save_every: int | None = None,
+        save_points: bool = False,
+    ) -> Result:
+        """Independent chains ``member``, ``member``+1, …, all at once in NumPy: for statistics with few tokens.
+
+        ``initial`` as for :meth:`layers`, or an array (members, n, d). Saved every ``save_every`` layers (by default at
+        the start and the end): mean_vector, overlap, energy [, points] with dimensions (member, layer, …) and the
+        coordinates of :meth:`run`. Member k is that of the same chain run alone, to round-off.
+        """
+        whole_number("members", members, 1)
+        stride = self.depth if save_every is None else save_every
+        self._check_stride(stride)
+        numbers = range(self.member, self.member + members)
+        starts = self._starts(initial, numbers)
+        config = self._config(initial, members=members, save_every=stride, save_points=save_points)
+        ds = member_dataset(self, starts, numbers, stride, save_points, config)
+        return as_result(self.with_layers(ds))
+
+    def scaling(self, data: Any = None, **options: Any) -> Scaling:
+        """Which regime this architecture is in, see :func:`fpsolve.transformer.scaling`."""
+        from fpsolve.transformer.scaling import scaling
+
+        return scaling(self.n, self.d, self.heads, self.depth, self.step, self.law, data, **options)
+
+    def limit(self, regime: str) -> Model:
+        """The limiting model, ``ballistic``, ``modified`` or ``diffusive``, see :func:`fpsolve.transformer.limit`."""
+        from fpsolve.transformer.scaling import limit
+
+        return limit(self.law, regime, self.d, self.step)
+
+    def batch(self, x: Real, weights: Real, members: range) -> Batch:
+        """The chain of these members from tokens ``x`` (members, n, d)."""
+        return Batch(x, weights, self.member_weights(members), self.step, self.beta)
+
+    def with_layers(self, ds: xr.Dataset) -> xr.Dataset:
+        """The dataset with the two times of its coordinate ``layer``."""
+        layers = ds["layer"].values
+        ds["layer"].attrs.update(long_name="number of layers passed", units="1")
+        times = {"time": (self.step, "ballistic time, step × layer")}
+        times["diffusive_time"] = (self.step**2 / self.heads, "diffusive time, step² × layer / heads")
+        coords = {
+            name: ("layer", factor * layers, {"long_name": long_name, "units": "1"})
+            for name, (factor, long_name) in times.items()
+        }
+        return ds.assign_coords(coords)
+
+    def member_weights(self, members: range) -> Iterator[tuple[Real, Real]]:
+        """For each layer V and A, shapes (members, heads, d, d) or (1, 1, d, d)."""
+        laws = ((self.law.value_law(self.d), VALUE), (self.law.key_query_law(), KEY_QUERY))
+        drawn = (matrices(law, at, self.seed, members, self.heads, self.depth, self.d) for law, at in laws)
+        return zip(*drawn, strict=True)
+
+    def _layers(self, cloud: Cloud) -> Iterator[tuple[int, Cloud]]:
+        yield 0, cloud
+        for layer, (values, key_queries) in enumerate(self.weights(), start=1):
+            moved = cloud.x + self.step * self._update(cloud, values, key_queries)
+            moved /= np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
+            cloud = replace(cloud, x=moved)
+            yield layer, cloud
+
+    def _update(self, cloud: Cloud, values: Real, key_queries: Real) -> Real:
+        """(1/H) Σ_h V_h m_{A_h}(x_i), shape (n, d)."""
+        group = max(1, GROUP // self.n)
+        total, heads = np.zeros_like(cloud.x), max(len(values), len(key_queries))
+        for start in range(0, len(key_queries), group):
+            A = key_queries[start : start + group]
+            attention = cloud.source.F(self.beta * np.einsum("hab,nb->hna", A, cloud.x).reshape(-1, self.d))
+            attention = attention.reshape(len(A), self.n, self.d)
+            if len(key_queries) == 1:
+                return np.einsum("ab,nb->na", values.mean(0), attention[0])
+            V = values if len(values) == 1 else values[start : start + group]
+            total += np.einsum("hab,hnb->na", np.broadcast_to(V, A.shape), attention)
+        return total / heads
+
+    def _start(self, initial: Initial | Real, member: int) -> Cloud:
+        """The initial tokens, n of them in dimension d."""
+        if isinstance(initial, Law):
+            initial = samples(initial, self.n, self.seed, member)
+        if isinstance(initial, np.ndarray | list):
+            initial = points(initial)
+        if isinstance(initial, Cloud):
+            initial = Tokens(initial.x, initial.weights)
+        if not isinstance(initial, Tokens):
+            problem = "not tokens, a law or an array (n, d)"
+            raise InputError("initial", initial, problem, "pass fp.initial.von_mises_fisher(...), for example")
+        if initial.x.shape != (self.n, self.d):
+            problem = f"the transformer has n = {self.n} tokens in d = {self.d}"
+            raise InputError("initial", initial.x.shape, problem, "pass as many, or change n and d")
+        return Cloud(initial.x, initial.weights, tokens=True)
+
+    def _starts(self, initial: Initial | Real, members: range) -> list[Cloud]:
+        """The initial tokens of every member; one cloud where all start alike."""
+        if isinstance(initial, Law):
+            return [self._start(initial, member) for member in members]
+        if isinstance(initial, np.ndarray) and initial.ndim == 3:
+            if len(initial) != len(members):
+                raise InputError("initial", initial.shape, f"there are {len(members)} members", "pass one for each")
+            return [self._start(one, 0) for one in initial]
+        return [self._start(initial, self.member)]
+
+    def _check_stride(self, save_every: int) -> None:
+        whole_number("save_every", save_every, 1)
+        if self.depth % save_every:
+            problem = f"does not divide the depth {self.depth}"
+            raise InputError("save_every", save_every, problem, "pass a number of layers that does")
+
+    def _config(self, initial: Initial | Real, **solve: Any) -> dict[str, Any]:
+        names = ("n", "d", "heads", "depth", "step", "beta", "value", "key_query", "value_std", "key_query_std")
+        model = {name: _plain(getattr(self, name)) for name in names}
+        start = {"name": "array"} if isinstance(initial, np.ndarray | list) else described(initial)
+        run = {"measure": "cloud", "scheme": "layers", "seed": self.seed, "member": self.member, **solve}
+        return {"model": {"name": "RandomTransformer", **model}, "initial": start, "solve": run}
+
+
+def whole_number(argument: str, value: object, least: int) -> None:
+    """Raise InputError unless the value is an integer of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(argument, value, f"must be an integer >= {least}", f"pass {argument}={max(least, 4)}")
+
+
+def _plain(value: Any) -> Any:
+    """A weight law as plain data."""
+    if not isinstance(value, MatrixLaw):
+        return value
+    if isinstance(value, Sampled):
+        sampler = getattr(value.sampler, "__name__", type(value.sampler).__name__)
+        return {"name": "Sampled", "sampler": sampler, "std": value.std, "mean": value.mean}
+    return described(value)

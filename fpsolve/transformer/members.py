@@ -1,0 +1,129 @@
+"""Many members of a random transformer at once: batched NumPy for few tokens, the twin of the chain's compiled sums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.measures.cloud import Cloud
+from fpsolve.observe import versions
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transformer.weights import BLOCK_WORDS
+
+if TYPE_CHECKING:
+    from fpsolve.transformer.chain import RandomTransformer
+
+BLOCK = 2**22
+"""Numbers of one kind (weights, attention matrices) held for the members of a block."""
+
+
+class Batch:
+    """Members advanced together: iterate for (layer, x), x (members, n, d)."""
+
+    def __init__(self, x: Real, weights: Real, drawn: Iterator[tuple[Real, Real]], step: float, beta: float) -> None:
+        with np.errstate(divide="ignore"):  # a token of no weight is attended to by none
+            self.log_weights = np.log(weights)
+        self.x, self.drawn = x, drawn
+        self.step, self.beta = step, beta
+
+    def __iter__(self) -> Iterator[tuple[int, Real]]:
+        x = self.x
+        yield 0, x
+        for layer, (values, key_queries) in enumerate(self.drawn, start=1):
+            x = x + self.step * mean_of_heads(values, self.attention(x, key_queries))
+            x /= np.sqrt(np.einsum("mna,mna->mn", x, x))[..., None]
+            yield layer, x
+
+    def attention(self, x: Real, key_queries: Real) -> Real:
+        """m_A(x), shape (members, heads, n, d), by softmax over the tokens."""
+        queries = np.einsum("mhab,mnb->mhna", *_same_members(key_queries, x))
+        exponent = self.beta * np.einsum("mhna,mka->mhnk", queries, x) + self.log_weights
+        p = np.exp(exponent - exponent.max(-1, keepdims=True))
+        return np.einsum("mhnk,mka->mhna", p / p.sum(-1, keepdims=True), x)
+
+
+def mean_of_heads(values: Real, attention: Real) -> Real:
+    """(1/H) Σ_h V_h m_h, shape (members, n, d)."""
+    if attention.shape[1] == 1:
+        values = values.mean(1, keepdims=True)
+    elif values.shape[1] == 1:
+        attention = attention.mean(1, keepdims=True)
+    values, attention = _same_members(values, attention)
+    return np.einsum("mhab,mhnb->mna", values, attention) / attention.shape[1]
+
+
+def member_dataset(
+    transformer: RandomTransformer,
+    starts: Sequence[Cloud],
+    members: range,
+    stride: int,
+    save_points: bool,
+    config: dict[str, Any],
+) -> xr.Dataset:
+    """Every ``stride`` layers: mean_vector, overlap, energy [, points], dimensions (member, layer, …)."""
+    n, d = transformer.n, transformer.d
+    size = max(1, BLOCK // (transformer.heads * max(BLOCK_WORDS, 2 * d * d, n * max(n, d))))
+    saved = []
+    for first in range(0, len(members), size):
+        some = members[first : first + size]
+        mine = starts if len(starts) == 1 else starts[first : first + size]
+        x = np.broadcast_to(np.stack([one.x for one in mine]), (len(some), n, d))
+        batch = transformer.batch(x, starts[0].weights, some)
+        states = np.stack([state for layer, state in batch if layer % stride == 0], 1)
+        saved.append(_observed(states, starts[0].weights, transformer.beta, save_points))
+    return _dataset(saved, members, np.arange(0, transformer.depth + 1, stride), config)
+
+
+def _observed(x: Real, weights: Real, beta: float, save_points: bool) -> dict[str, Real]:
+    """Observables of states (members, layers, n, d)."""
+    mean = np.einsum("n,mlna->mla", weights, x)
+    values = {"mean_vector": mean, "overlap": np.einsum("mla,mla->ml", mean, mean)}
+    if beta > 0:
+        values["energy"] = np.stack([_energy(state, weights, beta) for state in x])
+    if save_points:
+        values["points"] = x
+    return values
+
+
+def _energy(x: Real, weights: Real, beta: float) -> Real:
+    """(1/2β) Σ_ij w_i w_j e^{β⟨x_i,x_j⟩} of states (layers, n, d)."""
+    pairs = np.exp(beta * np.einsum("lna,lka->lnk", x, x))
+    return np.einsum("lnk,n,k->l", pairs, weights, weights) / (2 * beta)
+
+
+def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: dict[str, Any]) -> xr.Dataset:
+    dims = {"mean_vector": ("component",), "points": ("point", "component")}
+    names = {
+        "mean_vector": "mean of the measure, ∫ x dμ",
+        "overlap": "squared norm of the mean, mean overlap of two tokens",
+        "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
+        "points": "positions of the tokens",
+    }
+    variables = {
+        name: (
+            ("member", "layer", *dims.get(name, ())),
+            np.concatenate([values[name] for values in saved]),
+            {"long_name": names[name], "units": "1"},
+        )
+        for name in saved[0]
+    }
+    ds = xr.Dataset(variables, {"member": np.array(members, dtype=np.uint64), "layer": layers})
+    return ds.assign_attrs(
+        Conventions="CF-1.11",
+        title="fpsolve: RandomTransformer, cloud, layers",
+        fpsolve_config=json.dumps(config),
+        fpsolve_versions=json.dumps(versions()),
+    )
+
+
+def _same_members(first: Real, second: Real) -> tuple[Real, Real]:
+    """Both with as many members (einsum asks for equal axes)."""
+    count = max(len(first), len(second))
+    return (
+        np.broadcast_to(first, (count, *first.shape[1:])),
+        np.broadcast_to(second, (count, *second.shape[1:])),
+    )

@@ -1,0 +1,293 @@
+"""Which limit describes a random transformer: its times, the kernel of its data, collapse, the limiting model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fpsolve.attention.kernel import kernel
+from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.source import PointSource
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.initial import Law, Tokens, points, samples
+from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
+from fpsolve.models.base import Model, checked_number
+from fpsolve.models.homogenized import Homogenized
+from fpsolve.noise import BrownianPath, _philox
+from fpsolve.noise._philox import Address, Purpose
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transformer.chain import whole_number
+from fpsolve.transformer.weights import KEY_QUERY, Fixed, Gaussian, HeadLaw, MatrixLaw, Product
+
+SMALL = 0.1
+"""A term of at most this much is small."""
+
+SAMPLES = 102
+"""The Philox stream of the samples of A."""
+
+CHUNK = 2**20
+"""Numbers held at once in the covariances of attention."""
+
+Regime = Literal["ballistic", "modified", "diffusive", "discrete"]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Times and terms of an architecture, and what its kernel predicts.
+
+    ballistic_time ηL; ode_term η²L, the error of the ballistic limit; modified_term η³L, that of the modified one;
+    diffusive_time η²L/H, the strength of the noise. regime: see :func:`scaling`. centred: whether E V = 0.
+
+    kappa κ and slope k'(1) of the kernel k_μ of the data, value variance included, with their standard errors (0 where
+    they are computed). exponent λ = ½[(d-3)k'(1) - (d-1)κ], per unit of diffusive time, of the distance of two close
+    tokens. collapse_time 1/|λ| in diffusive time and collapse_layers H/(η²|λ|) when λ < 0, otherwise infinite.
+    mitigated: λ > 0, that is k'(1)/κ > (d-1)/(d-3), never in d ≤ 3. isotropic: whether K_μ(x,y) = k_μ(⟨x,y⟩); where
+    not, κ and k'(1) are averages over the tokens and directions, and λ the average local rate. All of them are None
+    when V has a mean: then there is a drift and other noise.
+    """
+
+    n: int
+    d: int
+    heads: int
+    depth: int
+    step: float
+    ballistic_time: float
+    ode_term: float
+    modified_term: float
+    diffusive_time: float
+    regime: Regime
+    centred: bool
+    isotropic: bool
+    kappa: float | None = None
+    kappa_error: float | None = None
+    slope: float | None = None
+    slope_error: float | None = None
+    exponent: float | None = None
+    exponent_error: float | None = None
+
+    @property
+    def collapse_time(self) -> float | None:
+        """1/|λ| in diffusive time; infinite unless λ < 0."""
+        if self.exponent is None:
+            return None
+        return float(-1 / self.exponent) if self.exponent < 0 else float("inf")
+
+    @property
+    def collapse_layers(self) -> float | None:
+        """The collapse time in layers."""
+        return None if self.collapse_time is None else self.collapse_time * self.heads / self.step**2
+
+    @property
+    def mitigated(self) -> bool | None:
+        """Whether the aligned state repels: k'(1)/κ > (d-1)/(d-3)."""
+        return None if self.exponent is None else self.exponent > 0
+
+
+def scaling(
+    n: int,
+    d: int,
+    heads: int,
+    depth: int,
+    step: float,
+    law: HeadLaw | Homogenized,
+    data: Any = None,
+    *,
+    mc_samples: int = 1000,
+    seed: int = 0,
+) -> Scaling:
+    """The regime of n tokens of R^d in ``depth`` layers of ``heads`` heads, residual step η :cite:`homogenized2026`.
+
+    law: a HeadLaw, or a model Homogenized. data: the tokens, an array (n, d) or a law of which n tokens are drawn; n
+    uniform tokens by default. With "small" meaning at most ``SMALL`` = 0.1 the regime is
+
+    * ``diffusive`` if η²L/H is not small but one layer's noise η²/H is;
+    * else ``ballistic`` if η²L/H and η²L are small (with centred V nothing moves then);
+    * else ``modified`` if η²L/H and η³L are small;
+    * else ``discrete``: no limit describes these layers.
+
+    In d = 3 and for the Gaussian laws κ is that of :meth:`Homogenized.kernel`; otherwise κ and k'(1) = σ_V²β²E|C A e|²
+    (C the covariance of the attention, e ⊥ x) are means over ``mc_samples`` draws of A, with V and the direction e
+    averaged exactly; with one fixed A they are sums over the tokens. Raises InputError for bad values.
+    """
+    for name, number, least in (("n", n, 1), ("d", d, 2), ("heads", heads, 1), ("depth", depth, 1)):
+        whole_number(name, number, least)
+    whole_number("mc_samples", mc_samples, 2)
+    checked_number("step", step, positive=True)
+    law = head_law(law, d)
+    value = law.value_law(d)
+    centred = not np.any(value.mean_matrix(d))
+    noise = step**2 / heads
+    terms = (step * depth, step**2 * depth, step**3 * depth, noise * depth)
+    known = _kernel_of(law, d, _tokens(data, n, d, seed), mc_samples, seed) if centred else {}
+    regime = _regime(noise, *terms[1:])
+    return Scaling(n, d, heads, depth, step, *terms, regime, centred, law.is_isotropic, **known)
+
+
+def limit(law: HeadLaw | Homogenized, regime: str, d: int, step: float) -> Model:
+    """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
+
+    Raises InputError, naming the weight law, where there is no such model: the diffusive limit asks for centred V of
+    uncorrelated entries, the modified one for A a number, all for A a number ≥ 0, Gaussian or a product.
+    """
+    if regime not in ("ballistic", "modified", "diffusive"):
+        raise unknown_name("regime", regime, ("ballistic", "modified", "diffusive"))
+    law = head_law(law, d)
+    value = law.value_law(d)
+    name, std, factor = _named_key_query(law.key_query_law())
+    beta = law.beta * factor
+    if regime == "ballistic":
+        return Ballistic(beta, value.mean, name, std)
+    if regime == "modified":
+        if name != "identity":
+            raise InputError("key_query", law.key_query, "the modified limit is known for A = I", 'use "ballistic"')
+        return ModifiedBallistic(beta, value.mean, step)
+    if np.any(value.mean_matrix(d)):
+        raise InputError("value", law.value, "its mean is a drift that outruns diffusive time", 'use "ballistic"')
+    return Homogenized(beta, name, std, value_std=_entry_std(value, d))
+
+
+def head_law(law: HeadLaw | Homogenized, d: int) -> HeadLaw:
+    """The law of one head of a model Homogenized, or the law itself."""
+    if isinstance(law, HeadLaw):
+        return law
+    if not isinstance(law, Homogenized):
+        raise InputError("law", law, "not the law of a head", "pass fp.transformer.HeadLaw(beta=4.0), for example")
+    value = Gaussian(law.value_deviation(d), mean=law.drift)
+    return HeadLaw(law.beta, value, law.key_query, key_query_std=law.key_query_std if law.is_isotropic else None)
+
+
+def _regime(noise: float, ode_term: float, modified_term: float, diffusive_time: float) -> Regime:
+    if diffusive_time > SMALL:
+        return "diffusive" if noise <= SMALL else "discrete"
+    if ode_term <= SMALL:
+        return "ballistic"
+    return "modified" if modified_term <= SMALL else "discrete"
+
+
+def _named_key_query(law: MatrixLaw) -> tuple[Any, float, float]:
+    """(name, deviation, factor of β) of a law of A that the models know."""
+    if isinstance(law, Fixed) and np.ndim(law.mean) == 0 and float(law.mean) >= 0:  # type: ignore[arg-type]
+        return "identity", 1.0, float(law.mean)  # type: ignore[arg-type]
+    if isinstance(law, Gaussian | Product) and not np.any(law.mean):
+        return ("gaussian" if isinstance(law, Gaussian) else "product"), law.std, 1.0
+    raise InputError("key_query", law, "no limiting model has this law of A", "use identity, gaussian or product")
+
+
+def _entry_std(value: MatrixLaw, d: int) -> float:
+    std = value.entry_std(d)
+    if std is None:
+        raise InputError("value", value, "the deviation of its entries is not known", "pass Sampled(sampler, std=...)")
+    return std
+
+
+def _tokens(data: Any, n: int, d: int, seed: int) -> Tokens:
+    if data is None:
+        x = BrownianPath(seed).initial_normals(n * d).reshape(n, d)
+        data = points(x / np.sqrt(np.einsum("na,na->n", x, x))[:, None])
+    if isinstance(data, Law):
+        data = samples(data, n, seed)
+    if isinstance(data, Cloud):
+        data = Tokens(data.x, data.weights)
+    if isinstance(data, np.ndarray | list):
+        data = points(data)
+    if not isinstance(data, Tokens):
+        raise InputError("data", data, "not tokens, a law or an array (n, d)", "pass fp.initial.uniform(d)")
+    if data.x.shape != (n, d):
+        raise InputError(
+            "data", data.x.shape, f"there are n = {n} tokens in d = {d}", "pass as many, or change n and d"
+        )
+    return data
+
+
+def _kernel_of(law: HeadLaw, d: int, tokens: Tokens, count: int, seed: int) -> dict[str, float]:
+    """κ, k'(1), λ and their standard errors."""
+    key_query, std = law.key_query_law(), _entry_std(law.value_law(d), d)
+    attend = _Attention(tokens.x, tokens.weights)
+    if isinstance(key_query, Gaussian | Product) and law.is_isotropic:
+        pairs = _isotropic_samples(key_query, law.beta, attend, count, seed)
+    else:
+        pairs = np.array(list(_general_samples(key_query, law.beta, attend, count, seed)))
+    kappas, slopes = std**2 * pairs.T
+    exact = not key_query.is_random  # then every token is counted once
+    if exact:
+        kappas, slopes = (len(attend.x) * attend.w * values for values in (kappas, slopes))
+    kappa, kappa_error = _mean(kappas, exact)
+    if d == 3 and law.is_isotropic:
+        named = KeyQueryLaw(*_named_key_query(key_query)[:2])
+        k = kernel(named, law.beta, std, PointSource(tokens.x, tokens.weights))
+        kappa, kappa_error, kappas = k.kappa, k.error, np.full(count, k.kappa)
+    slope, slope_error = _mean(slopes, exact)
+    exponent, error = _mean(0.5 * ((d - 3) * slopes - (d - 1) * kappas), exact)
+    values = (kappa, kappa_error, slope, slope_error, exponent, max(error, kappa_error) if d == 3 else error)
+    names = ("kappa", "kappa_error", "slope", "slope_error", "exponent", "exponent_error")
+    return dict(zip(names, values, strict=True))
+
+
+def _mean(values: Real, exact: bool) -> tuple[float, float]:
+    return float(values.mean()), 0.0 if exact else float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+class _Attention:
+    """Attention of tokens ``x`` (n, d) with ``weights``: barycentre and covariance C = BᵀB, B_i = √p_i (x_i - m)."""
+
+    def __init__(self, x: Real, weights: Real) -> None:
+        kept = weights > 0
+        self.x, self.w, self.log_w = x[kept], weights[kept], np.log(weights[kept])
+
+    def __call__(self, g: Real) -> tuple[Real, Real]:
+        """m (..., d) and B (..., n, d) at g (..., d)."""
+        exponent = np.einsum("...a,na->...n", g, self.x) + self.log_w
+        p = np.exp(exponent - exponent.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+        m = np.einsum("...n,na->...a", p, self.x)
+        return m, np.sqrt(p)[..., None] * (self.x - m[..., None, :])
+
+
+def _isotropic_samples(law: Gaussian | Product, beta: float, attend: _Attention, count: int, seed: int) -> Real:
+    """Samples of (|m|², β²E_e|C A e|²), shape (count, 2), the tangent directions averaged exactly.
+
+    Gaussian: Ax = s z and Ae = s z', so that E_e|C A e|² = s²|C|². Product: Ax = s²|a| z and
+    Ae = s²((c·â) z + |c_⊥| z'), so that it is s⁴(|C z|² + (d-1)|C|²); all letters but s standard Gaussian vectors.
+    """
+    d = attend.x.shape[1]
+    normals = _philox.normals(Address(seed, 0, SAMPLES, Purpose.NORMAL), 2 * count * d).reshape(count, 2, d)
+    product = isinstance(law, Product)
+    scale = beta * (law.std**2 if product else law.std)
+    found = []
+    chunk = max(1, CHUNK // (attend.x.size + min(attend.x.shape) ** 2))
+    for part in (slice(start, start + chunk) for start in range(0, count, chunk)):
+        z, a = normals[part, 0], normals[part, 1]
+        stretch = np.sqrt(np.einsum("sa,sa->s", a, a)) if product else np.ones(len(a))
+        m, B = attend(scale * stretch[:, None] * z)
+        square = _gram_norm(B)
+        if product:
+            Cz = np.einsum("sna,sn->sa", B, np.einsum("sna,sa->sn", B, z))
+            square = np.einsum("sa,sa->s", Cz, Cz) + (d - 1) * square
+        found.append(np.stack([np.einsum("sa,sa->s", m, m), scale**2 * square], 1))
+    return np.concatenate(found)
+
+
+def _gram_norm(B: Real) -> Real:
+    """|BᵀB|² = |BBᵀ|² (Frobenius) by the smaller of the two, shape (s,)."""
+    gram = B @ B.swapaxes(-1, -2) if B.shape[-2] < B.shape[-1] else B.swapaxes(-1, -2) @ B
+    return np.asarray(np.einsum("sij,sij->s", gram, gram))
+
+
+def _general_samples(
+    law: MatrixLaw, beta: float, attend: _Attention, count: int, seed: int
+) -> Iterator[tuple[float, float]]:
+    """Samples of (|m|², β²|C A P_x|²/(d-1)): for a fixed A all tokens, otherwise tokens by weight and fresh A."""
+    n, d = attend.x.shape
+    mean = law.mean_matrix(d)
+    order = np.searchsorted(np.cumsum(attend.w)[:-1], (np.arange(count) + 0.5) / count, side="right")
+    for s, token in enumerate(order if law.is_random else range(n)):
+        A = mean + law.draw(Address(seed, 0, KEY_QUERY, Purpose.NORMAL, s, 0), d, 1)[0]
+        x = attend.x[token]
+        m, B = attend(beta * (A @ x))
+        tangential = A - np.outer(A @ x, x)
+        moved = B.T @ (B @ tangential)
+        yield float(m @ m), float(beta**2 * np.sum(moved * moved) / (d - 1))

@@ -1,0 +1,68 @@
+"""Causal attention on the circle: O(N) sums, a solvable linearisation, refusals."""
+
+import numpy as np
+import pytest
+from scipy.special import iv
+
+import fpsolve as fp
+from fpsolve.models.causal import CausalAttention, causal_speed, causal_speed_direct
+from fpsolve.theory import retrieval_profile
+
+
+def tokens(angles, labels, weights=None):
+    return fp.initial.points(np.stack([np.cos(angles), np.sin(angles)], -1), weights, labels)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 5.0, 20.0])
+@pytest.mark.parametrize("decay", [0.0, 1.0, 30.0])
+def test_modes_and_recurrence_are_the_double_sum(beta, decay):
+    rng = np.random.default_rng(0)
+    angles, weights = rng.uniform(0, 2 * np.pi, 60), rng.uniform(size=60)
+    labels = rng.integers(1, 20, 60) / 20  # several tokens at one position do not see each other
+    fast = causal_speed(angles, weights, labels, beta, decay)
+    direct = causal_speed_direct(angles, weights, labels, beta, decay)
+    assert np.abs(fast - direct).max() < 1e-11 * max(1.0, np.exp(beta) * beta)
+
+
+def test_first_token_rests_and_second_follows_it():
+    """θ̇₂ = w'(θ₂ - θ₁): tan(φ/2) decays by the exact quadrature of dφ/(β sin φ e^{β cos φ})."""
+    ds = fp.solve(
+        CausalAttention(beta=1.0), tokens([0.3, 1.5], [0.5, 1.0]), t_end=0.5, dt=0.1, measure="cloud",
+        save_points=True, rtol=1e-10,
+    )  # fmt: skip
+    angle = np.arctan2(ds.points.values[..., 1], ds.points.values[..., 0])
+    assert np.abs(angle[:, 0] - 0.3).max() < 1e-14
+    gap = np.linspace(angle[-1, 1] - 0.3, 1.2, 20001)
+    time = np.trapezoid(1 / (np.sin(gap) * np.exp(np.cos(gap))), gap)
+    assert time == pytest.approx(0.5, abs=1e-7)
+
+
+def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile():
+    """Linear response of mode n of the uniform mean field at a later position: the closed profile, a = n² I_n(β)."""
+    positions, count, decay, beta, t, n = 400, 16, 1.0, 1.0, 0.5, 1
+    sigma = (np.arange(positions) + 0.5) / positions
+    grid = 2 * np.pi * np.arange(count) / count
+    source, eps = positions // 5, 1e-4
+    angles = np.tile(grid, (positions, 1))
+    angles[source] -= eps * np.sin(n * grid) / n  # ρ_n of that position becomes eps/2 of the mass, to first order
+    start = tokens(angles.ravel(), np.repeat(sigma, count))
+    ds = fp.solve(
+        CausalAttention(beta, decay), start, t_end=t, dt=0.1, measure="cloud", save_points=True, rtol=1e-10
+    )
+    last = ds.points.values[-1].reshape(positions, count, 2)
+    mode = np.mean(np.exp(-1j * n * np.arctan2(last[..., 1], last[..., 0])), axis=1).real
+    later = slice(positions // 2, None, 40)
+    response = mode[later] / (eps / 2) * positions  # per unit of position
+    profile = retrieval_profile(t, sigma[source], n**2 * iv(n, beta), decay, sigma[later])
+    assert np.abs(response / profile - 1).max() < 0.02
+
+
+def test_a_causal_model_is_refused_by_the_mean_field_solver():
+    with pytest.raises(fp.errors.InputError, match="positions"):
+        fp.solve(CausalAttention(1.0), fp.initial.von_mises_fisher([1.0, 0.0], 1.0), t_end=0.1, dt=0.1)
+    with pytest.raises(fp.errors.InputError, match="labels"):
+        fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], None), t_end=0.1, dt=0.1, measure="cloud")
+    with pytest.raises(fp.errors.InputError, match="rk4"):
+        fp.solve(
+            CausalAttention(1.0), tokens([0.3, 1.5], [1, 2]), t_end=0.1, dt=0.1, measure="cloud", scheme="lie_euler"
+        )
