@@ -17,7 +17,15 @@ from fpsolve.observe.record import LONG_NAMES
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-MINIMAL = {"beta": 1.0, "spectrum": (1.0,)}
+MINIMAL = {
+    "beta": 1.0,
+    "spectrum": (1.0,),
+    "key_query": (1.0,),
+    "value": (1.0,),
+    "matrix": ((1.0, 0.0), (0.0, -1.0)),
+    "diffusion": 0.1,
+    "step": 0.1,
+}
 """Values for parameters without a default."""
 
 CARRIES = {

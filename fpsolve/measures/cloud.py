@@ -35,7 +35,7 @@ class Cloud(Measure):
 
     ``log_density``: log ρ at the points, shape (n,), carried along the flow by d log ρ/ds = -div v; quadrature clouds
     have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles, which may
-    carry noise of their own. ``labels``: their positions in a sequence, shape (n,), for causal models. Raises InputError
+    carry noise of their own. ``labels``: positions in a sequence, shape (n,), for causal models. Raises InputError
     for points off the sphere or bad weights.
     """
 

@@ -6,9 +6,14 @@ from fpsolve.models.causal import CausalAttention
 from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.isotropic_flow import IsotropicFlow
+from fpsolve.models.low_temperature import LowTemperatureLimit
+from fpsolve.models.multi_head import MultiHead
+from fpsolve.models.noisy_transformer import NoisyTransformer
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
 from fpsolve.models.self_attention import SelfAttention
+from fpsolve.models.spectral_selection import SpectralSelection
 from fpsolve.models.synchronisation import SynchronisationByNoise
+from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 
 SYSTEMS: tuple[type[Model], ...] = (
     Homogenized,
@@ -21,6 +26,11 @@ SYSTEMS: tuple[type[Model], ...] = (
     RandomQuadraticForm,
     LinearGaussianLayers,
     BrownianGradientFlow,
+    UnnormalisedSelfAttention,
+    NoisyTransformer,
+    MultiHead,
+    SpectralSelection,
+    LowTemperatureLimit,
     CausalAttention,
 )
 
@@ -36,9 +46,14 @@ __all__ = [
     "Homogenized",
     "IsotropicFlow",
     "LinearGaussianLayers",
+    "LowTemperatureLimit",
     "Model",
     "ModifiedBallistic",
+    "MultiHead",
+    "NoisyTransformer",
     "RandomQuadraticForm",
     "SelfAttention",
+    "SpectralSelection",
     "SynchronisationByNoise",
+    "UnnormalisedSelfAttention",
 ]

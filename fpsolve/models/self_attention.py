@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
-from fpsolve.sphere.harmonics import Real
-from fpsolve.transport.velocity import AmbientField, Sites, Velocity
+from fpsolve.sphere.grid import Grid, grid
+from fpsolve.sphere.harmonics import Real, laplacian, power
+from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
+
+COARSE = 31
+"""Degree of the grid on which a field is tried before a finer one of twice the degree: a quarter of the points."""
+
+SMOOTH = 8.0
+"""β|A| beyond which the coarse grid seldom resolves the field."""
+
+WORTHWHILE = 2
+"""A grid of this many times the degree is finer enough for the attempt."""
 
 
 @dataclass(frozen=True)
 class SelfAttention(Model):
     """dx = P_x V F_μ(βAx) dt [+ each token's own noise]: one head with fixed weights ("SA").
 
-    beta: β ≥ 0. value: V, key_query: A, each a number or a (d, d) matrix. diffusion: ν. Raises InputError for bad values.
+    beta: β ≥ 0. value: V, key_query: A, each a number or a (d, d) matrix. diffusion: ν.
+    Raises InputError for bad values.
     """
 
     beta: float
@@ -36,12 +50,39 @@ class SelfAttention(Model):
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
-        return AmbientField(lambda sites: apply_matrix(value, self._attention(source, sites)))
+        scores = self.beta * checked_matrix("key_query", self.key_query)
+        return attention_field(scores, lambda sites: apply_matrix(value, attention(source, scores, sites)[1]))
 
-    def _attention(self, source: Source, sites: Sites) -> Real:
-        """F_μ(βAx); on a sphere when A is a positive number."""
-        matrix = self.beta * checked_matrix("key_query", self.key_query)
-        if matrix.ndim == 0 and matrix >= 0:
-            return source.F_sphere(float(matrix), sites)[1]
-        g = apply_matrix(matrix, sites.x).reshape(-1, source.dimension)
-        return source.F(g).reshape(sites.x.shape)
+
+class CoarseField(AmbientField):
+    """A field that costs much at every site: on a finer grid, by harmonics from a coarse one where they resolve it."""
+
+    def on(self, sites: Sites) -> Real:
+        if isinstance(sites, Grid) and sites.lmax >= WORTHWHILE * COARSE and self._from_coarse is not None:
+            return self._from_coarse.on(sites)
+        return super().on(sites)
+
+    @cached_property
+    def _from_coarse(self) -> HarmonicField | None:
+        modes = grid(COARSE).tangent_modes(super().on(grid(COARSE)))
+        spectrum = -laplacian(COARSE)[: COARSE + 1] * (power(modes[0]) + power(modes[1]))
+        resolved = spectrum[int(0.9 * COARSE) :].sum() <= RESOLVED**2 * spectrum.sum()
+        return HarmonicField(*modes) if resolved else None
+
+
+def attention_field(scores: Real, function: Callable[[Sites], Real]) -> Velocity:
+    """The field of an attention with B = ``scores``: off the sphere (B ≠ a number) every site costs much."""
+    smooth = scores.ndim == 2 and np.linalg.norm(scores, 2) <= SMOOTH
+    return CoarseField(function) if smooth else AmbientField(function)
+
+
+def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
+    """(log M, F) at g = Bx for the sites x, B = ``scores`` = βA, shape () or (d, d); shapes (...) and (..., d).
+
+    On a sphere when B is a number ≥ 0, otherwise at points of any length.
+    """
+    if scores.ndim == 0 and scores >= 0:
+        return source.F_sphere(float(scores), sites)
+    g = np.ascontiguousarray(apply_matrix(scores, sites.x).reshape(-1, source.dimension))
+    log_m, f = source.evaluate(g)
+    return log_m.reshape(sites.shape), f.reshape(sites.x.shape)

@@ -1,0 +1,69 @@
+"""Self-attention without its denominator ("USA"): the gradient flow of the interaction energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fpsolve.attention.source import Source
+from fpsolve.errors import InputError
+from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.self_attention import attention, attention_field
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import Sites, Velocity
+
+LARGEST_EXPONENT = 700.0
+"""e^{β|A|} is a double below this."""
+
+
+@dataclass(frozen=True)
+class UnnormalisedSelfAttention(Model):
+    """dx = P_x V ∫ y e^{β⟨Ax,y⟩} μ(dy) dt = P_x V M_μ(βAx) F_μ(βAx) dt [+ each token's own noise].
+
+    beta: β ≥ 0. value: V, key_query: A, each a number or a (d, d) matrix. diffusion: ν. For V = A = Aᵀ it is the
+    gradient flow of (1/2β)∬e^{β⟨x,Ay⟩}, which therefore never decreases (ν = 0) :cite:`clustering2025`.
+
+    The drift is as large as e^{β|A|} where μ is concentrated and about e^{β|A|}/β^{(d-1)/2} where it is spread: choose
+    t_end and dt of order β e^{-β|A|}. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
+    """
+
+    beta: float
+    value: ArrayLike = 1.0
+    key_query: ArrayLike = 1.0
+    diffusion: float = 0.0
+
+    summary: ClassVar[str] = "deterministic attention without the denominator, gradient flow of the energy"
+    reference: ClassVar[str] = "arXiv:2504.14697"
+
+    def __post_init__(self) -> None:
+        for name in ("beta", "diffusion"):
+            checked_number(name, getattr(self, name))
+        for name in ("value", "key_query"):
+            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+        checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
+
+    def drift_field(self, source: Source) -> Velocity:
+        value = checked_matrix("value", self.value)
+        scores = self.beta * checked_matrix("key_query", self.key_query)
+        return attention_field(scores, lambda sites: apply_matrix(value, unnormalised_attention(source, scores, sites)))
+
+
+def unnormalised_attention(source: Source, scores: Real, sites: Sites) -> Real:
+    """M F = ∫ y e^{g·y} μ(dy) at g = Bx, B = ``scores`` = βA, shape (..., d)."""
+    log_m, f = attention(source, scores, sites)
+    return np.exp(log_m)[..., None] * f
+
+
+def checked_exponent(scores: Real) -> None:
+    """Raise InputError when e^{|Bx|}, B = ``scores`` = βA, may overflow on the unit sphere."""
+    largest = float(np.abs(scores) if scores.ndim == 0 else np.linalg.norm(scores, 2))
+    if largest > LARGEST_EXPONENT:
+        raise InputError(
+            "beta",
+            largest,
+            f"without the denominator attention grows like e^{{β|A|}}, beyond a double above {LARGEST_EXPONENT:g}",
+            "use SelfAttention, or a smaller beta",
+        )
