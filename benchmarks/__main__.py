@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import attention_sums, density_step, setup_time, spectrum_update, token_steps
+from benchmarks import attention_sums, density_step, orders, setup_time, spectrum_update, token_steps
 from benchmarks.common import machine
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "attention_sums": attention_sums,
     "token_steps": token_steps,
     "setup_time": setup_time,
+    "orders": orders,
 }
 
 

@@ -41,7 +41,7 @@ BIASES = [
     ("lie_euler, value noise", LIE_EULER, VALUE, overlap, -0.3, 1.0, (8, 16, 32), (4000, 4000, 4000), 1, 1),
     ("lie_euler, k = 0.4t + 0.6t³", LIE_EULER, CUBIC, overlap, 0.6, 0.5, (16, 32, 64), (750, 750, 750), 1, 1),
     ("euler_maruyama, value noise", layer, VALUE, overlap, -0.3, 0.5, (32, 64, 128), (4000, 4000, 4000), 1, 1),
-    ("euler_maruyama, k = 0.4t + 0.6t³", layer, CUBIC, overlap, -0.5, 0.5, (16, 32, 64), (1000, 1000, 1000), 1, 1),
+    ("euler_maruyama, k = 0.4t + 0.6t³", layer, CUBIC, overlap, -0.5, 0.5, (32, 64, 128), (750, 750, 750), 1, 1),
     ("ninomiya, k = t", NINOMIYA, LINEAR, fourth_power, 0.0, 2.0, (2, 4, 8), (4000, 4000, 20000), 2, 2),
 ]
 """Name, step, model, observable, overlap, T, numbers of steps, members of each, Gaussians a channel, theory."""
@@ -63,7 +63,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
         args = (step, model, f, q0, t_end)
         rows.append(_row(name, "bias", theory, levels, members, weak_error, args, settings, rng, share))
     args = (LIE_EULER, VALUE, overlap, -0.3, 1.0)
-    sizes = (250_000, 400_000, 800_000)
+    sizes = (400_000, 400_000, 1_000_000)
     rows.append(
         _row("lie_euler, value noise", "coupled", 1, (8, 16, 32), sizes, coupled_difference, args, {}, rng, share)
     )
