@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
+from numbers import Real
 
 
 class FPSolveError(Exception):
@@ -17,8 +19,7 @@ class InputError(FPSolveError, ValueError):
     """
 
     def __init__(self, argument: str, value: object, problem: str, remedy: str) -> None:
-        self.argument = argument
-        self.value = value
+        self.argument, self.value, self.problem, self.remedy = argument, value, problem, remedy
         super().__init__(f"{argument} = {_short(value)}: {problem}; {remedy}")
 
 
@@ -38,6 +39,25 @@ class UnresolvedError(FPSolveError, RuntimeError):
 
 class MissingDependencyError(FPSolveError, ImportError):
     """An optional package is not installed; the message says how to install it."""
+
+
+class UnderResolvedWarning(UserWarning):
+    """A density has outgrown its degree: what follows is no longer to be trusted in detail."""
+
+
+def check_number(
+    argument: str, value: object, low: float = -inf, high: float = inf, *, above: bool = False
+) -> float:
+    """The value as a float; InputError unless it is finite and in [low, high], or (low, high] with ``above``."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(argument, value, "not a number", f"pass a number, {argument}=1.0 for example")
+    number = float(value)
+    if not (low <= number <= high and abs(number) < inf) or (above and number == low):
+        bound = f"{'>' if above else '>='} {low:g}" if high == inf else f"in [{low:g}, {high:g}]"
+        sign = "positive" if above else "non-negative"
+        kind = f"finite and {sign}" if low == 0 and high == inf else f"finite and {bound}" if low > -inf else "finite"
+        raise InputError(argument, value, f"must be {kind}", f"pass {argument} {bound}")
+    return number
 
 
 def unknown_name(argument: str, value: object, known: Iterable[str]) -> InputError:

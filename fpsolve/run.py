@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
@@ -32,8 +32,13 @@ def run(
     Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
     or its mean leaves the unit ball.
     """
+    for argument, thing, kind in (("model", model, Model), ("measure", measure, Measure), ("path", path, BrownianPath)):
+        if not isinstance(thing, kind):
+            raise InputError(argument, thing, f"not a {kind.__name__}", "see the docstring of fp.run")
     name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
     steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
+    if not 0 <= start <= steps:
+        raise InputError("start", start, f"the run has {steps} steps", f"pass 0 <= start <= {steps}")
     return _run(model, measure, path, dt, chosen, range(start, steps))
 
 
@@ -46,6 +51,9 @@ def check_run(
     model: Model, measure: Measure, path: BrownianPath, *, t_end: float, dt: float, name: str, scheme: Scheme
 ) -> int:
     """Check that everything fits, before any computing; return the number of steps."""
+    check_number("dt", dt, 0, above=True)
+    if model.is_stochastic:
+        path.check_step(dt)
     steps = count_steps(t_end, dt)
     check_scheme(name, scheme, model, measure.name)
     if model.measures is not None and measure.name not in model.measures:
@@ -63,19 +71,27 @@ def check_run(
             f"start from a law on the unit sphere of R^{model.dimension}",
         )
     if model.is_stochastic:
-        path.check_step(dt)
         if hasattr(model, "noise_lmax") and hasattr(measure, "grid") and model.dimension is not None:
             measure.grid.check(model.noise_lmax + 1)
     if model.diffusion > 0:
-        measure.diffuse(0.0, path, 0.0, dt / 2)
+        _check_diffusion(model, measure, path, dt)
     return steps
+
+
+def _check_diffusion(model: Model, measure: Measure, path: BrownianPath, dt: float) -> None:
+    """Try an empty half step, and say what it says of ν itself."""
+    try:
+        measure.diffuse(0.0, path, 0.0, dt / 2)
+    except InputError as error:
+        if error.argument != "diffusion":
+            raise
+        raise InputError("diffusion", model.diffusion, error.problem, error.remedy) from None
 
 
 def count_steps(t_end: float, dt: float) -> int:
     """t_end/dt, which must be whole. Raises InputError naming the nearest t_end otherwise."""
     for argument, value in (("t_end", t_end), ("dt", dt)):
-        if not np.isfinite(value) or value <= 0:
-            raise InputError(argument, value, "must be a finite positive number", f"pass {argument} > 0")
+        check_number(argument, value, 0, above=True)
     if dt > t_end * (1 + 1e-9):
         raise InputError("dt", dt, f"longer than t_end = {t_end}", f"pass dt <= {t_end}")
     steps = round(t_end / dt)

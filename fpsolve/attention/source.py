@@ -26,6 +26,9 @@ from fpsolve.sphere.scattered import Points
 TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
 
+SMOOTH_TOLERANCE = 1e-6
+"""Relative accuracy of M where only a few degrees of log M count: the spectra of the noise."""
+
 DIRECT_PAIRS = 1e8
 """Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
@@ -139,7 +142,9 @@ class MomentSource(Source):
         accuracy: float = 1e-14,
         highest: int | None = None,
         geometry: Geometry = SPHERE,
+        coarse_points: Callable[[], tuple[Real, Real]] | None = None,
     ) -> None:
+        self._coarse_points = coarse_points
         self.geometry, self.dimension = geometry, geometry.dimension
         self._moments, self._points, self._accuracy = moments, points, accuracy
         self._highest = highest
@@ -158,6 +163,29 @@ class MomentSource(Source):
     def points(self) -> PointSource:
         """The safe route."""
         return TiledSource(*self._points()) if self.dimension == 3 else PointSource(*self._points())
+
+    @cached_property
+    def coarse_points(self) -> PointSource:
+        """The safe route for smooth functions of log M: a thinner quadrature, where the measure has one."""
+        return self.points if self._coarse_points is None else PointSource(*self._coarse_points())
+
+    def log_M_sampled(self, radius: float, fine: Any, coarse: Any) -> tuple[Real, Any]:
+        """log M on a sphere to about 1e-6, and the grid it is given on, for spectra of smooth functions.
+
+        The fine grid where moments serve all of it; otherwise the coarse one, with points where the sum cancels.
+        """
+        weighted = self._weighted(radius)
+        if _fits(fine, self.geometry.degree_of(weighted)):
+            m = fine.scalar(weighted)
+            if not self._cancelled(m, weighted, fine, SMOOTH_TOLERANCE).any():
+                return np.log(m) + radius, fine
+        flat = self._scattered(coarse)
+        m = flat.scalar(weighted)  # type: ignore[attr-defined]
+        bad = self._cancelled(m, weighted, flat, SMOOTH_TOLERANCE)
+        log_m = np.log(np.where(bad, 1.0, m)) + radius
+        if bad.any():
+            log_m[bad] = self.coarse_points.evaluate(radius * flat.x[bad])[0]
+        return log_m.reshape(coarse.shape), coarse
 
     @cached_property
     def mean(self) -> Real:
@@ -264,7 +292,7 @@ class MomentSource(Source):
         """The sites of a grid as points."""
         return self.geometry.points(sites.x.reshape(-1, self.dimension))
 
-    def _cancelled(self, m: Real, weighted: Coefficients, sites: Any) -> Any:
+    def _cancelled(self, m: Real, weighted: Coefficients, sites: Any, tolerance: float = TOLERANCE) -> Any:
         """Where the error of e^{-r}M, the accuracy times a bound on its largest value, is not small against it.
 
         The bound is over the sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
@@ -273,7 +301,7 @@ class MomentSource(Source):
         spectrum = self.geometry.power(weighted)
         orders = 2 * np.arange(len(spectrum)) + 1 if self.dimension == 3 else np.full(len(spectrum), 2)
         largest = np.sum(np.sqrt(orders * spectrum / self.geometry.area))
-        return ~(m > accuracy / TOLERANCE * largest)
+        return ~(m > accuracy / tolerance * largest)
 
 
 @lru_cache(maxsize=256)

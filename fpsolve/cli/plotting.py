@@ -26,6 +26,8 @@ def plot_result(result: Path, output: Path | None, kind: str, time: float | None
     suffixes = (".gif",) if kind == "animation" else FIGURE_SUFFIXES
     target = check_output(output or Path(f"{result.stem}-{kind}{suffixes[0]}"), overwrite, suffixes)
     ds = load(result)
+    if "time" not in ds.dims:
+        raise InputError("result", str(result), "has no times of a run", "name a result of fpsolve run")
     if kind == "animation":
         from fpsolve.plot import animation
 

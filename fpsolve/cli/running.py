@@ -49,4 +49,6 @@ def summary(ds: xr.Dataset, target: Path) -> str:
         f"  {name:<12}{float(ds[name].values[0]): .6g}  ->  {float(ds[name].values[-1]): .6g}"
         for name in names
     ]
+    if "unresolved_from" in ds.attrs:
+        lines.append(f"  under-resolved from t = {ds.attrs['unresolved_from']:g} on")
     return "\n".join(lines)

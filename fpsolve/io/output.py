@@ -79,7 +79,8 @@ def _check_folder(target: Path) -> None:
 
 def _check_existing(target: Path, overwrite: bool) -> None:
     if not overwrite:
-        raise InputError("output", str(target), "exists already", "choose another name or ask for overwrite")
+        remedy = "choose another name, or pass overwrite=True (--overwrite)"
+        raise InputError("output", str(target), "exists already", remedy)
     if target.is_dir() and not any((target / mark).exists() for mark in _ZARR_MARKS):
         raise InputError("output", str(target), "is a folder and not a Zarr store", "choose another name")
 

@@ -21,6 +21,9 @@ from fpsolve.transport.operators import advection
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Velocity
 
+THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
+"""Degrees of grids tried, in turn, for a thin quadrature."""
+
 LOW_DEGREE = 8
 """Tolerances are on the moments up to this degree."""
 
@@ -80,7 +83,13 @@ class Density(Measure):
 
     @cached_property
     def source(self) -> Source:
-        return MomentSource(self.moments, self._positive_quadrature, highest=self.lmax, geometry=self.geometry)
+        return MomentSource(
+            self.moments,
+            lambda: positive_quadrature(self.grid, self.values),
+            highest=self.lmax,
+            geometry=self.geometry,
+            coarse_points=self._thin_quadrature,
+        )
 
     @property
     def mass(self) -> float:
@@ -123,16 +132,28 @@ class Density(Measure):
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly; the polynomial's weights sum to 1 ± ulp
         return replace(self, coefficients=coefficients)
 
-    def _positive_quadrature(self) -> tuple[Real, Real]:
-        """Grid points and weights where ρ stands above its own error: round-off, and lobes like the negative ones.
+    def _thin_quadrature(self) -> tuple[Real, Real]:
+        """The positive quadrature on the coarsest grid that holds every degree above round-off (at least 31)."""
+        here, spectrum = self.geometry, self.geometry.power(self.coefficients)
+        bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
+        needed = int(np.sum(bound > 1e-14 * bound[0])) - 1
+        degree = next((d for d in THIN_DEGREES if needed <= d < self.lmax), self.lmax)
+        if degree == self.lmax:
+            return positive_quadrature(self.grid, self.values)
+        grid = here.grid(degree)
+        return positive_quadrature(grid, grid.to_grid(here.resized(self.coefficients, degree)))
 
-        Once those exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
-        report, and everything above that hundredth is kept.
-        """
-        highest, lowest = float(self.values.max()), float(self.values.min())
-        kept = self.values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
-        weights = (self.grid.weights * self.values)[kept]
-        return self.grid.x[kept], weights / weights.sum()
+
+def positive_quadrature(grid: Any, values: Real) -> tuple[Real, Real]:
+    """Points and weights where ρ stands above its own error: round-off, and lobes like the negative ones.
+
+    Once those exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
+    report, and everything above that hundredth is kept.
+    """
+    highest, lowest = float(values.max()), float(values.min())
+    kept = values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
+    weights = (grid.weights * values)[kept]
+    return grid.x[kept], weights / weights.sum()
 
 
 def grid_entropy(sphere: Any, values: Real) -> float:

@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import gammaln
 
 from fpsolve.attention.source import PointSource, Source
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
@@ -200,20 +200,19 @@ def von_mises_fisher(mean: ArrayLike, kappa: float) -> Law:
 def band(axis: ArrayLike, height: float = 0.0, width: float = 0.2) -> Law:
     """A smooth band around the circle of latitude ⟨x, axis⟩ = height: ρ ∝ exp(-(⟨x, axis⟩ - height)²/(2 width²))."""
     direction = _direction("axis", axis)
-    if not abs(height) <= 1:
-        raise InputError("height", height, "outside [-1, 1]", "pass the cosine of the angle to the axis")
-    _positive("width", width)
+    check_number("height", height, -1, 1)
+    check_number("width", width, 1e-3)
     return AxialLaw(direction, lambda t: -0.5 * ((t - height) / width) ** 2)
 
 
 @_with_recipe
 def mixture(components: Sequence[Law], weights: ArrayLike | None = None) -> Law:
     """Σ p_j law_j; ``weights`` p_j ≥ 0 that sum to one (equal by default)."""
-    if not components or not all(isinstance(law, Law) for law in components):
+    if not isinstance(components, Sequence) or not components or not all(isinstance(law, Law) for law in components):
         raise InputError("components", components, "must be a list of laws with densities", "build them by name first")
     if len({law.dimension for law in components}) > 1:
         raise InputError("components", [law.dimension for law in components], "dimensions differ", "use one d")
-    p = np.full(len(components), 1 / len(components)) if weights is None else np.asarray(weights, float)
+    p = np.full(len(components), 1 / len(components)) if weights is None else _numbers("weights", weights)
     if p.shape != (len(components),) or not (p >= 0).all() or abs(p.sum() - 1) > 1e-9:
         raise InputError("weights", weights, "must be non-negative, one a component, with sum 1", "divide by their sum")
     return Mixture(tuple(components), p / p.sum())
@@ -234,7 +233,7 @@ def array(values: ArrayLike) -> Law:
     The harmonics that the grid holds (degree < 2 nlat/3 and < nlon/3, as for products) are kept; nlat ≥ 32.
     Raises InputError for other shapes and values that are not finite.
     """
-    table = np.asarray(values, float)
+    table = _numbers("values", values)
     if table.ndim != 2 or table.shape[0] < 32 or not np.isfinite(table).all():
         raise InputError(
             "values", table.shape, "must be a finite array (nlat >= 32, nlon)", "sample ρ on a Gauss grid, north first"
@@ -255,16 +254,16 @@ def points(x: ArrayLike, weights: ArrayLike | None = None, labels: ArrayLike | N
 
     ``labels``: the position of each token in the sequence, for causal models.
     """
-    rows = np.array(x, float)
+    rows = _numbers("x", x)
     if rows.ndim != 2 or not np.isfinite(rows).all() or rows.shape[1] < 2:
         raise InputError("x", x, "must be a finite array (n, d), d >= 2", "pass one row for each token")
     norms = np.sqrt(np.einsum("na,na->n", rows, rows))
     if np.abs(norms - 1).max() > 1e-8:
         raise InputError("x", float(np.abs(norms - 1).max()), "points off the unit sphere", "divide rows by their norm")
-    w = np.full(len(rows), 1 / len(rows)) if weights is None else np.array(weights, float)
+    w = np.full(len(rows), 1 / len(rows)) if weights is None else _numbers("weights", weights)
     if w.shape != (len(rows),) or not (w >= 0).all() or abs(w.sum() - 1) > 1e-9:
         raise InputError("weights", weights, "must be non-negative, one a token, with sum 1", "divide by their sum")
-    positions = None if labels is None else np.array(labels, float)
+    positions = None if labels is None else _numbers("labels", labels)
     if positions is not None and (positions.shape != (len(rows),) or not np.isfinite(positions).all()):
         raise InputError("labels", labels, "must be one finite position a token", "pass np.arange(1, n + 1) / n")
     return Tokens(rows / norms[:, None], w, positions)
@@ -276,8 +275,12 @@ def simplex(n: int, overlap: float, d: int) -> Tokens:
 
     They span n dimensions (n-1 at the lower end). Raises InputError for other overlaps and for d too small.
     """
-    least = -1 / (n - 1) if n > 1 else -1.0
-    if n < 2 or not least - 1e-12 <= overlap < 1:
+    for name, value, low in (("n", n, 2), ("d", d, 2)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+            raise InputError(name, value, f"must be an integer >= {low}", f"pass {name}={low + 1}, for example")
+    check_number("overlap", overlap)
+    least = -1 / (n - 1)
+    if not least - 1e-12 <= overlap < 1:
         raise InputError("overlap", overlap, f"{n} tokens allow [{least:.6g}, 1)", "choose an overlap in this range")
     gram = (1 - overlap) * np.eye(n) + overlap
     values, vectors = np.linalg.eigh(gram)
@@ -332,7 +335,10 @@ def density_values(law: Law | Tokens, sphere: Any) -> Real:
     mass = sphere.integral(values)
     if not abs(mass - 1) < MASS_TOLERANCE:
         raise InputError(
-            "initial", mass, f"the mass on the grid of lmax={sphere.lmax} is not 1", "normalise it, or raise lmax"
+            "initial",
+            mass,
+            f"the mass on the grid of lmax={sphere.lmax} is not 1: the law is sharper than the grid, or not normalised",
+            "raise lmax, or normalise the density",
         )
     return values / mass
 
@@ -344,15 +350,22 @@ def refuse_filter(filter: float | None, measure: str) -> None:
 
 
 def _direction(argument: str, value: ArrayLike) -> Real:
-    vector = np.asarray(value, float)
+    vector = _numbers(argument, value)
     if vector.ndim != 1 or len(vector) < 2 or not np.isfinite(vector).all() or not np.any(vector):
         raise InputError(argument, value, "must be a non-zero vector of length d >= 2", "pass [0, 0, 1], for example")
     return vector / np.linalg.norm(vector)
 
 
 def _positive(argument: str, value: float, zero: bool = False) -> None:
-    if not np.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise InputError(argument, value, "must be finite and positive", f"pass {argument} > 0")
+    check_number(argument, value, 0, above=not zero)
+
+
+def _numbers(argument: str, value: ArrayLike) -> Real:
+    """An array of floats, or InputError for strings and ragged lists."""
+    try:
+        return np.array(value, float)
+    except (TypeError, ValueError):
+        raise InputError(argument, value, "not an array of numbers", "pass a list or array of floats") from None
 
 
 def _tangential(normals: Real, axis: Real) -> Real:

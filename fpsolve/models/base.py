@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fpsolve.attention.source import Source
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
@@ -77,14 +77,7 @@ class Model(ABC):
 
 def checked_number(argument: str, value: float, *, positive: bool = False) -> None:
     """Raise InputError unless the value is finite and non-negative (or positive)."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(argument, value, "not a number", "pass a float") from None
-    if not np.isfinite(number) or number < 0 or (positive and number == 0):
-        kind = "positive" if positive else "non-negative"
-        remedy = f"pass {argument} {'>' if positive else '>='} 0"
-        raise InputError(argument, value, f"must be a finite {kind} number", remedy)
+    check_number(argument, value, 0, above=positive)
 
 
 def checked_degree(argument: str, value: object) -> None:
@@ -112,10 +105,10 @@ def frozen_matrix(argument: str, value: object) -> float | tuple[tuple[float, ..
     return float(matrix) if matrix.ndim == 0 else tuple(map(tuple, matrix.tolist()))
 
 
-def apply_matrix(matrix: Real, vectors: Real) -> Real:
-    """V u for a number or a matrix V and vectors (..., d)."""
+def apply_matrix(matrix: Real, vectors: Real, argument: str = "value") -> Real:
+    """V u for a number or a matrix V and vectors (..., d); ``argument`` is its name in errors."""
     if matrix.ndim == 0:
         return matrix * vectors
     if matrix.shape[0] != vectors.shape[-1]:
-        raise InputError("matrix", matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
+        raise InputError(argument, matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
     return np.einsum("ab,...b->...a", matrix, vectors)

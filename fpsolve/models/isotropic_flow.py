@@ -48,7 +48,10 @@ class IsotropicFlow(Model):
         for name in ("noise", "diffusion"):
             checked_number(name, getattr(self, name))
         geometry(self.d)
-        values = np.asarray(self.spectrum, float)
+        try:
+            values = np.asarray(self.spectrum, float)
+        except (TypeError, ValueError):
+            values = np.array([np.nan])
         if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (values < 0).any():
             raise InputError("spectrum", self.spectrum, "must be C_0, C_1, … ≥ 0", "pass a list of finite numbers ≥ 0")
         object.__setattr__(self, "spectrum", tuple(values.tolist()))

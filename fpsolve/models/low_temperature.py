@@ -56,7 +56,7 @@ class LowTemperatureLimit(Model):
         value, a = checked_matrix("value", self.value), checked_matrix("key_query", self.key_query)
 
         def pull(sites):  # type: ignore[no-untyped-def]
-            scores = apply_matrix(a, sites.x)
+            scores = apply_matrix(a, sites.x, "key_query")
             return apply_matrix(value, scores / np.sqrt(np.einsum("...a,...a", scores, scores))[..., None])
 
         return AmbientField(pull)

@@ -83,6 +83,6 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
     """
     if scores.ndim == 0 and scores >= 0:
         return source.F_sphere(float(scores), sites)
-    g = np.ascontiguousarray(apply_matrix(scores, sites.x).reshape(-1, source.dimension))
+    g = np.ascontiguousarray(apply_matrix(scores, sites.x, "key_query").reshape(-1, source.dimension))
     log_m, f = source.evaluate(g)
     return log_m.reshape(sites.shape), f.reshape(sites.x.shape)

@@ -10,6 +10,9 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 
+LARGEST_EXPONENT = 700.0
+"""e^β beyond this is no double; the energy is then absent."""
+
 
 def overlap(measure: Measure) -> float:
     """|∫ x dμ|² = ∬ ⟨x,y⟩ dμ dμ."""
@@ -18,6 +21,8 @@ def overlap(measure: Measure) -> float:
 
 def energy(measure: Measure, beta: float) -> float | None:
     """(1/2β) ∬ e^{β⟨x,y⟩} dμ dμ; on S² (2π/β) Σ i_ℓ(β) Σ_m |ρ_ℓm|² (S¹: (π/β) Σ I_m |ρ_m|²), all terms positive."""
+    if beta > LARGEST_EXPONENT:
+        return None
     degree = moment_degree(beta)
     moments = measure.moments(degree)
     if moments is not None:

@@ -26,9 +26,9 @@ LONG_NAMES = {
     "mean_vector": "mean of the measure, ∫ x dμ",
     "overlap": "squared norm of the mean, mean overlap of two tokens",
     "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
-    "entropy": "entropy, -∫ ρ log ρ",
+    "entropy": "entropy, -∫ ρ log ρ over ρ > 0",
     "mass": "total mass",
-    "moments": "moments in real orthonormal spherical harmonics",
+    "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
     "min_density": "least density on the grid",
     "tail": "share of the power above 0.9 lmax",
     "density": "density with respect to surface measure",
@@ -59,7 +59,7 @@ class Recorder:
             "moments": lambda: quantities.real_moments(measure, self._degree(measure)),
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
-            "density": lambda: _by_latitude(measure) if self.save_density else None,
+            "density": lambda: _density_values(measure) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }
         values = {name: value() for name, value in scalars.items()}
@@ -76,20 +76,24 @@ def dataset(
     dims = {
         "mean_vector": ("component",),
         "moments": ("harmonic",),
-        "density": ("lat", "lon") if first.dimension == 3 else ("angle",),
+        "density": _density_dims(first),
         "points": ("point", "component"),
     }
     ds = xr.Dataset(coords={"time": ("time", np.array(times), {"long_name": "time of the Itô equation", "units": "1"})})
     for name in records[0]:
         values = np.stack([record[name] for record in records])
-        ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": "1"})
+        units = {3: "sr-1", 2: "rad-1"}.get(first.dimension, "1") if name == "density" else "1"
+        ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": units})
     ds = ds.assign_coords(component=_component_names(first.dimension))
     if "moments" in ds:
         count = ds.sizes["harmonic"]
         lmax = int(np.sqrt(count)) - 1 if first.dimension == 3 else count // 2
         degrees, orders = geometry(first.dimension).real_degrees_orders(lmax)
-        ds = ds.assign_coords(degree=("harmonic", degrees), order=("harmonic", orders))
-    if "density" in ds:
+        ds = ds.assign_coords(
+            degree=("harmonic", degrees, {"long_name": "degree ℓ"}),
+            order=("harmonic", orders, {"long_name": "order m; m < 0 for the sine parts"}),
+        )
+    if "density" in ds and not isinstance(first, Cloud):
         assert isinstance(first, Density | HalfDensity)
         ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
@@ -112,8 +116,16 @@ def _component_names(d: int) -> list[str]:
     return ["x", "y", "z"][:d] if d <= 3 else [str(a) for a in range(d)]
 
 
-def _by_latitude(measure: Measure) -> Any:
-    """ρ on the grid as (lat, lon), whatever the layout, or (angle); absent for points."""
+def _density_dims(measure: Measure) -> tuple[str, ...]:
+    if isinstance(measure, Cloud):
+        return ("point",)
+    return ("lat", "lon") if measure.dimension == 3 else ("angle",)
+
+
+def _density_values(measure: Measure) -> Any:
+    """ρ on the grid as (lat, lon), whatever the layout, or (angle); at the points of a quadrature cloud."""
+    if isinstance(measure, Cloud):
+        return None if measure.log_density is None else np.exp(measure.log_density)
     if not isinstance(measure, Density | HalfDensity):
         return None
     values = measure.values

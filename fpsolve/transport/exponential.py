@@ -19,6 +19,9 @@ from fpsolve.sphere.harmonics import Coefficients, Real
 LARGEST_RADIUS = 40.0
 """R of one polynomial; longer flows are split, so that growth by div v stays harmless."""
 
+LONGEST = 1e5
+"""R of one step beyond which no answer would come in reasonable time."""
+
 GROWTH = 1e3
 """A polynomial that grows by more than this says that R was too small."""
 
@@ -37,6 +40,8 @@ def exponential(operator: Generator, u: Coefficients, radius: float, rtol: float
     """
     if radius == 0:
         return u.copy()
+    if not radius < LONGEST:
+        raise UnresolvedError(0.0, f"one step moves points {radius:.1g} grid lengths", "take a smaller dt or noise")
     radius = float(1.05 ** np.ceil(np.log(radius) / np.log(1.05)))  # a ladder, so that weights are met again
     for _ in range(6):
         parts = max(1, int(np.ceil(radius / LARGEST_RADIUS)))

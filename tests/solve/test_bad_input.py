@@ -114,3 +114,71 @@ def test_unresolved_runs_stop_with_time_tail_and_remedy():
         flow = fp.models.IsotropicFlow.from_kernel(lambda t: 4 * t**4, 8)
         fp.solve(flow, LAW, t_end=20.0, dt=0.01, lmax=15, seed=1)
     assert 0 < caught.value.time < 20
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: fp.models.Homogenized(beta="4"),
+        lambda: fp.models.Homogenized(beta=True),
+        lambda: fp.models.IsotropicFlow("abc"),
+        lambda: fp.initial.von_mises_fisher([0, 0, 1], "2"),
+        lambda: fp.initial.von_mises_fisher("abc", 2.0),
+        lambda: fp.initial.points([[1.0, 0.0], [1.0]]),
+        lambda: fp.initial.mixture(LAW),
+        lambda: fp.initial.band([0, 0, 1], "a", 0.1),
+        lambda: fp.initial.simplex("3", 0.0, 3),
+        lambda: fp.initial.simplex(1, 0.0, 3),
+        lambda: fp.solve(None, LAW, **GOOD),
+        lambda: fp.solve(LAW, FLOW, **GOOD),
+        lambda: fp.solve(FLOW, LAW, t_end="1", dt=0.01),
+        lambda: fp.solve(FLOW, LAW, **{**GOOD, "dt": None}),
+        lambda: fp.solve(FLOW, LAW, **GOOD, rtol="a"),
+        lambda: fp.solve(FLOW, LAW, **GOOD, save_every="a"),
+        lambda: fp.solve(FLOW, LAW, **{**GOOD, "lmax": 100_000}),
+        lambda: fp.solve(FLOW, LAW, **GOOD, save_points=True),
+        lambda: fp.run(FLOW, LAW, fp.BrownianPath(1), t_end=0.1, dt=0.01),
+    ],
+)
+def test_wrong_types_are_input_errors(make):
+    with pytest.raises(fp.errors.InputError):
+        make()
+
+
+def test_a_refusal_of_own_noise_names_the_value_passed():
+    with pytest.raises(fp.errors.InputError, match=r"diffusion = 0.1"):
+        fp.solve(fp.models.SelfAttention(beta=1.0, diffusion=0.1), LAW, **GOOD, measure="cloud")
+
+
+def test_an_under_resolved_density_is_said_to_be_so():
+    flow = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
+    with pytest.warns(fp.errors.UnderResolvedWarning, match="from t = .*raise lmax"):
+        ds = fp.solve(flow, LAW, t_end=2.0, dt=0.02, path_cell=0.02, lmax=15, seed=2, filter=0.15)
+    first = ds.unresolved_from
+    assert (ds.tail.sel(time=ds.time < first) <= 1e-3).all() and ds.tail.sel(time=first) > 1e-3
+
+
+def test_an_energy_beyond_double_precision_is_absent():
+    ds = fp.solve(fp.models.Homogenized(beta=1000.0), LAW, t_end=0.01, dt=0.01, lmax=15)
+    assert "energy" not in ds
+
+
+def test_the_configuration_records_what_ran():
+    import json
+
+    state = fp.Density(_vmf_coefficients(), rtol=1e-3)
+    ds = fp.solve(FLOW, state, t_end=0.01, dt=0.01, lmax=15, rtol=1e-9)
+    solve = json.loads(ds.fpsolve_config)["solve"]
+    assert solve["lmax"] == 31 and solve["rtol"] == 1e-3
+
+
+def _vmf_coefficients():
+    from fpsolve.measures.build import build
+
+    return build(LAW, "density", 31, 1e-6).coefficients
+
+
+def test_a_quadrature_cloud_keeps_its_density_at_its_points():
+    ds = fp.solve(FLOW, LAW, t_end=0.05, dt=0.01, lmax=15, measure="cloud", save_density=True, save_points=True)
+    assert ds.density.dims == ("time", "point")
+    assert np.abs(-(ds.weights * np.log(ds.density)).sum("point") - ds.entropy).max() < 1e-12
