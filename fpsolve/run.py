@@ -71,7 +71,9 @@ def check_run(
             f"start from a law on the unit sphere of R^{model.dimension}",
         )
     if model.is_stochastic:
-        if hasattr(model, "noise_lmax") and hasattr(measure, "grid") and model.dimension is not None:
+        model.channels(measure.dimension)  # refuses dimensions that the noise does not have
+        isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
+        if isotropic and hasattr(model, "noise_lmax") and hasattr(measure, "grid"):
             measure.grid.check(model.noise_lmax + 1)
     if model.diffusion > 0:
         _check_diffusion(model, measure, path, dt)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
@@ -16,28 +16,31 @@ from threadpoolctl import threadpool_limits
 
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
+from fpsolve.attention.source import MomentSource
 from fpsolve.errors import InputError
+from fpsolve.sphere.circle import CircleGrid
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import index, real_degrees_orders
 
 Real = NDArray[np.float64]
 
 ROUND_OFF = 1e-12
-"""Negative C_ℓ above -ROUND_OFF σ_V² 4π are set to zero; the largest possible C_ℓ is σ_V² 4π."""
+"""Negative C_ℓ above -ROUND_OFF σ_V² |S^{d-1}| are set to zero; the largest possible C_ℓ is σ_V² |S^{d-1}|."""
 
 MOST = {"gaussian": Cutoffs(64, 56, 1000), "product": Cutoffs(48, 56, 150, 180)}
 """Where the refinement of an accurate kernel stops."""
 
 
 class SphereSource(Protocol):
-    """What a measure must answer on the spheres |g| = radius; ``sites.x`` are unit vectors, (*shape, 3)."""
+    """What a measure must answer on the spheres |g| = radius; ``sites.x`` are unit vectors, (*shape, d)."""
 
-    def log_M_sphere(self, radius: float, sites: Grid) -> Real:
+    def log_M_sphere(self, radius: float, sites: Any) -> Real:
         """log M(radius x), shape ``sites.shape``."""
         ...
 
-    def F_sphere(self, radius: float, sites: Grid) -> tuple[Real, Real]:
-        """log M and F = ∇ log M at radius x, shapes ``sites.shape`` and ``(*sites.shape, 3)``."""
+    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
+        """log M and F = ∇ log M at radius x, shapes ``sites.shape`` and ``(*sites.shape, d)``."""
         ...
 
 
@@ -56,8 +59,9 @@ class SpectrumEngine:
         self.law, self.beta, self.value_std, self.noise_lmax = law, beta, value_std, noise_lmax
         self.cutoffs = Cutoffs.for_tolerance(law, beta, tolerance)
         self.radii: Real = self.cutoffs.mesh(law, beta).radii
-        self.grid = sampling_grid(self.cutoffs.degree)
-        self._grids = [sampling_grid(self.cutoffs.degree, moment_degree(float(r))) for r in self.radii]
+        degree, sampled = self.cutoffs.degree, sampling_circle if law.d == 2 else sampling_grid
+        self.grid: Any = sampled(degree)
+        self._grids: list[Any] = [sampled(degree, moment_degree(float(r))) for r in self.radii]
         self._upper = np.triu_indices(len(self.radii))
         tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)[:, :, *self._upper]
         tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
@@ -65,8 +69,13 @@ class SpectrumEngine:
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""
-        spheres = zip(self.radii, self._grids, strict=True)
-        modes = [grid.to_modes(source.log_M_sphere(float(r), grid), self.cutoffs.degree) for r, grid in spheres]
+        modes = []
+        for r, fine in zip(self.radii, self._grids, strict=True):
+            if isinstance(source, MomentSource):
+                log_m, grid = source.log_M_sampled(float(r), fine, self.grid)
+            else:
+                log_m, grid = source.log_M_sphere(float(r), self.grid), self.grid
+            modes.append(grid.to_modes(log_m, self.cutoffs.degree))
         return self._contracted(np.stack(modes))
 
     def spectrum(self, log_m: Real) -> Real:
@@ -81,10 +90,10 @@ class SpectrumEngine:
         return self._contracted(np.stack([self.grid.to_modes(field, self.cutoffs.degree) for field in log_m]))
 
     def _contracted(self, modes: NDArray[np.complex128]) -> Real:
-        fields = real_fields(modes, self.cutoffs.degree)
+        fields = real_fields(modes, self.cutoffs.degree, self.law.d)
         grams = np.stack([np.einsum("im,jm->ij", field, field) for field in fields])
         C = np.einsum("pk,k->p", self._tensor, grams[:, *self._upper].ravel())  # BLAS's bits vary with its threads
-        if not C.min() >= -ROUND_OFF * 4 * np.pi * self.value_std**2:  # a NaN comes here too
+        if not C.min() >= -ROUND_OFF * geometry(self.law.d).area * self.value_std**2:  # a NaN comes here too
             remedy = "give finite log M on every sphere"
             raise InputError("log_m", modes.shape, "not log M of a measure", remedy)
         return np.maximum(C, 0.0)
@@ -109,13 +118,23 @@ def sampling_grid(degree: int, holds: int = 0) -> Grid:
     return Grid(degree, nlat, 2 * nlat)
 
 
-def degree_fields(grid: Grid, degree: int, values: Real) -> list[Real]:
-    """The real coefficients of fields (J, *grid.shape), for each degree ℓ an array (J, 2ℓ+1)."""
-    return real_fields(np.stack([grid.to_modes(field, degree) for field in values]), degree)
+@lru_cache(maxsize=64)
+def sampling_circle(degree: int, holds: int = 0) -> CircleGrid:
+    """The same on the circle, twice finer than ``degree`` needs: an even number of angles."""
+    least = max(64, 4 * (degree + 1), 2 * (holds + 1))
+    return CircleGrid(degree, 8 * -(-least // 8))
 
 
-def real_fields(modes: NDArray[np.complex128], degree: int) -> list[Real]:
-    """Complex coefficients (J, size) as real ones, for each degree ℓ an array (J, 2ℓ+1)."""
+def degree_fields(grid: Any, degree: int, values: Real, d: int = 3) -> list[Real]:
+    """The real coefficients of fields (J, *grid.shape), for each degree ℓ an array (J, number of orders)."""
+    return real_fields(np.stack([grid.to_modes(field, degree) for field in values]), degree, d)
+
+
+def real_fields(modes: NDArray[np.complex128], degree: int, d: int = 3) -> list[Real]:
+    """Complex coefficients (J, size) as real ones, for each degree ℓ an array (J, 2ℓ+1), or (J, 1 or 2) for d = 2."""
+    if d == 2:
+        pairs = np.sqrt(2.0) * modes.view(np.float64)
+        return [modes.real[:, :1].copy()] + [pairs[:, 2 * m : 2 * m + 2] for m in range(1, degree + 1)]
     picked, weight = _by_degree(degree)
     real = modes.view(np.float64)[:, picked] * weight
     return [real[:, ell * ell : (ell + 1) ** 2] for ell in range(degree + 1)]
@@ -176,12 +195,11 @@ def kernel(
         cutoffs = finer
 
 
-def _kernel(
-    law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, cutoffs: Cutoffs
-) -> IsotropicKernel:
-    grid, radii = sampling_grid(cutoffs.degree), cutoffs.mesh(law, beta).radii
+def _kernel(law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, cutoffs: Cutoffs) -> IsotropicKernel:
+    grid: Any = sampling_circle(cutoffs.degree) if law.d == 2 else sampling_grid(cutoffs.degree)
+    radii = cutoffs.mesh(law, beta).radii
     log_m, same, opposite = _on_spheres(source, grid, radii)
-    fields = _compressed(degree_fields(grid, cutoffs.degree, log_m))
+    fields = _compressed(degree_fields(grid, cutoffs.degree, log_m, law.d))
     c = value_std**2 * power_coefficients(law, beta, fields, cutoffs)
     weights = value_std**2 * radius_weights(law, beta, cutoffs)
     kappa, antipodal = float(weights @ same), float(weights @ opposite)
@@ -191,7 +209,7 @@ def _kernel(
     return IsotropicKernel(kappa, np.concatenate([c, tail]), np.nan)
 
 
-def _on_spheres(source: SphereSource, grid: Grid, radii: Real) -> tuple[Real, Real, Real]:
+def _on_spheres(source: SphereSource, grid: Any, radii: Real) -> tuple[Real, Real, Real]:
     """log M (J, *shape), and ∫ F(rω)·F(±rω) dω, each (J,)."""
     log_m, same, opposite = [], [], []
     for r in radii:
@@ -202,8 +220,10 @@ def _on_spheres(source: SphereSource, grid: Grid, radii: Real) -> tuple[Real, Re
     return np.stack(log_m), np.array(same), np.array(opposite)
 
 
-def _antipode(grid: Grid, field: Real) -> Real:
-    """field(-x) on the grid (an even number of longitudes)."""
+def _antipode(grid: Any, field: Real) -> Real:
+    """field(-x) on the grid (an even number of longitudes or angles)."""
+    if isinstance(grid, CircleGrid):
+        return np.roll(field, grid.n // 2, axis=0)
     theta_axis = 1 if grid.cos_theta[0, 0] == grid.cos_theta[1, 0] else 0
     return np.roll(np.flip(field, axis=theta_axis), grid.nphi // 2, axis=1 - theta_axis)
 

@@ -1,4 +1,4 @@
-r"""The two isotropic key-query laws in R³, reduced to quadratic forms of log M on a few spheres.
+r"""The two isotropic key-query laws in R³ and R², reduced to quadratic forms of log M on a few spheres or circles.
 
 With φ = log M_μ, F = ∇φ, Price's theorem E ∇φ(z)·∇φ(z') = d/dt E φ(z)φ(z') for standard Gaussian z, z' of
 correlation t leaves only the scalar φ. Its chaos coefficients are φ_nℓm = ∫ φ_ℓm(ρb) h_nℓ(b) w(b) db (see
@@ -12,8 +12,12 @@ correlation t leaves only the scalar φ. Its chaos coefficients are φ_nℓm = �
       k(t) = (σ_V/ρ)² Σ_{pn'} (2p+1) t^{2n'+p} Σ_{nℓ} k τ[p, k-1] Σ_m |B_{n'p,nℓ} φ_ℓm|²,
       B_{n'p,nℓ} φ = ∫ da w(a) h_{n'p}(a)/a ∫ db w(b) h_nℓ(b) φ(ρab).
 
-As k τ[p, k-1] tends to 4π, the chaos beyond the cut-off is closed by its total ∫ φ² w (Parseval) with
-the factor of the first order left out: C_0 of the Gaussian law is exact at any cut-off.
+That is for d = 3. In d = 2, cos^k γ = Σ_p c_p τ[p, k] cos pγ with c_0 = 1/2π, c_p = 1/π, and E cos pγ f(a)f(a') =
+2π Σ_n' t^{2n'+p} (∫ f h_{n'p} w)²: in place of 2p+1 stands the number of harmonics, 1 for p = 0 and 2 for p > 0.
+
+The chaos beyond the cut-off is closed by its total ∫ φ² w (Parseval) with one factor for all orders left out. In
+d = 3, k τ[p, k-1] tends to 4π and the first factor left out will do: C_0 of the Gaussian law is exact at any cut-off.
+In d = 2 the factors grow as √k and the closing takes their mean over ``KINK_TAIL``.
 """
 
 from __future__ import annotations
@@ -27,8 +31,10 @@ from numpy.typing import NDArray
 from fpsolve.attention.radial import REACH, RadialMesh, Real, chaos_projection, half_line, node_count
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.noise.isotropic import spectrum_of_powers
+from fpsolve.sphere.geometry import geometry
 
 KINDS = ("gaussian", "product")
+DIMENSIONS = (2, 3)
 
 Contract = Callable[[Real], Real]
 
@@ -38,17 +44,23 @@ PRODUCT_REACH = 40.0
 SMALLEST_SCALE = 1e-5
 """Below this ρ the limit ρ → 0 is taken here: k changes by O(ρ²), the round-off of log M grows as 1/ρ."""
 
+KINK_TAIL = 1.5
+"""Mean of √(k/K) over k > K with the weights k^{-5/2} that the chaos of a kink of log M has: ∫u^{-2} / ∫u^{-5/2}."""
+
 
 @dataclass(frozen=True)
 class KeyQueryLaw:
-    """An isotropic law of A in R³: ``gaussian`` (A iid N(0, s²)) or ``product`` (A = W W'ᵀ); s = ``std``."""
+    """An isotropic law of A in R^d: ``gaussian`` (A iid N(0, s²)) or ``product`` (A = W W'ᵀ); s = ``std``, d = 2, 3."""
 
     kind: str
     std: float
+    d: int = 3
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("kind", self.kind, KINDS)
+        if self.d not in DIMENSIONS:
+            raise InputError("d", self.d, "the kernels of random A exist for d = 2 and d = 3", "use models.DrawnHeads")
         if not (np.isfinite(self.std) and self.std >= 0):
             raise InputError("std", self.std, "not a standard deviation", "give a finite number >= 0")
 
@@ -77,7 +89,7 @@ class Cutoffs:
         """Truncations for spectra to about ``tolerance`` · σ_V² 4π when μ is smooth on the scale 1/ρ.
 
         Measured rules, in x = log₂(1+ρ). μ in several tight clusters loses one to two digits (log M has kinks
-        there), as does the product law at ρ ≥ 10, where precomputing it is kept near a second.
+        there), as does the product law at ρ ≥ 10 (d = 2: ρ ≥ 4), where precomputing it is kept near a second.
         """
         x, digits = np.log2(1 + law.scale(beta)), max(-np.log10(tolerance) - 6, -3)
         degree = int(np.clip(16 + 4 * x + 4 * digits, 8, 64))
@@ -101,12 +113,12 @@ class Cutoffs:
 
 
 def radius_weights(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Real:
-    """Weights with E q(|βAx|) = 4π Σ_j weight_j q(r_j) for even functions q of the radius, shape (J,)."""
+    """Weights with E q(|βAx|) = |S^{d-1}| Σ_j weight_j q(r_j) for even functions q of the radius, shape (J,)."""
     mesh, nodes = cutoffs.mesh(law, beta), 240
-    b, weights = half_line(nodes)
+    b, weights = half_line(nodes, law.d)
     if law.kind == "gaussian":
         return weights @ mesh.interpolation(law.scale(beta) * b, even=True)
-    product, joint = np.outer(b, b), 4 * np.pi * np.outer(weights, weights)
+    product, joint = np.outer(b, b), geometry(law.d).area * np.outer(weights, weights)
     inside = product <= PRODUCT_REACH
     return joint[inside] @ mesh.interpolation(law.scale(beta) * product[inside], even=True)
 
@@ -129,8 +141,8 @@ def power_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoff
 def _gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Iterator[tuple[int, Real, Real]]:
     """For each ℓ: H[n, j] = ∫ h_nℓ(b) c_j(ρb) w(b) db and the total Gram matrix ∫ c_i c_j w db."""
     mesh, count = cutoffs.mesh(law, beta), cutoffs.order // 2 + 1
-    b, rows = chaos_projection(count, cutoffs.degree, node_count(cutoffs.order + cutoffs.degree))
-    _, weights = half_line(len(b))
+    b, rows = chaos_projection(count, cutoffs.degree, node_count(cutoffs.order + cutoffs.degree), law.d)
+    _, weights = half_line(len(b), law.d)
     interpolations = [mesh.degree_interpolation(law.scale(beta) * b, parity) for parity in (0, 1)]
     totals = [(basis.T * weights) @ basis for basis in interpolations]
     for ell in range(cutoffs.degree + 1):
@@ -139,7 +151,7 @@ def _gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> Iterator[
 
 def _gaussian_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
     count, J = cutoffs.order // 2 + 1, cutoffs.radii
-    factors = _chaos_factors(noise_lmax, cutoffs.degree, count)
+    factors = _chaos_factors(law.d, noise_lmax, cutoffs.degree, count)
     tensor = np.empty((noise_lmax + 1, cutoffs.degree + 1, J, J))
     for ell, H, total in _gaussian_rows(law, beta, cutoffs):
         tensor[:, ell] = _closed(factors[:, ell], (H[:, :, None] * H[:, None, :]), total)
@@ -154,10 +166,34 @@ def _closed(factors: Real, grams: Real, total: Real) -> Real:
     return inner.reshape(-1, *total.shape) + last[:, None, None] * total
 
 
-def _chaos_factors(pmax: int, degree: int, count: int) -> Real:
-    """k τ[p, k-1] at k = 2n+ℓ for n ≤ count (0 at k = 0), shape (pmax+1, degree+1, count+1)."""
+def _chaos_factors(d: int, pmax: int, degree: int, count: int) -> Real:
+    """k τ[p, k-1] at k = 2n+ℓ for n < count (0 at k = 0), then the factor of the rest; (pmax+1, degree+1, count+1)."""
     k = 2 * np.arange(count + 1) + np.arange(degree + 1)[:, None]
-    return k * spectrum_of_powers(int(k.max()), pmax)[:, np.maximum(k - 1, 0)]
+    factors: Real = k * _power_spectra(d, int(k.max()), pmax)[:, np.maximum(k - 1, 0)]
+    if d == 2:
+        factors[..., -1] *= KINK_TAIL
+    return factors
+
+
+def _power_spectra(d: int, K: int, lmax: int) -> Real:
+    """τ[ℓ, k], the spectrum of t^k in dimension d, shape (lmax+1, K+1)."""
+    return spectrum_of_powers(K, lmax) if d == 3 else circular_spectrum_of_powers(K, lmax)
+
+
+def circular_spectrum_of_powers(K: int, lmax: int) -> Real:
+    """τ[m, k] = ∫_0^{2π} cos^k Δ cos mΔ dΔ = 2π 2^{-k} binom(k, (k-m)/2) (m ≤ k of its parity), shape (lmax+1, K+1).
+
+    By τ[0, k+2] / τ[0, k] = (k+1)/(k+2), τ[1, k] = τ[0, k+1] and τ[m+2, k] / τ[m, k] = (k-m)/(k+m+2).
+    """
+    k, j = np.arange(K + 1), np.arange(K // 2 + 1)
+    even = np.cumprod(np.append(2 * np.pi, (2 * j + 1) / (2 * j + 2)))
+    tau = np.zeros((lmax + 1, K + 1))
+    tau[0] = np.where(k % 2 == 0, even[k // 2], 0.0)
+    if lmax > 0:
+        tau[1] = np.where(k % 2 == 1, even[(k + 1) // 2], 0.0)
+    for m in range(2, lmax + 1):
+        tau[m] = tau[m - 2] * np.maximum(k - m + 2, 0) / (k + m)
+    return tau
 
 
 def _gaussian_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoffs: Cutoffs) -> Real:
@@ -185,15 +221,15 @@ class _ProductRows:
 
 def _product_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> _ProductRows:
     mesh = cutoffs.mesh(law, beta)
-    a, outer = chaos_projection(cutoffs.outer // 2 + 1, cutoffs.outer, node_count(cutoffs.outer))
+    a, outer = chaos_projection(cutoffs.outer // 2 + 1, cutoffs.outer, node_count(cutoffs.outer), law.d)
     nodes = node_count(cutoffs.order + cutoffs.degree)
-    b, inner = chaos_projection(cutoffs.order // 2 + 1, cutoffs.degree, nodes)
+    b, inner = chaos_projection(cutoffs.order // 2 + 1, cutoffs.degree, nodes, law.d)
     product = a[:, None] * b
     inside = product <= PRODUCT_REACH
     radius = law.scale(beta) * np.where(inside, product, PRODUCT_REACH)
     cut = (inside / a[:, None])[..., None]
     even, odd = (cut * mesh.degree_interpolation(radius, parity) for parity in (0, 1))
-    return _ProductRows(outer, inner, (even, odd), half_line(len(b))[1])
+    return _ProductRows(outer, inner, (even, odd), half_line(len(b), law.d)[1])
 
 
 def _inner_chaos(rows: _ProductRows, ells: NDArray[np.int64], basis: Real) -> Real:
@@ -205,7 +241,7 @@ def _inner_chaos(rows: _ProductRows, ells: NDArray[np.int64], basis: Real) -> Re
 def _outer_grams(outer: Real, factors: Real, chaos: Real, whole: Real, contract: Contract) -> Real:
     """Σ_n f[ℓ, n] of the Gram matrices (or their traces) of B_{n'p,nℓ}, the orders n ≥ N lumped at n = N.
 
-    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = (2p+1) k τ[p, k-1], ``chaos`` (A, ℓ, N, r)
+    ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = N_p k τ[p, k-1], ``chaos`` (A, ℓ, N, r)
     the functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …).
     """
     last = factors[:, -1]
@@ -229,15 +265,16 @@ def _outer_rows(rows: _ProductRows, cutoffs: Cutoffs, p: int) -> Real:
     return rows.outer[p, : (cutoffs.outer - p) // 2 + 1]
 
 
-def _product_factors(cutoffs: Cutoffs) -> Real:
-    """(2p+1) k τ[p, k-1], shape (outer+1, degree+1, N+1)."""
-    factors = _chaos_factors(cutoffs.outer, cutoffs.degree, cutoffs.order // 2 + 1)
-    return (2 * np.arange(cutoffs.outer + 1) + 1)[:, None, None] * factors
+def _product_factors(d: int, cutoffs: Cutoffs) -> Real:
+    """N_p k τ[p, k-1], N_p the number of harmonics of degree p, shape (outer+1, degree+1, N+1)."""
+    factors, p = _chaos_factors(d, cutoffs.outer, cutoffs.degree, cutoffs.order // 2 + 1), np.arange(cutoffs.outer + 1)
+    harmonics = 2 * p + 1 if d == 3 else np.minimum(p, 1) + 1
+    return harmonics[:, None, None] * factors
 
 
 def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
     rows, J = _product_rows(law, beta, cutoffs), cutoffs.radii
-    factors, powers = _product_factors(cutoffs), spectrum_of_powers(cutoffs.outer, noise_lmax)
+    factors, powers = _product_factors(law.d, cutoffs), _power_spectra(law.d, cutoffs.outer, noise_lmax)
     tensor = np.zeros((noise_lmax + 1, cutoffs.degree + 1, J, J))
     for parity in (0, 1):
         ells = np.arange(parity, cutoffs.degree + 1, 2)
@@ -252,7 +289,7 @@ def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cut
 
 
 def _product_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoffs: Cutoffs) -> Real:
-    rows, factors = _product_rows(law, beta, cutoffs), _product_factors(cutoffs)
+    rows, factors = _product_rows(law, beta, cutoffs), _product_factors(law.d, cutoffs)
     c = np.zeros(cutoffs.outer + 1)
     for ell, field in enumerate(fields):
         if field.shape[1] == 0:

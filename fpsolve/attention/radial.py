@@ -1,7 +1,8 @@
-"""Radial tools of the kernels of isotropic laws: meshes of radii, Gaussian quadrature, Hermite chaos in R³.
+"""Radial tools of the kernels of isotropic laws: meshes of radii, Gaussian quadrature, Hermite chaos in R^d.
 
-With w(b) = b² (2π)^{-3/2} e^{-b²/2} the functions h_nl(b) Y_ℓm(z/|z|), b = |z|, are an orthonormal basis of
-L²(N(0, I_3)); h_nl ∝ b^ℓ L_n^{(ℓ+1/2)}(b²/2) has chaos order k = 2n+ℓ and ∫ h_nl h_n'l w db = δ.
+With w(b) = b^{d-1} (2π)^{-d/2} e^{-b²/2} the functions h_nl(b) Y_ℓm(z/|z|), b = |z|, are an orthonormal basis of
+L²(N(0, I_d)); h_nl ∝ b^ℓ L_n^{(α)}(b²/2), α = ℓ+d/2-1, has chaos order k = 2n+ℓ and ∫ h_nl h_n'l w db = δ. On the
+circle, d = 2, the degree is ℓ = |m| and Y_m = e^{imθ}/√(2π).
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ def _barycentric(nodes: Real, sines: Real, u: Real) -> Real:
 
 
 @lru_cache(maxsize=32)
-def half_line(count: int) -> tuple[Real, Real]:
+def half_line(count: int, d: int = 3) -> tuple[Real, Real]:
     """Nodes b in (0, ``REACH``) and weights with Σ f(b) weight = ∫ f w db: Gauss–Legendre, denser near 0."""
     t, weights = leggauss(count)
     u = (1 + t) / 2
     stretched = u * (1 + u) / 2
     b = REACH * stretched
-    density = b * b * np.exp(-b * b / 2) * (2 * np.pi) ** -1.5
+    density = b ** (d - 1) * np.exp(-b * b / 2) * (2 * np.pi) ** (-d / 2)
     out = b, weights / 2 * REACH * (0.5 + u) * density
     for array in out:
         array.setflags(write=False)
@@ -86,15 +87,15 @@ def node_count(order: int) -> int:
     return 44 + int(REACH * np.sqrt(order) / 2)
 
 
-def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:
-    """h_nl(b) √w(b) / b for n = 0, 1, … < count, each of shape (degree+1, len(b)).
+def chaos_modes(count: int, degree: int, b: Real, d: int = 3) -> Iterator[Real]:
+    """h_nl(b) √(w(b) / b^{d-1}) for n = 0, 1, … < count, each of shape (degree+1, len(b)).
 
-    Times √w / b = (2π)^{-3/4} e^{-b²/4} they stay bounded, so the three-term recurrence neither over- nor
-    underflows: √((n+1)(n+ℓ+3/2)) h_{n+1} = (2n+ℓ+3/2-x) h_n - √(n(n+ℓ+1/2)) h_{n-1}, x = b²/2.
+    Times √(w / b^{d-1}) = (2π)^{-d/4} e^{-b²/4} they stay bounded, so the three-term recurrence neither over- nor
+    underflows: √((n+1)(n+1+α)) h_{n+1} = (2n+1+α-x) h_n - √(n(n+α)) h_{n-1}, x = b²/2, α = ℓ+d/2-1.
     """
     ell = np.arange(degree + 1.0)[:, None]
-    x, alpha = b * b / 2, ell + 0.5
-    now = np.exp(ell * np.log(b) - x / 2 - alpha / 2 * np.log(2) - gammaln(ell + 1.5) / 2)
+    x, alpha = b * b / 2, ell + (d / 2 - 1)
+    now = np.exp(ell * np.log(b) - x / 2 - alpha / 2 * np.log(2) - gammaln(alpha + 1) / 2)
     before = np.zeros_like(now)
     for n in range(count):
         yield now
@@ -102,10 +103,10 @@ def chaos_modes(count: int, degree: int, b: Real) -> Iterator[Real]:
         now, before = after / np.sqrt((n + 1) * (n + 1 + alpha)), now
 
 
-def chaos_projection(count: int, degree: int, nodes: int) -> tuple[Real, Real]:
+def chaos_projection(count: int, degree: int, nodes: int, d: int = 3) -> tuple[Real, Real]:
     """Nodes b (Q,) and rows P (degree+1, count, Q) with ∫ f h_nl w db = Σ_q P[l, n, q] f(b_q)."""
-    b, weights = half_line(nodes)
-    # h √w / b is what the recurrence gives; the rest of w h db stands in the quadrature weight.
-    rest = weights / (np.exp(-b * b / 4) * (2 * np.pi) ** -0.75)
-    rows = np.stack(list(chaos_modes(count, degree, b)), axis=1)
+    b, weights = half_line(nodes, d)
+    # h √(w / b^{d-1}) is what the recurrence gives; the rest of w h db stands in the quadrature weight.
+    rest = weights / (np.exp(-b * b / 4) * (2 * np.pi) ** (-d / 4))
+    rows = np.stack(list(chaos_modes(count, degree, b, d)), axis=1)
     return b, rows * rest

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.attention.kernel import IsotropicKernel, SpectrumEngine, kernel, spectrum_engine
-from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
+from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import source_of
@@ -23,7 +22,7 @@ from fpsolve.models.base import (
     checked_number,
     frozen_matrix,
 )
-from fpsolve.noise import channel_count, isotropic_channels
+from fpsolve.noise import channel_count, circular_channel_count, circular_field, isotropic_channels
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
@@ -38,7 +37,7 @@ class Homogenized(Model):
     P_x V̄ m(x). Time is that of the Itô equation; with ``noise`` ε = 1 it is diffusive time η²L/H.
 
     beta: inverse temperature β ≥ 0. key_query: the law of A: ``identity`` (A = I; any d), ``gaussian`` (iid entries of
-    deviation key_query_std; d = 3) or ``product`` (A = WW'ᵀ, both factors so; d = 3). value_std: deviation of V's
+    deviation key_query_std; d = 2, 3) or ``product`` (A = WW'ᵀ, both factors so; d = 2, 3). value_std: deviation of V's
     entries, 1/√d by default. drift: mean value matrix V̄, a number or (d, d). diffusion: ν. noise_lmax: degree up to
     which the isotropic noise of the Gaussian laws is kept. Raises InputError for bad values.
     """
@@ -82,18 +81,17 @@ class Homogenized(Model):
     def calculus(self) -> Calculus:
         return "ito" if self.is_stochastic else "any"
 
-    @property
-    def dimension(self) -> int | None:
-        return 3 if self.is_isotropic else None
-
     def channels(self, d: int) -> int:
-        return channel_count(self.noise_lmax) if self.is_isotropic else d * d
+        if not self.is_isotropic:
+            return d * d
+        self._law(d)  # refuses other dimensions
+        return circular_channel_count(self.noise_lmax) if d == 2 else channel_count(self.noise_lmax)
 
     def drift_field(self, source: Source) -> Velocity:
         if not self._has_drift:
             return ZeroField()
         mean_value = checked_matrix("drift", self.drift)
-        return AmbientField(lambda sites: apply_matrix(mean_value, self._attention(source, sites)))
+        return AmbientField(lambda sites: apply_matrix(mean_value, self._attention(source, sites), "drift"))
 
     def correction_field(self, source: Source) -> Velocity:
         """-(ε²/4)∇_S K(x,x) = -(ε²/2) value_std² β P_x (∇²log M F)(βx); zero for isotropic laws: K(x,x) = k(1)."""
@@ -106,8 +104,8 @@ class Homogenized(Model):
         if not self.is_stochastic:
             return ZeroField()
         if self.is_isotropic:
-            modes = isotropic_channels(self.noise_lmax).field(self.spectrum(source), increment)
-            return self.noise * HarmonicField(*modes)
+            draw = circular_field if source.dimension == 2 else isotropic_channels(self.noise_lmax).field
+            return self.noise * HarmonicField(*draw(self.spectrum(source), increment), d=source.dimension)
         d = source.dimension
         values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
         return AmbientField(lambda sites: apply_matrix(values, self._attention(source, sites)))
@@ -118,7 +116,8 @@ class Homogenized(Model):
 
     def spectrum(self, source: Source) -> Real:
         """C_ℓ[μ] of the isotropic noise, ℓ = 0..noise_lmax, value variance included, ε not."""
-        return self._engine.of(source)
+        law = self._law(source.dimension)
+        return spectrum_engine(law, self.beta, self.value_deviation(law.d), self.noise_lmax).of(source)
 
     def kernel(self, measure: Any) -> IsotropicKernel:
         """t ↦ k_μ(t) for an initial law or a measure, value variance included (isotropic laws).
@@ -127,19 +126,20 @@ class Homogenized(Model):
         """
         if not self.is_isotropic:
             raise InputError("key_query", self.key_query, "K(x,y) is no function of ⟨x,y⟩", "use a Gaussian law of A")
-        return kernel(self._law, self.beta, self.value_deviation(3), source_of(measure))
+        source = source_of(measure)
+        law = self._law(source.dimension)
+        return kernel(law, self.beta, self.value_deviation(law.d), source)
 
     @property
     def _has_drift(self) -> bool:
         return bool(np.any(checked_matrix("drift", self.drift)))
 
-    @cached_property
-    def _law(self) -> KeyQueryLaw:
-        return KeyQueryLaw(self.key_query, self.key_query_std)
-
-    @cached_property
-    def _engine(self) -> SpectrumEngine:
-        return spectrum_engine(self._law, self.beta, self.value_deviation(3), self.noise_lmax)
+    def _law(self, d: int) -> KeyQueryLaw:
+        """The law of A in dimension d. Raises InputError unless its kernel is known there."""
+        if d not in DIMENSIONS:
+            problem = f"the noise of a random A is known as a field for d = 2 and d = 3, not d = {d}"
+            raise InputError("key_query", self.key_query, problem, "use models.DrawnHeads, for any d")
+        return KeyQueryLaw(self.key_query, self.key_query_std, d)
 
     def _attention(self, source: Source, sites: Sites) -> Real:
         return source.F_sphere(self.beta, sites)[1]
