@@ -32,9 +32,10 @@ def run(
     Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
     or its mean leaves the unit ball.
     """
-    for argument, thing, kind in (("model", model, Model), ("measure", measure, Measure), ("path", path, BrownianPath)):
-        if not isinstance(thing, kind):
-            raise InputError(argument, thing, f"not a {kind.__name__}", "see the docstring of fp.run")
+    asked = (("model", model, "flow_drift"), ("measure", measure, "transport"), ("path", path, "increment"))
+    for argument, thing, verb in asked:
+        if not hasattr(thing, verb):
+            raise InputError(argument, thing, f"not a {argument}: it has no {verb}", "see the docstring of fp.run")
     name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
     steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
     if not 0 <= start <= steps:
