@@ -143,6 +143,30 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
         raise typer.Exit(1)
 
 
+@app.command()
+def validate(
+    quick: Annotated[bool, typer.Option("--quick", help="A small subset, with less work in each entry.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Run this entry; repeatable.")
+    ] = None,
+    output: OutputFile = None,
+    overwrite: Overwrite = False,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+    ] = None,
+) -> None:
+    """Compute every closed form of the literature and compare.
+
+    Prints a table and writes it as JSON to -o, else to validation.json in the current folder; the exit status
+    is 1 if a row fails. Without --quick it takes some minutes.
+    """
+    from fpsolve.cli.validating import run_catalogue
+
+    if not run_catalogue(quick, only or [], output, overwrite, seed, progress):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The program ``fpsolve``."""
     try:

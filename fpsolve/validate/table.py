@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fpsolve.errors import InputError
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; ``passed`` when the error is within the tolerance (NaN is not)."""
+    """One line of the table; ``passed`` when the error is within the tolerance (NaN is not).
+
+    ``note``: what the tolerance is made of; for statistical rows the standard errors and the false-alarm rate.
+    """
 
     system: str
     quantity: str
@@ -35,10 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Validation:
-    """One entry of the catalogue: a function of ``quick`` that computes rows by the package itself."""
+    """One entry of the catalogue: a function of (quick, seed) that computes rows by the package itself."""
 
     name: str
-    rows: Callable[[bool], Iterable[Row]]
+    rows: Callable[[bool, int], Iterable[Row]]
     quick: bool = True
     """Whether it belongs to the quick subset."""
 
@@ -56,19 +61,34 @@ def as_text(rows: list[Row]) -> str:
     """The table in aligned columns."""
     lines = [HEADER, *map(cells, rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(HEADER))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def write(rows: list[Row], path: Path, overwrite: bool = False) -> None:
-    """The rows as JSON. Raises InputError for an existing file or an unwritable folder."""
+    """The rows as JSON, one object each; what is not finite is null.
+
+    Raises InputError for an existing file or an unwritable folder.
+    """
     check_writable(path, overwrite)
     records = [{**asdict(row), "error": row.error, "passed": row.passed} for row in rows]
-    path.write_text(json.dumps(records, indent=1) + "\n")
+    plain = [{key: _json(value) for key, value in record.items()} for record in records]
+    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def check_writable(path: Path, overwrite: bool) -> None:
     """Raise InputError, before any computing, where ``write`` could not."""
+    if path.suffix != ".json":
+        raise InputError("output", str(path), "not a .json file", "the table is written as JSON: choose such a name")
+    if path.is_dir():
+        raise InputError("output", str(path), "is a folder", "choose a file in it")
     if path.exists() and not overwrite:
         raise InputError("output", str(path), "exists already", "choose another name, or pass --overwrite")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError("output", str(path), "its folder is missing or not writable", "choose another folder")
+
+
+def _json(value: Any) -> Any:
+    """JSON knows no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

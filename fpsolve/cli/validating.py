@@ -1,0 +1,29 @@
+"""``fpsolve validate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from fpsolve.validate import as_text, validate, write
+from fpsolve.validate.table import check_writable
+
+DEFAULT = Path("validation.json")
+
+
+def run_catalogue(
+    quick: bool, only: Sequence[str], output: Path | None, overwrite: bool, seed: int, progress: bool | None
+) -> bool:
+    """Run, print and write the table; whether every row passed."""
+    target = output or DEFAULT
+    check_writable(target, overwrite)
+    rows = validate(only, quick, seed, progress)
+    typer.echo(as_text(rows))
+    failed = [row for row in rows if not row.passed]
+    write(rows, target, overwrite)
+    typer.echo(f"\n{len(rows) - len(failed)} of {len(rows)} passed; wrote {target}")
+    for row in failed:
+        typer.echo(f"fpsolve: failed: {row.system}, {row.quantity}{'; ' if row.note else ''}{row.note}", err=True)
+    return not failed

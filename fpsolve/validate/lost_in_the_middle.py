@@ -1,0 +1,69 @@
+"""Causal attention on the circle: the time at which the last tokens cease to be retrieved best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fpsolve import theory
+from fpsolve.measures.cloud import Cloud
+from fpsolve.models.causal import CausalAttention
+from fpsolve.noise import BrownianPath
+from fpsolve.run import run
+from fpsolve.sphere.harmonics import Real
+from fpsolve.validate.table import Row
+
+DECAY, WIDTH, MODES = 1.0, 8.0, 20
+ANGLES, SIZE = 64, 1e-6
+
+
+def rows(quick: bool, seed: int) -> Iterator[Row]:
+    """t_crit for β = 1, 2, 3 (λ = 1, M = 8, n <= 20) from the linear response of runs, extrapolated in 1/N."""
+    counts = (40, 80) if quick else (60, 120, 240)
+    for beta in (2.0,) if quick else (1.0, 2.0, 3.0):
+        exact = float(theory.critical_time(beta, DECAY, WIDTH, MODES))
+        found = [response_time(beta, count, exact) for count in counts]
+        computed = extrapolated(np.array(counts), np.array(found))
+        yield Row("causal attention on S¹", f"t_crit, β = {beta:g}", exact, computed, (3e-3 if quick else 1e-4) * exact)
+
+
+def extrapolated(counts: Real, values: Real) -> float:
+    """The value at 1/N = 0 of the polynomial through them."""
+    return float(np.polyfit(1 / counts, values, len(counts) - 1)[-1])
+
+
+def response_time(beta: float, positions: int, guess: float) -> float:
+    """When a perturbation of the last but one position starts to matter less at the end than one before it."""
+    times = guess * np.array([0.5, 0.75, 1.0, 1.25])
+    difference = response(beta, positions, times)
+    line = np.polyfit(times, difference / times, 1)  # linear in t to first order in 1/N
+    return float(-line[1] / line[0])
+
+
+def response(beta: float, positions: int, times: Real) -> Real:
+    """Σ_n Re û_n of the last position at multiples of a quarter of the guess, per unit of perturbation.
+
+    Two perturbations of opposite sign: their difference has no part of second order, which counts, as the response to
+    one position nearly cancels that to the other.
+    """
+    return (moved(beta, positions, times, SIZE) - moved(beta, positions, times, -SIZE)) / (2 * SIZE)
+
+
+def moved(beta: float, positions: int, times: Real, size: float) -> Real:
+    """Σ_n Re û_n of the last position.
+
+    The mean field: a lattice of angles at every position, which rests; two of them are moved, by opposite signs.
+    """
+    grid, modes = 2 * np.pi * np.arange(ANGLES) / ANGLES, np.arange(1, MODES + 1)
+    shift = -size * np.sin(np.outer(grid, modes)) @ (theory.mode_weight(modes, WIDTH) / modes)
+    angles = np.tile(grid, (positions, 1))
+    angles[-2] += shift
+    angles[-3] -= shift
+    labels = np.repeat(np.arange(1, positions + 1) / positions, ANGLES)
+    x = np.stack([np.cos(angles), np.sin(angles)], -1).reshape(-1, 2)
+    start = Cloud(x, np.full(len(x), 1 / len(x)), rtol=1e-12, tokens=True, labels=labels)
+    states = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=times[-1], dt=times[1] - times[0])
+    saved = [state.x[-ANGLES:] for t, state in states if t > times[0] * (1 - 1e-9)]  # type: ignore[attr-defined]
+    waves = np.array([(x[:, 0] - 1j * x[:, 1])[:, None] ** modes for x in saved])
+    return np.asarray(waves.mean(axis=1).real.sum(axis=1))
