@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from tqdm import tqdm
 
-from fpsolve.errors import InputError, UnderResolvedWarning, check_number
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.observe import Recorder, dataset
-from fpsolve.run import count_steps, default_scheme, run
+from fpsolve.observe import Recorder, Result, dataset
+from fpsolve.resolution import Resolution, states
+from fpsolve.run import check_run, count_steps, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 
 LARGEST_DEGREE = 2047
 """Degrees beyond this are refused: SHTns ends the process where a grid is too large for it."""
-
-UNRESOLVED = 1e-3
-"""A density whose tail exceeds this is no longer resolved."""
 
 LONG_RUN = 50
 """Runs of more steps show a progress bar on a terminal."""
@@ -51,7 +49,7 @@ def solve(
     save_density: bool = False,
     save_points: bool = False,
     progress: bool | None = None,
-) -> xr.Dataset:
+) -> Result:
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
@@ -69,49 +67,67 @@ def solve(
     computing, UnresolvedError when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", "progress")}
-    arguments["measure"] = measure_class(measure).name
+    return prepare(model, initial, **arguments).run(progress=progress)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A solve that is checked and built, ready to run; its steps are counted from 0 to ``steps``.
+
+    ``config`` is what its result carries: model, initial law and arguments as plain data.
+    """
+
+    model: Model
+    state: Measure
+    path: BrownianPath
+    scheme: Scheme
+    dt: float
+    steps: int
+    stride: int
+    recorder: Recorder
+    config: dict[str, Any]
+
+    def run(self, *, progress: bool | None = None) -> Result:
+        """From the first state to the last."""
+        times, records = [], []
+        resolution = Resolution()
+        bar = sys.stderr.isatty() and self.steps >= LONG_RUN if progress is None else progress
+        for n, (t, here) in enumerate(
+            tqdm(self.states(), total=self.steps + 1, disable=not bar, unit="step", desc="fpsolve")
+        ):
+            if n % self.stride == 0:
+                times.append(t)
+                records.append(self.recorder(here))
+                resolution.see(t, here)
+        return dataset(times, records, self.state, self.config).assign_attrs(resolution.attributes)
+
+    def states(self) -> Iterator[tuple[float, Measure]]:
+        """``(t, measure)`` at every step."""
+        t_end = self.config["solve"]["t_end"]
+        return states(self.model, self.state, self.path, t_end=t_end, dt=self.dt, scheme=self.scheme)
+
+
+def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
+    """Check the arguments of ``solve`` and build the initial state, before any step. Raises InputError."""
+    asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}
+    asked.pop("progress")
+    asked |= arguments
+    asked["measure"] = measure_class(asked["measure"]).name
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
-    stride = _check(model, chosen, scheme_name, arguments)
-    path = BrownianPath(seed, member, path_cell)
-    state = _start(build(initial, measure, lmax, rtol, filter), scheme_name)
-    _check_saved(state, save_density, save_points)
-    states = run(model, state, path, t_end=t_end, dt=dt, scheme=chosen)
-    recorder = Recorder(getattr(model, "beta", None), moments_lmax, save_density, save_points)
-
-    times, records = [], []
-    resolution = Resolution()
-    steps = count_steps(t_end, dt)
-    bar = sys.stderr.isatty() and steps >= LONG_RUN if progress is None else progress
-    for n, (t, here) in enumerate(tqdm(states, total=steps + 1, disable=not bar, unit="step", desc="fpsolve")):
-        if n % stride == 0:
-            times.append(t)
-            records.append(recorder(here))
-            resolution.see(t, here)
-    arguments |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
-    config = {"model": described(model), "initial": described(initial), "solve": arguments}
-    return dataset(times, records, state, config).assign_attrs(resolution.attributes)
-
-
-class Resolution:
-    """Watches the spectral tail of the saved states and says once when it is lost."""
-
-    def __init__(self) -> None:
-        self.attributes: dict[str, float] = {}
-
-    def see(self, t: float, state: Measure) -> None:
-        """Warn at the first state whose tail exceeds ``UNRESOLVED``; keep its time as an attribute."""
-        tail = state.tail
-        if tail is None or tail <= UNRESOLVED or self.attributes:
-            return
-        self.attributes["unresolved_from"] = t
-        warnings.warn(
-            f"the density is under-resolved from t = {t:.6g} on (tail = {tail:.2g} at lmax = "
-            f"{getattr(state, 'lmax', '?')}): raise lmax, set filter=0.15, or follow it with measure='cloud'",
-            UnderResolvedWarning,
-            stacklevel=3,
-        )
+    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked["scheme"] is None else asked["scheme"])
+    stride = _check(model, chosen, scheme_name, asked)
+    path = BrownianPath(asked["seed"], asked["member"], asked["path_cell"])
+    measure = arguments.get("measure", "density")
+    state = _start(build(initial, measure, asked["lmax"], asked["rtol"], asked["filter"]), scheme_name)
+    _check_saved(state, asked["save_density"], asked["save_points"])
+    t_end, dt = asked["t_end"], asked["dt"]
+    steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
+    saved = (asked["moments_lmax"], asked["save_density"], asked["save_points"])
+    recorder = Recorder(getattr(model, "beta", None), *saved, model.interaction)
+    config = {"model": described(model), "initial": described(initial), "solve": asked}
+    return Job(model, state, path, chosen, dt, steps, stride, recorder, config)
 
 
 def _check_saved(state: Measure, save_density: bool, save_points: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -68,6 +69,11 @@ class Model(ABC):
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of one step, weights that belong to the step drawn from the path; itself where there are none."""
         return self
+
+    @property
+    def interaction(self) -> Sequence[tuple[float, Real]]:
+        """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""
+        return ((1.0, np.array(1.0)),)
 
     @property
     def is_stochastic(self) -> bool:

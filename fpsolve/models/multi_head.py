@@ -93,6 +93,10 @@ class MultiHead(Model):
         triples = zip(self.key_query, self.value, self.weights, strict=True)
         return [Head(checked_matrix("key_query", a), checked_matrix("value", v), w) for a, v, w in triples]
 
+    @property
+    def interaction(self) -> Sequence[tuple[float, Real]]:
+        return [(head.weight, head.key_query) for head in self.heads]
+
     def drift_field(self, source: Source) -> Velocity:
         fields = [self.head_field(source, index) for index in range(len(self.heads))]
         return sum(fields[1:], fields[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -47,6 +47,10 @@ class SelfAttention(Model):
             checked_number(name, getattr(self, name))
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+
+    @property
+    def interaction(self) -> Sequence[tuple[float, Real]]:
+        return ((1.0, checked_matrix("key_query", self.key_query)),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

@@ -24,6 +24,7 @@ and every other λ_k < |λ| tanh β|λ|. Unequal sides with λ < 0 need c_s < 0 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -87,6 +88,10 @@ class SpectralSelection(Model):
     def eigenvectors(self) -> Real:
         """Rows v_0, …, v_{d-1}, in the order of the eigenvalues."""
         return self._eigen[1]
+
+    @property
+    def interaction(self) -> Sequence[tuple[float, Real]]:
+        return ((1.0, checked_matrix("matrix", self.matrix)),)
 
     def drift_field(self, source: Source) -> Velocity:
         s = checked_matrix("matrix", self.matrix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,10 @@ class UnnormalisedSelfAttention(Model):
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
         checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
+
+    @property
+    def interaction(self) -> Sequence[tuple[float, Real]]:
+        return ((1.0, checked_matrix("key_query", self.key_query)),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

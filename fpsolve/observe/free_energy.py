@@ -17,6 +17,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model, checked_matrix, checked_number
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.self_attention import attention
+from fpsolve.observe import quantities
 from fpsolve.sphere.harmonics import Real
 
 
@@ -26,6 +27,16 @@ def interaction_energy(measure: Measure, beta: float, matrix: ArrayLike = 1.0) -
     sites, weights = _quadrature(measure)
     log_m, _ = attention(measure.source, beta * checked_matrix("matrix", matrix), sites)
     return float(np.sum(weights * np.exp(log_m)) / (2 * beta))
+
+
+def head_energy(measure: Measure, beta: float, weight: float, matrix: ArrayLike) -> float | None:
+    """w (1/2β)∬e^{β⟨Ax,y⟩}μ(dx)μ(dy), A = I by its moments; None where e^{β|A|} is no double or μ has no quadrature."""
+    a = checked_matrix("matrix", matrix)
+    if a.ndim == 0 and a == 1:
+        energy = quantities.energy(measure, beta)
+        return None if energy is None else weight * energy
+    norm = float(np.abs(a) if a.ndim == 0 else np.linalg.norm(a, 2))
+    return None if beta * norm > quantities.LARGEST_EXPONENT else weight * interaction_energy(measure, beta, a)
 
 
 def head_energies(model: MultiHead, measure: Measure) -> Real:

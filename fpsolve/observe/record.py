@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.observe import quantities
+from fpsolve.observe.free_energy import head_energy
 from fpsolve.observe.result import Result, as_result
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
@@ -25,7 +26,8 @@ from fpsolve.sphere.grid import Grid
 LONG_NAMES = {
     "mean_vector": "mean of the measure, ∫ x dμ",
     "overlap": "squared norm of the mean, mean overlap of two tokens",
-    "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
+    "energy": "interaction energy, Σ_h w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
+    "head_energies": "interaction energy of each head, w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
     "entropy": "entropy, -∫ ρ log ρ over ρ > 0",
     "mass": "total mass",
     "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
@@ -41,19 +43,25 @@ PACKAGES = ("fpsolve", "numpy", "scipy", "shtns", "ducc0", "xarray")
 
 @dataclass(frozen=True)
 class Recorder:
-    """Which observables of a state are kept; ``beta`` for the energy, where the model has one."""
+    """Which observables of a state are kept.
+
+    beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads.
+    """
 
     beta: float | None
     moments_lmax: int
     save_density: bool
     save_points: bool
+    interaction: Sequence[tuple[float, Any]] = ((1.0, 1.0),)
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
+        energies = self._energies(measure)
         scalars: dict[str, Callable[[], Any]] = {
             "mean_vector": lambda: measure.mean,
             "overlap": lambda: quantities.overlap(measure),
-            "energy": lambda: quantities.energy(measure, self.beta) if self.beta else None,
+            "energy": lambda: None if energies is None else float(energies.sum()),
+            "head_energies": lambda: energies if len(self.interaction) > 1 else None,
             "entropy": lambda: measure.entropy,
             "mass": lambda: measure.mass,
             "moments": lambda: quantities.real_moments(measure, self._degree(measure)),
@@ -64,6 +72,13 @@ class Recorder:
         }
         values = {name: value() for name, value in scalars.items()}
         return {name: value for name, value in values.items() if value is not None}
+
+    def _energies(self, measure: Measure) -> Any:
+        """w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ of every head, or None where one is absent."""
+        if not self.beta:
+            return None
+        energies = [head_energy(measure, self.beta, weight, matrix) for weight, matrix in self.interaction]
+        return None if None in energies else np.array(energies)
 
     def _degree(self, measure: Measure) -> int:
         return min(self.moments_lmax, getattr(measure, "lmax", self.moments_lmax))
@@ -76,6 +91,7 @@ def dataset(
     dims = {
         "mean_vector": ("component",),
         "moments": ("harmonic",),
+        "head_energies": ("head",),
         "density": _density_dims(first),
         "points": ("point", "component"),
     }
