@@ -38,15 +38,15 @@ CLOSE = 1e-4
 SHORT = 1e-6
 """Diffusive time of a step that is averaged by the rule, divided by the number of channels."""
 
-BETA, TOKENS = 2.0, 12
-"""Of the random heads."""
+HEADS = {2: (2.0, 12), 4: (2.0, 12), 8: (4.0, 12), 64: (4.0, 40)}
+"""β and the number of tokens of the random heads, by d; aligned tokens attract in the first two only."""
 
 
 def rows(quick: bool, seed: int) -> Iterator[Row]:
     """λ = -κ of the Gaussian laws in d = 3, and the exponents of several kernels in other dimensions."""
     for kind in ("gaussian",) if quick else ("gaussian", "product"):
         yield frozen_row(kind, 8 if quick else 12, seed)
-    for d, draws in ((4, 20),) if quick else ((2, 400), (4, 200), (8, 80)):
+    for d, draws in ((4, 20),) if quick else ((2, 400), (4, 200), (8, 200)):
         yield exact_row(LinearGaussianLayers(), "linear Gaussian layers", d, seed)
         yield heads_row(d, draws, seed)
     for d in (8,) if quick else (2, 4, 8, 64):
@@ -97,9 +97,10 @@ def exact_row(model: Model, name: str, d: int, seed: int) -> Row:
 
 def heads_row(d: int, draws: int, seed: int) -> Row:
     """λ of random heads of Gaussian A at given tokens, frozen: V averaged by the rule, A over the draws."""
-    x = initial.samples(initial.uniform(d), TOKENS, seed).x
-    exact, error = heads_exponent(x, seed)
-    model, start = DrawnHeads(BETA, heads=1, value_std=1.0), with_partners(x)
+    beta, n = HEADS[d]
+    x = initial.samples(initial.uniform(d), n, seed).x
+    exact, error = heads_exponent(beta, x, seed)
+    model, start = DrawnHeads(beta, heads=1, value_std=1.0), with_partners(x)
     drawn = (model.drawn(BrownianPath(seed, k, 0.01), 0.0, 0.01, d) for k in range(draws))
     samples = [expected_rate(one, start) for one in drawn]
     return statistical(f"random heads, d = {d}", "distance exponent λ", exact, samples, 2e-3, error)
@@ -107,16 +108,17 @@ def heads_row(d: int, draws: int, seed: int) -> Row:
 
 def many_heads_row(d: int, members: int, seed: int) -> Row:
     """The same by statistics alone, where V has too many entries for the rule."""
-    x = initial.samples(initial.uniform(d), TOKENS, seed).x
-    exact, error = heads_exponent(x, seed)
-    model = DrawnHeads(BETA, heads=2, value_std=1.0)
+    beta, n = HEADS[d]
+    x = initial.samples(initial.uniform(d), n, seed).x
+    exact, error = heads_exponent(beta, x, seed)
+    model = DrawnHeads(beta, heads=2, value_std=1.0)
     samples = rates_of(model, with_partners(x), 2e-4, 1, members, seed)
     return statistical(f"random heads, d = {d}", "distance exponent λ", exact, samples, 0.02 * abs(exact), error)
 
 
-def heads_exponent(x: Real, seed: int) -> tuple[float, float]:
+def heads_exponent(beta: float, x: Real, seed: int) -> tuple[float, float]:
     """λ of the kernel of these tokens, and its standard error."""
-    law = HeadLaw(BETA, key_query="gaussian", value_std=1.0)
+    law = HeadLaw(beta, key_query="gaussian", value_std=1.0)
     n, d = x.shape
     known = scaling(n, d, 1, 1, 0.1, law, x, mc_samples=20_000, seed=seed)
     assert known.slope is not None and known.kappa is not None and known.exponent_error is not None
