@@ -59,9 +59,12 @@ def saved_index(ds: xr.Dataset, time: float | None) -> int:
 def field(ds: xr.Dataset, index: int) -> Field:
     """The density at a saved time: the saved map, or else the sum of the saved moments.
 
-    Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has neither.
+    Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has neither, or is not on S².
     """
     time = float(ds["time"].values[index])
+    if ds.sizes.get("component", 3) != 3:
+        problem, remedy = "maps and animations show S² alone", "draw an overview, or the observables"
+        raise InputError("density", f"d = {ds.sizes['component']}", problem, remedy)
     if "density" in ds:
         density = ds["density"].isel(time=index).transpose("lat", "lon")
         return _closed(density.values, ds["lat"].values, ds["lon"].values, time, "")

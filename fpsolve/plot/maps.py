@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.plot import fields, style
+from fpsolve.plot import circle, fields, style
 from fpsolve.plot.projection import Mollweide, Orthographic, Projection, angles, outline, pixels
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ def density_map(
 
     A result without ``density`` shows the sum of its ``moments``, and says so; one with points shows these
     too (area by weight) unless ``points`` is False. ``lon0`` is the meridian in the middle, in degrees.
+    On the circle it is the profile against the angle.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``projection``, ``time``, ``points`` or ``density``.
     """
     if projection not in PROJECTIONS:
         raise unknown_name("projection", projection, PROJECTIONS)
+    if circle.on_circle(ds) and not points:
+        return circle.density_profile(ds, time)
     if projection == "orthographic":
         return density_orthographic(ds, time, points=points)
     return _figure(ds, time, Mollweide(lon0), (8.6, 4.1), points)
@@ -56,6 +59,8 @@ def density_orthographic(
 
     Raises as :func:`density_map`.
     """
+    if circle.on_circle(ds) and not points:
+        return circle.density_profile(ds, time)
     lat, lon = fields.mean_direction(ds, fields.saved_index(ds, time)) if view is None else view
     return _figure(ds, time, Orthographic(float(lat), float(lon)), (6.4, 5.6), points)
 

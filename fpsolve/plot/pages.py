@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpsolve.plot import fields, maps, series, style
+from fpsolve.plot import circle, fields, maps, series, style
 from fpsolve.plot.projection import Mollweide
 
 if TYPE_CHECKING:
@@ -20,27 +20,43 @@ _PANELS = ("mean_vector", "energy", "entropy", "tail", "overlap", "min_density")
 
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     """Up to ``snapshots`` maps, evenly spread over the saved times, on one colour scale, and four
-    observables.
+    observables; on the circle profiles and the density over time and angle.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has nothing to map.
     """
     count = min(max(1, snapshots), ds.sizes["time"])
     chosen = np.unique(np.linspace(0, ds.sizes["time"] - 1, count).round().astype(int))
-    shown = [fields.field(ds, int(index)) for index in chosen]
-    scale = style.colour_scale(min(one.values.min() for one in shown), max(one.values.max() for one in shown))
     figure = style.new_figure(14.0, 5.6)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.3))
     above, below = halves
-    _draw_maps(above.subplots(1, len(shown), squeeze=False)[0], shown, scale)
+    source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
     names = [name for name in _PANELS if name in ds][:4]
     for axes, name in zip(below.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
         series.draw(axes, ds, name)
         axes.set_xlabel("time t")
-        for one in shown:
-            axes.axvline(one.time, color="0.7", linewidth=0.8, zorder=0)
-    title = str(ds.attrs.get("title", "")) + (f"  ({shown[0].source})" if shown[0].source else "")
+        for index in chosen:
+            axes.axvline(float(ds["time"].values[index]), color="0.7", linewidth=0.8, zorder=0)
+    title = str(ds.attrs.get("title", "")) + (f"  ({source})" if source else "")
     figure.suptitle(title.strip(), fontsize=13)
     return figure
+
+
+def _draw_sphere(above: Any, ds: xr.Dataset, chosen: Any) -> str:
+    """A row of maps; returns what they come from if that is not the saved density."""
+    shown = [fields.field(ds, int(index)) for index in chosen]
+    scale = style.colour_scale(min(one.values.min() for one in shown), max(one.values.max() for one in shown))
+    _draw_maps(above.subplots(1, len(shown), squeeze=False)[0], shown, scale)
+    return shown[0].source
+
+
+def _draw_circle(above: Any, ds: xr.Dataset, chosen: Any) -> str:
+    """Profiles on the left, their history on the right."""
+    angle, values, source = circle.profiles(ds)
+    left, right = above.subplots(1, 2)
+    times = ds["time"].values
+    circle.draw_profiles(left, angle, values[chosen], [float(t) for t in times[chosen]])
+    circle.draw_history(right, angle, values, times)
+    return source
 
 
 def _draw_maps(row: list[Axes], shown: list[fields.Field], scale: Normalize) -> None:

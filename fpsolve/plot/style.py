@@ -38,9 +38,9 @@ def colour_scale(lowest: float, highest: float) -> Normalize:
     return Normalize(low, high)
 
 
-def density_label(scale: Normalize) -> str:
+def density_label(scale: Normalize, unit: str = "sr") -> str:
     """What a colour bar says, the square-root scale included."""
-    return "density ρ  [1/sr]" + ("\n(square-root scale)" if isinstance(scale, PowerNorm) else "")
+    return f"density ρ  [1/{unit}]" + ("\n(square-root scale)" if isinstance(scale, PowerNorm) else "")
 
 
 def time_label(time: float) -> str:
