@@ -1,5 +1,6 @@
 """Exact references: closed forms and one-dimensional reductions that the numerics must reproduce."""
 
+from fpsolve.noise.activation import dissipation_rate, is_coercive
 from fpsolve.theory.equiangular import (
     equiangular_drift,
     equiangular_overlap,
@@ -46,6 +47,7 @@ from fpsolve.theory.retrieval import (
 from fpsolve.theory.thresholds import (
     critical_beta,
     critical_diffusion,
+    low_temperature_bound,
     transition_beta,
     transition_is_continuous,
 )
@@ -68,13 +70,16 @@ __all__ = [
     "critical_diffusion",
     "critical_slope",
     "critical_time",
+    "dissipation_rate",
     "distance_exponent",
     "equiangular_drift",
     "equiangular_overlap",
     "equiangular_time",
     "hitting_probability",
+    "is_coercive",
     "isotropic_overlap",
     "log_distance",
+    "low_temperature_bound",
     "mode_strength",
     "mode_weight",
     "moebius_density",

@@ -50,6 +50,33 @@ def token_numbers(n: Any) -> Real:
     return integers("n", n, 2)
 
 
+def scalar(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
+    """One finite number in [low, high]."""
+    array = reals(name, value, low, high)
+    if array.ndim:
+        raise InputError(name, value, "one number is needed here", "loop over the values")
+    return float(array)
+
+
+def together(**arrays: Real) -> list[Real]:
+    """The arrays broadcast to one shape. Raises InputError naming the first that does not fit to those before it."""
+    shape: tuple[int, ...] = ()
+    for name, array in arrays.items():
+        try:
+            shape = np.broadcast_shapes(shape, array.shape)
+        except ValueError:
+            problem = f"does not broadcast with the shape {shape} of the arguments before it"
+            raise InputError(name, array.shape, problem, "pass arrays of shapes that broadcast") from None
+    return [np.broadcast_to(array, shape) for array in arrays.values()]
+
+
+def function(name: str, value: Any) -> Any:
+    """Something that can be called."""
+    if not callable(value):
+        raise InputError(name, value, "not a function", f"pass a function of arrays, {name}=lambda q: q for example")
+    return value
+
+
 def one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
     """A name from a few; InputError with the nearest known one otherwise."""
     if value not in known:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, one_of, reals, token_numbers
+from fpsolve.theory.arguments import Real, dimensions, one_of, reals, together, token_numbers
 from fpsolve.theory.growth import KINDS
 
 _TOLERANCE = 1e-12
@@ -83,6 +83,7 @@ def simplex_shares(overlap: ArrayLike, beta: ArrayLike, n: ArrayLike) -> tuple[R
     """f = Σ_k π_ik² and g = Σ_k π_ik π_jk, i ≠ j, of softmax attention with A = I among n equiangular tokens.
 
     a = π_ii, b = π_ij: f = a² + (n-1)b², g = 2ab + (n-2)b². For random A take expectations over A instead.
+    Arguments broadcast. InputError: as :func:`equiangular_drift`, and for n = ∞. Source: :cite:`homogenized2026`.
     """
     rho, beta_, number = _checked(overlap, beta, n, "sa")
     if not np.isfinite(number).all():
@@ -110,13 +111,28 @@ def simplex_drift(
     return np.asarray(variance * ((dimension - 2 + gamma**2) * cross - (dimension - 1) * gamma * same))
 
 
-def simplex_overlap(t: ArrayLike, overlap: float, f: Share, g: Share, d: int, value_std: float | None = None) -> Real:
-    """γ(t) of :func:`simplex_drift` from γ(0) = ``overlap``, shape of ``t``; ``f`` and ``g`` numbers or functions of γ.
+def simplex_overlap(
+    t: ArrayLike, overlap: ArrayLike, f: Share, g: Share, d: ArrayLike, value_std: ArrayLike | None = None
+) -> Real:
+    """γ(t) of :func:`simplex_drift` from γ(0) = ``overlap``; ``f`` and ``g`` numbers or functions of γ.
 
-    The mean path for d → ∞ :cite:`homogenized2026`; Runge–Kutta at tolerance 1e-10.
+    ``t``, ``overlap``, ``d`` and ``value_std`` broadcast. The mean path for d → ∞ :cite:`homogenized2026`; Runge–Kutta
+    at tolerance 1e-10. Raises InputError as :func:`simplex_drift`, and for t < 0.
     """
-    times = reals("t", t, 0)
-    start = float(reals("overlap", overlap, -1, 1))
+    dimension = dimensions(d)
+    std = 1 / np.sqrt(dimension) if value_std is None else reals("value_std", value_std, 0)
+    numbers = {"t": reals("t", t, 0), "overlap": reals("overlap", overlap, -1, 1), "d": dimension, "value_std": std}
+    times, starts, dimension, std = together(**numbers)
+    values = np.empty(times.shape)
+    groups = np.stack([starts.ravel(), dimension.ravel(), std.ravel()], -1)
+    for one in np.unique(groups, axis=0):
+        chosen = (groups == one).all(-1).reshape(times.shape)
+        values[chosen] = _simplex_path(times[chosen], float(one[0]), f, g, int(one[1]), float(one[2]))
+    return values
+
+
+def _simplex_path(times: Real, start: float, f: Share, g: Share, d: int, value_std: float) -> Real:
+    """γ at ``times``, shape (k,)."""
 
     def rate(_: float, y: Real) -> Real:
         gamma = np.clip(y, -1, 1)

@@ -19,7 +19,7 @@ from numpy.polynomial.legendre import leggauss, legint, legval, legvander
 from numpy.typing import ArrayLike
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, reals
+from fpsolve.theory.arguments import Real, dimensions, reals, together
 from fpsolve.theory.exponents import near_zero, sech
 from fpsolve.theory.overlap import OverlapDiffusion
 
@@ -47,16 +47,20 @@ def classify_ends(diffusion: OverlapDiffusion) -> tuple[End, End]:
 
     attracting: exponent < 1 and the end is a fixed point. repelling: exponent >= 1, q → end has probability zero.
     crossed: exponent < 1 and the drift leads back (on the circle tokens pass through q = ±1). The exponents are
-    extrapolated from b and s to about 1e-8; a diffusion nearer than that to the border is not told apart.
+    extrapolated from b and s to about 1e-8; a diffusion nearer than that to the border is not told apart. Source:
+    :cite:`karlin1981` (chapter 15, boundary classification).
     """
+    _checked_diffusion(diffusion)
     return _ends(diffusion, *_continuations(diffusion))
 
 
 def scale_function(diffusion: OverlapDiffusion, overlap: ArrayLike) -> Real:
     """S(q) with S(0) = 0, S'(0) = 1, shape of ``overlap``; ±∞ at an end that is not of finite scale.
 
-    Relative accuracy about 1e-8 for coefficients smooth in the angle arccos q.
+    Relative accuracy about 1e-8 for coefficients smooth in the angle arccos q. Raises InputError for overlaps off
+    [-1, 1]. Source: :cite:`karlin1981` (chapter 15).
     """
+    _checked_diffusion(diffusion)
     q = reals("overlap", overlap, -1, 1)
     scale = _general(diffusion)
     with np.errstate(over="ignore"):
@@ -67,8 +71,10 @@ def hitting_probability(diffusion: OverlapDiffusion, overlap: ArrayLike, end: in
     """P(q_t → ``end`` | q_0 = ``overlap``), ``end`` -1 or 1, shape of ``overlap``.
 
     (S(q) - S(-1))/(S(1) - S(-1)) for +1 if both ends attract; 1 for the only one that attracts; 0 for an end that does
-    not, and for both if neither does (the overlap then has no limit). An end that is a fixed point is kept.
+    not, and for both if neither does (the overlap then has no limit). An end that is a fixed point is kept. Raises
+    InputError for other ends and for overlaps off [-1, 1]. Source: :cite:`karlin1981` (chapter 15).
     """
+    _checked_diffusion(diffusion)
     q = reals("overlap", overlap, -1, 1)
     if end not in (-1, 1):
         raise InputError("end", end, "the ends are -1 and 1", "pass one of them")
@@ -94,7 +100,8 @@ def antipodal_probability(beta: ArrayLike, overlap: ArrayLike, d: ArrayLike) -> 
     accuracy 1e-11. Assumes centred iid entries of V; ε and σ_V only set the time. InputError: β < 0, |overlap| > 1,
     d < 2. Source: :cite:`deepstochastic2026` for the condition; the integral follows from :func:`value_noise_overlap`.
     """
-    b, q, dimension = np.broadcast_arrays(reals("beta", beta, 0), reals("overlap", overlap, -1, 1), dimensions(d))
+    numbers = {"beta": reals("beta", beta, 0), "overlap": reals("overlap", overlap, -1, 1), "d": dimensions(d)}
+    b, q, dimension = together(**numbers)
     result = np.zeros(q.shape)
     pairs = np.stack([b.ravel(), dimension.ravel()], -1)
     for one in np.unique(pairs, axis=0):
@@ -181,6 +188,12 @@ class Scale:
             return np.asarray(level * excess)
         with np.errstate(over="ignore"):
             return np.asarray(-level * np.expm1(-rate * excess) / rate)
+
+
+def _checked_diffusion(diffusion: object) -> None:
+    if not isinstance(diffusion, OverlapDiffusion):
+        remedy = "pass theory.isotropic_overlap(kernel, d), value_noise_overlap(beta, d) or an OverlapDiffusion"
+        raise InputError("diffusion", diffusion, "not an OverlapDiffusion", remedy)
 
 
 def _refined(edges: Real, levels: Real) -> Real:

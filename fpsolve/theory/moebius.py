@@ -35,7 +35,10 @@ def boost(x: ArrayLike, w: ArrayLike) -> Real:
 
 
 def boost_parameter(w: ArrayLike) -> Real:
-    """b = tanh(|w|/2) w/|w| of the flow of P_x w over unit time, shape (..., d)."""
+    """b = tanh(|w|/2) w/|w| of the flow of P_x w over unit time, shape (..., d).
+
+    InputError for what is no array of vectors. Source: :cite:`ratcliffe2019` (chapter 4).
+    """
     field = vectors("w", w)
     r = np.linalg.norm(field, axis=-1, keepdims=True)
     return np.asarray(field * np.where(r > 0, np.tanh(r / 2) / np.where(r > 0, r, 1), 0.5))
@@ -47,6 +50,7 @@ def compose(a: ArrayLike, b: ArrayLike) -> Real:
     The image of the point b, of the ball or of the sphere, under the boost of parameter a; so ρ_b
     (:func:`moebius_density`) is carried by that boost to ρ_{a⊕b}. Not commutative: the composition of two boosts is a
     boost times a rotation, which the uniform law does not feel. Leading axes broadcast. InputError outside the ball.
+    Source: :cite:`ratcliffe2019` (chapter 4).
     """
     first, second = _ball("a", a, closed=False), _ball("b", b, closed=True)
     same_dimension("a", first, "b", second)
@@ -59,7 +63,8 @@ def moebius_density(x: ArrayLike, a: ArrayLike) -> Real:
     """ρ_a(x) = ((1-|a|²)/|x-a|²)^{d-1} / |S^{d-1}|: the uniform law carried by the boost of parameter ``a``, |a| < 1.
 
     Surface measure on S^{d-1}, d the length of the vectors; shapes (..., d), leading axes broadcast to the result's.
-    On S² ((1-|a|²)/|x-a|²)²/4π. InputError for x off the sphere and |a| >= 1.
+    On S² ((1-|a|²)/|x-a|²)²/4π. InputError for x off the sphere and |a| >= 1. The Jacobian of the boost,
+    :cite:`ratcliffe2019` (chapter 4).
     """
     points, centre = unit_vectors("x", x), _ball("a", a, closed=False)
     same_dimension("x", points, "a", centre)
@@ -73,7 +78,8 @@ def moebius_moment(degree: ArrayLike, radius: ArrayLike, d: ArrayLike = 3) -> Re
     """E P_ℓ(⟨x, a/|a|⟩) under ρ_a, ``radius`` r = |a| in [0, 1), P_ℓ(1) = 1 zonal on S^{d-1}; arguments broadcast.
 
     (d-1)_ℓ/(d/2)_ℓ r^ℓ ₂F₁(ℓ, 1-d/2; ℓ+d/2; r²), a radial eigenfunction of the hyperbolic Laplacian. ℓ = 1 is the
-    length of the mean of ρ_a; on the circle r^ℓ. InputError for |a| >= 1, ℓ < 0, d < 2.
+    length of the mean of ρ_a; on the circle r^ℓ. InputError for |a| >= 1, ℓ < 0, d < 2. Derived here
+    from the radial Laplacian; for the disk :cite:`helgason2000` (introduction, §4).
     """
     ell, dimension = integers("degree", degree, 0), dimensions(d)
     r = reals("radius", radius, 0, 1)

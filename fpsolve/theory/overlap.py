@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
 from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.theory.arguments import function, scalar
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
@@ -122,8 +123,11 @@ def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDi
     """Isotropic noise K(x,y) = k(⟨x,y⟩), ``kernel`` k on [-1, 1], ``noise`` ε.
 
     b = ε²[(d-2+q²) k(q) - (d-1) κ q], s = 2ε²(1-q²)(κ - q k(q)), κ = k(1) :cite:`homogenized2026`.
+    Raises InputError for a kernel that is no function and for bad numbers.
     """
     _check_dimension(d)
+    function("kernel", kernel)
+    scalar("noise", noise, 0)
     kappa = float(np.asarray(kernel(np.array([1.0]))).ravel()[0])
 
     def drift(q: Real) -> Real:
@@ -142,9 +146,13 @@ def value_noise_overlap(
 
     a = e^β/(e^β + e^{βq}), K_11 = a² + (1-a)² + 2a(1-a)q, K_12 = 2a(1-a) + (a² + (1-a)²)q, σ = ε value_std;
     b = σ²[(d-2+q²) K_12 - (d-1) q K_11], s = 2σ²(1-q²)(K_11 - q K_12) :cite:`homogenized2026`.
-    ``value_std`` is 1/√d by default.
+    ``value_std`` is 1/√d by default. Raises InputError for β < 0, d < 2 and negative deviations.
     """
     _check_dimension(d)
+    scalar("beta", beta, 0)
+    scalar("noise", noise, 0)
+    if value_std is not None:
+        scalar("value_std", value_std, 0)
     scale = noise**2 * (1 / d if value_std is None else value_std**2)
 
     def kernels(q: Real) -> tuple[Real, Real]:

@@ -54,8 +54,22 @@ def transition_beta(d: ArrayLike = 3) -> Real:
 
 
 def transition_is_continuous(beta: ArrayLike, d: ArrayLike = 3) -> NDArray[np.bool_]:
-    """β <= β_*(d), as an array of truth values; see :func:`transition_beta`."""
+    """β <= β_*(d), as an array of truth values; see :func:`transition_beta`. Source: arXiv:2606.05140."""
     return np.asarray(reals("beta", beta, 0) <= transition_beta(d))
+
+
+def low_temperature_bound(beta: ArrayLike, t: ArrayLike, growth: ArrayLike, decay: ArrayLike) -> Real:
+    """√(log(β+1)/β) e^{Ct} + e^{-ct}: W₂ from the law projected to the top eigenspace, up to a factor, t >= 0.
+
+    ``growth`` C and ``decay`` c are constants of the matrices and the initial law, which the theorem does not name;
+    arguments broadcast. Least at t = log((c/C) √(β/log(β+1)))/(C+c), of order (log β/β)^{c/(2(C+c))}: a transient that
+    lasts to t ~ log β. Raises InputError for β <= 0 and negative times or rates. Source: :cite:`lowtemperature2026`.
+    """
+    b, time = reals("beta", beta, 0), reals("t", t, 0)
+    if (b == 0).any():
+        raise InputError("beta", beta, "must be positive", "the bound is for β → ∞")
+    rise, fall = reals("growth", growth, 0), reals("decay", decay, 0)
+    return np.asarray(np.sqrt(np.log1p(b) / b) * np.exp(rise * time) + np.exp(-fall * time))
 
 
 def _threshold(nu: float, d: float, ell: float, kind: str) -> float:

@@ -17,8 +17,10 @@ from fpsolve.validate import (
     low_temperature,
     moebius,
     random_linear,
+    rates,
     spectral_selection,
     transformer_limits,
+    two_point,
     two_tokens,
 )
 from fpsolve.validate.table import Row, Validation
@@ -33,7 +35,11 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("low_temperature", low_temperature.rows),
     Validation("spectral_selection", spectral_selection.rows),
     Validation("lost_in_the_middle", lost_in_the_middle.rows),
+    Validation("retrieval", lost_in_the_middle.profile_rows),
     Validation("two_tokens", two_tokens.rows),
+    Validation("two_point", two_point.rows),
+    Validation("dissipation", two_point.dissipation_rows),
+    Validation("rates", rates.rows),
     Validation("random_linear", random_linear.rows),
     Validation("exponents", exponents.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),

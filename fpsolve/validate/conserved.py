@@ -110,6 +110,9 @@ def equiangular_rows(quick: bool, seed: int) -> Iterator[Row]:
         near = build(initial.simplex(n, 1 - 1e-6, d), "cloud", 7, 1e-12)
         rate, last = float(theory.synchronisation_rate(BETA, kind)), None
         last = overlaps(end(model, near, 1 / rate, 1 / rate))
+        wait = float(theory.equiangular_time(0.1, 0.9, BETA, n, kind))
+        late = overlaps(end(model, start, wait, wait / 4))
+        yield Row(name, f"overlap after {wait:.4g}, the time to 0.9", 0.9, float(late.mean()), 1e-7)
         yield Row(name, "rate of synchrony", rate, float(np.log(1e-6 / (1 - last.mean())) * rate), 1e-4 * rate)
 
 

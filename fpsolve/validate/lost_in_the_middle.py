@@ -28,6 +28,33 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
         yield Row("causal attention on S¹", f"t_crit, β = {beta:g}", exact, computed, (3e-3 if quick else 1e-4) * exact)
 
 
+def profile_rows(quick: bool, seed: int) -> Iterator[Row]:
+    """Linear response of mode 1 of the uniform mean field to one earlier position, against g_a, extrapolated in 1/N."""
+    counts, time, source = (50, 100) if quick else (100, 200, 400), 0.5, 0.2
+    for beta, sigma in ((1.0, 0.5), (1.0, 0.9)) if quick else ((1.0, 0.5), (1.0, 0.9), (2.0, 0.7)):
+        strength = float(theory.mode_strength(1, beta))
+        exact = float(theory.retrieval_profile(time, source, strength, DECAY, sigma))
+        found = np.array([profile(beta, count, time, source, sigma) for count in counts])
+        name = f"g_a at σ = {sigma:g}, σ₀ = {source:g}, β = {beta:g}"
+        computed = extrapolated(np.array(counts), found)
+        yield Row("causal attention on S¹", name, exact, computed, (1e-2 if quick else 1e-3) * exact)
+
+
+def profile(beta: float, positions: int, time: float, source: float, sigma: float) -> float:
+    """Response of the position nearest to σ per unit of perturbation at σ₀; positions are j/N."""
+    angles_each, size = 16, 1e-4
+    at, here = round(source * positions) - 1, round(sigma * positions) - 1
+    grid = 2 * np.pi * np.arange(angles_each) / angles_each
+    angles = np.tile(grid, (positions, 1))
+    angles[at] -= size * np.sin(grid)
+    labels = np.repeat(np.arange(1, positions + 1) / positions, angles_each)
+    x = np.stack([np.cos(angles), np.sin(angles)], -1).reshape(-1, 2)
+    start = Cloud(x, np.full(len(x), 1 / len(x)), rtol=1e-10, tokens=True, labels=labels)
+    *_, (_, last) = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=time, dt=time / 5, scheme="rk4")
+    moved = last.x.reshape(positions, angles_each, 2)[here]  # type: ignore[attr-defined]
+    return float(moved[:, 0].mean() / (size / 2) * positions)
+
+
 def extrapolated(counts: Real, values: Real) -> float:
     """The value at 1/N = 0 of the polynomial through them."""
     return float(np.polyfit(1 / counts, values, len(counts) - 1)[-1])
@@ -63,7 +90,8 @@ def moved(beta: float, positions: int, times: Real, size: float) -> Real:
     labels = np.repeat(np.arange(1, positions + 1) / positions, ANGLES)
     x = np.stack([np.cos(angles), np.sin(angles)], -1).reshape(-1, 2)
     start = Cloud(x, np.full(len(x), 1 / len(x)), rtol=1e-12, tokens=True, labels=labels)
-    states = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=times[-1], dt=times[1] - times[0])
+    model, dt = CausalAttention(beta, DECAY), times[1] - times[0]
+    states = run(model, start, BrownianPath(0), t_end=times[-1], dt=dt, scheme="rk4")
     saved = [state.x[-ANGLES:] for t, state in states if t > times[0] * (1 - 1e-9)]  # type: ignore[attr-defined]
     waves = np.array([(x[:, 0] - 1j * x[:, 1])[:, None] ** modes for x in saved])
     return np.asarray(waves.mean(axis=1).real.sum(axis=1))

@@ -35,7 +35,7 @@ def diffusive_rows(quick: bool, seed: int) -> Iterator[Row]:
             deviation = float(np.hypot(2 * errors[-1], errors[-2]))
             extrapolated = float(2 * values[-1] - values[-2])
             yield estimate(system, f"{name}, η² → 0", exact, extrapolated, deviation, allowed)
-            if name == "E q" and d == 3:
+            if name == "E q" and d == 3 and not quick:  # with few members the order has no power
                 weak, spread = weak_order(np.array(depths), values - exact, errors)
                 yield estimate(system, f"order of {name} in η²", 1.0, weak, spread, 0.2)
 

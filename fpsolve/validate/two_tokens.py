@@ -25,7 +25,7 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
 
     The side of q = 0 is taken at a time when 0.2 % of the pairs are undecided (1 % in the quick subset).
     """
-    members, step, time, late = (1500, 0.2, 12.0, 1e-2) if quick else (8000, 0.14, 20.0, 3e-3)
+    members, step, time, late = (5000, 0.2, 12.0, 1e-2) if quick else (8000, 0.14, 20.0, 3e-3)
     for beta, d, overlap in CASES[:1] if quick else CASES:
         coarse, fine = (antipodal(beta, d, overlap, time, h, members, seed) for h in (np.sqrt(2) * step, step))
         exact = float(theory.antipodal_probability(beta, overlap, d))

@@ -9,7 +9,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.models import IsotropicFlow
-from fpsolve.validate import CATALOGUE, Row, Validation, validate
+from fpsolve.validate import CATALOGUE, Row, Validation, rates, two_point, validate
 from fpsolve.validate import catalogue as module
 from fpsolve.validate.exponents import expected_rate, few_pairs
 from fpsolve.validate.measure import statistical
@@ -52,6 +52,10 @@ def test_rows_are_reported_one_by_one_and_are_the_same_again():
         ("noisy", "critical_diffusion"),
         ("lost_in_the_middle", "critical_time"),
         ("equiangular", "synchronisation_rate"),
+        ("equiangular", "equiangular_time"),
+        ("retrieval", "retrieval_profile"),
+        ("rates", "transition_beta"),
+        ("rates", "antipodal_exponent"),
     ],
 )
 def test_a_wrong_theory_fails(monkeypatch, name, wrong):
@@ -67,6 +71,21 @@ def test_a_wrong_noise_fails():
     exact, start = float(fp.theory.distance_exponent(IsotropicFlow(spectrum).kernel(), 3)), few_pairs(3, 0)
     assert expected_rate(IsotropicFlow(spectrum), start) == pytest.approx(exact, rel=1e-3)
     assert expected_rate(IsotropicFlow(spectrum, noise=1.05), start) == pytest.approx(1.1025 * exact, rel=1e-3)
+
+
+def test_a_wrong_noise_fails_the_two_point_rates():
+    """d/dt E Σ_m|ρ_ℓm|² of a flow whose field is one per cent too strong."""
+    law = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
+    right, wrong = IsotropicFlow(two_point.SPECTRUM), IsotropicFlow(two_point.SPECTRUM, noise=1.01)
+    exact = two_point.rate_row(right, law, 2)
+    assert exact.passed
+    assert two_point.rate_row(wrong, law, 2).computed == pytest.approx(1.0201 * exact.exact, rel=1e-5)
+
+
+def test_the_switch_of_the_transition_is_seen_on_either_side():
+    """The cubic coefficient changes sign at β_*: continuous below, discontinuous above."""
+    below, above = (rates.cubic_coefficient(factor * float(fp.theory.transition_beta(3))) for factor in (0.9, 1.1))
+    assert below < -0.01 and above > 0.01
 
 
 def test_statistical_rows_allow_their_standard_error():
