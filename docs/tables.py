@@ -1,6 +1,6 @@
-"""The README's tables, made from the tables of the package: ``python docs/tables.py`` writes them anew.
+"""The tables of the README and of the pages, made from the package: ``python docs/tables.py`` writes them anew.
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; a test checks that the README's are these.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; a test checks that they are these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import fpsolve as fp
 from fpsolve.measures import MEASURES
 from fpsolve.observe.record import LONG_NAMES
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+HERE = Path(__file__).resolve().parent
+PAGES = (HERE.parent / "README.md", HERE / "theory.md")
+"""Pages with tables."""
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 MINIMAL = {
@@ -80,18 +82,30 @@ def dataset() -> str:
     law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
     starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
     results = {name: _short_run(*start) for name, start in starts.items()}
+    results["several heads"] = _short_run(law, "density", fp.models.MultiHead(1.0, (1.0, 0.5), (1.0, 1.0)))
     rows = []
     for variable, meaning in LONG_NAMES.items():
         having = [name for name, ds in results.items() if variable in ds]
         dims = ", ".join(results[having[0]][variable].dims)
-        where = "all" if len(having) == len(results) else ", ".join(having)
+        measures = [name for name in having if name in starts] or having
+        where = "all" if len(measures) == len(starts) else ", ".join(measures)
         rows.append((f"`{variable}`", f"({dims})", meaning, where))
     return _table(("variable", "dimensions", "meaning", "measures"), rows)
 
 
-def _short_run(start, measure):  # type: ignore[no-untyped-def]
+def theory() -> str:
+    """First lines of what ``fp.theory`` offers."""
+    rows = []
+    for name in fp.theory.__all__:
+        thing = getattr(fp.theory, name)
+        text = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
+        rows.append((f"`{name}`", re.sub(r" *:cite:`\w*`|:\w+:|; arguments broadcast|\.$", "", text).replace("|", "\\|")))
+    return _table(("`fp.theory.`", "what it is"), rows)
+
+
+def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
     kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
-    return fp.solve(fp.models.SelfAttention(beta=1.0), start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
+    return fp.solve(model or fp.models.SelfAttention(beta=1.0), start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
 
 
 def _order(value: float | None) -> str:
@@ -103,7 +117,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset)}
+TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory)}
 
 
 def filled(text: str) -> str:
@@ -112,4 +126,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -83,9 +83,12 @@ def test_tables_of_the_readme_are_those_of_the_package():
     specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
     tables = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(tables)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {found[2] for found in tables.BLOCK.finditer(text)} == set(tables.TABLES)
-    assert tables.filled(text) == text
+    pages = {path: path.read_text(encoding="utf-8") for path in PAGES}
+    shown = {found[2]: path for path, text in pages.items() for found in tables.BLOCK.finditer(text)}
+    assert set(shown) == set(tables.TABLES) and set(shown.values()) == set(tables.PAGES)
+    for path in tables.PAGES:
+        assert tables.filled(pages[path]) == pages[path]
+    text = pages[ROOT / "README.md"]
     for entry in (*fp.MODELS, *fp.SCHEMES, *fp.initial.LAWS):
         assert f"`{entry}" in text
 
