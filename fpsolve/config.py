@@ -1,9 +1,11 @@
 """Runs described in TOML: read, checked against the signatures of the code, ready to solve.
 
 ``[model]`` and ``[initial]`` hold a ``name`` from ``fpsolve.MODELS`` or ``fpsolve.initial.LAWS`` and that
-object's own keyword arguments, ``[solve]`` those of ``fpsolve.solve``, ``[output]`` a ``path``. A law
+object's own keyword arguments, ``[solve]`` those of ``fpsolve.solve``, ``[output]`` a ``path``; the table of
+another command, such as ``[compare]``, what that command's function has and ``fpsolve.solve`` has not. A law
 inside a law is a table with a ``name``. Keys and their types are read from the signatures, so a new model,
-law or argument needs no line here.
+law or argument needs no line here. For ``fpsolve ensemble`` ``[ensemble]`` holds ``members`` and how they are
+computed, ``[sweep]`` lists of values by parameter.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from pydantic import BaseModel
 
-TABLES = ("model", "initial", "solve", "output")
+TABLES = ("model", "initial", "solve", "output", "sweep")
 
 
 class ConfigError(InputError):
@@ -47,13 +49,18 @@ class Catalogue:
     models: Mapping[str, Callable[..., Any]]
     laws: Mapping[str, Callable[..., Any]]
     solve: Callable[..., xr.Dataset]
+    extras: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Tables of other commands: the function whose arguments, those of ``solve`` apart, a table may hold."""
 
     @classmethod
     def of_fpsolve(cls) -> Catalogue:
         """The models, laws and solver of the package."""
         import fpsolve
+        from fpsolve.compare import compare
+        from fpsolve.ensemble.table import ensemble_table
 
-        return cls(fpsolve.MODELS, fpsolve.initial.LAWS, fpsolve.solve)
+        tables: dict[str, Callable[..., Any]] = {"compare": compare, "ensemble": ensemble_table}
+        return cls(fpsolve.MODELS, fpsolve.initial.LAWS, fpsolve.solve, tables)
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,18 @@ class RunConfig:
     output: Path | None
     raw: Mapping[str, Any]
     solver: Callable[..., xr.Dataset]
+    extras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keyword arguments from the tables of other commands, by table."""
+    sweep: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def solve(self, **changes: Any) -> xr.Dataset:
         """Run it; ``changes`` replace keyword arguments of the ``[solve]`` table.
 
-        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``.
+        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``, and InputError
+        for a configuration with a sweep.
         """
+        if self.sweep:
+            raise InputError("sweep", dict(self.sweep), "describes several runs", "use fpsolve ensemble")
         arguments = {**self.arguments, **changes}
         with _named_in("solve", set(arguments)):
             return self.solver(self.model, self.initial, **arguments)
@@ -96,14 +109,24 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     """Check a configuration that is already a dictionary; every error in it is listed, as ``table.key``."""
     catalogue = catalogue or Catalogue.of_fpsolve()
     errors: list[InputError] = []
-    tables = {name: _table(raw, name, errors) for name in TABLES}
-    errors += [_unknown_key("", key, raw[key], TABLES, "a configuration") for key in raw if key not in TABLES]
+    known = (*TABLES, *catalogue.extras)
+    tables = {name: _table(raw, name, errors) for name in known}
+    errors += [_unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
     model = _build_named(tables["model"], "model", catalogue.models, errors)
+    sweep = _sweep(tables["sweep"], catalogue.laws, errors)
+    if sweep.get("initial") and "initial" not in raw:
+        tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = _build_named(tables["initial"], "initial", catalogue.laws, errors)
     arguments = _check(
         catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]"
     )
     output = _check(_output, tables["output"], "output", errors, owner="[output]").get("path")
+    shared = ("model", "initial", *_parameters(catalogue.solve, ()))
+    extras = {
+        name: _check(call, tables[name], name, errors, skip=shared, owner=f"[{name}]")
+        for name, call in catalogue.extras.items()
+        if tables[name]
+    }
     if errors:
         raise errors[0] if len(errors) == 1 else ConfigError(errors)
     return RunConfig(
@@ -113,11 +136,29 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
         output=None if output is None else Path(output),
         raw=copy.deepcopy(dict(raw)),
         solver=catalogue.solve,
+        extras=extras,
+        sweep=sweep,
     )
 
 
 def _output(*, path: str | None = None) -> None:
     """The signature of the ``[output]`` table."""
+
+
+def _sweep(
+    table: Mapping[str, Any], laws: Mapping[str, Callable[..., Any]], errors: list[InputError], prefix: str = ""
+) -> dict[str, Any]:
+    """Lists of values by parameter; ``model.beta`` in a table is one key, tables with a ``name`` are laws."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and "name" not in value:
+            found |= _sweep(value, laws, errors, f"{key}.")
+        elif isinstance(value, list):
+            found[key] = _nested_laws(value, f"sweep.{key}", laws, errors)
+        else:
+            errors.append(InputError(f"sweep.{key}", value, "is not a list", f"write {name} = [1, 2], for example"))
+    return found
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

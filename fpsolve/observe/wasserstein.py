@@ -1,42 +1,41 @@
-"""Wasserstein distance between clouds."""
+"""Wasserstein distance between clouds, by the network simplex of POT."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
-from scipy.optimize import linear_sum_assignment, linprog
-from scipy.sparse import eye_array, kron, vstack
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, MissingDependencyError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.sphere.harmonics import Real
 
-LARGEST_ASSIGNMENT, LARGEST_PLAN = 4096, 300
-"""Points that optimal assignment (equal weights) and the linear programme (any weights) take."""
+LARGEST_COST = 2**25
+"""Entries that the matrix of squared distances may have (256 MB)."""
+
+ITERATIONS = 10**7
+"""Pivots that the network simplex may take; it needs about as many as there are pairs of near points."""
 
 
 def wasserstein(first: Cloud, second: Cloud) -> float:
-    """W_2 = min over couplings of (E|x - y|²)^{1/2}, |x - y| in R^d, exactly.
+    """W_2 = min over couplings of (E|x - y|²)^{1/2}, |x - y| in R^d, exactly, for clouds of any sizes and weights.
 
-    By assignment for clouds of equally many points of equal weights, otherwise by a linear programme.
-    Raises InputError for clouds in different dimensions or of too many points.
+    Raises InputError for clouds in different dimensions or of too many points, MissingDependencyError without POT.
     """
     if first.dimension != second.dimension:
         problem = f"the first cloud lives in d = {first.dimension}"
         raise InputError("second", second.dimension, problem, "compare in one space")
+    shape = (len(first.x), len(second.x))
+    if shape[0] * shape[1] > LARGEST_COST:
+        raise InputError("first", shape, f"more than {LARGEST_COST} pairs of points", "thin the clouds")
     cost = np.maximum(2 - 2 * np.einsum("na,ma->nm", first.x, second.x), 0.0)
-    equal = len(first.x) == len(second.x) and all(np.ptp(mu.weights) <= 1e-12 / len(mu.x) for mu in (first, second))
-    largest = LARGEST_ASSIGNMENT if equal else LARGEST_PLAN
-    if max(cost.shape) > largest:
-        raise InputError("first", cost.shape, f"more than {largest} points", "thin the clouds")
-    if equal:
-        return float(np.sqrt(cost[linear_sum_assignment(cost)].mean()))
-    return float(np.sqrt(_transport_cost(cost, first.weights, second.weights)))
+    marginals = (mu.weights / mu.weights.sum() for mu in (first, second))
+    return float(np.sqrt(max(transport_library().emd2(*marginals, cost, numItermax=ITERATIONS), 0.0)))
 
 
-def _transport_cost(cost: Real, first: Real, second: Real) -> float:
-    """min Σ P_ij c_ij over P ≥ 0 of given marginals."""
-    n, m = cost.shape
-    rows, columns = kron(eye_array(n), np.ones((1, m))), kron(np.ones((1, n)), eye_array(m))
-    marginals = np.concatenate([first / first.sum(), second / second.sum()])
-    solved = linprog(cost.ravel(), A_eq=vstack([rows, columns]).tocsr()[:-1], b_eq=marginals[:-1], method="highs")
-    return max(float(solved.fun), 0.0)
+def transport_library() -> Any:
+    """The module ``ot``, imported at the first use. Raises MissingDependencyError where it is not installed."""
+    try:
+        return import_module("ot")
+    except ImportError as error:
+        raise MissingDependencyError("W_2 needs POT, which is not installed: pip install POT") from error

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fpsolve.plot.animate import animation
+    from fpsolve.plot.branch_diagram import branches
+    from fpsolve.plot.compared import comparison
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
+    from fpsolve.plot.zoom import zoomed
 
 _HOME = {
     "density_map": "maps",
@@ -20,9 +23,12 @@ _HOME = {
     "observables": "series",
     "overview": "pages",
     "animation": "animate",
+    "branches": "branch_diagram",
+    "comparison": "compared",
+    "zoomed": "zoom",
 }
 
-__all__ = ["animation", "density_map", "density_orthographic", "observables", "overview"]
+__all__ = ["animation", "branches", "comparison", "density_map", "density_orthographic", "observables", "overview", "zoomed"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,139 @@
+"""Arguments of a comparison, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fpsolve.compare.routes import Problem
+from fpsolve.errors import InputError, check_number
+from fpsolve.measures.initial import Law
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+from fpsolve.run import count_steps, default_scheme
+from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.solve import LARGEST_DEGREE
+from fpsolve.sphere.geometry import GEOMETRIES
+
+LEAST_DEGREE = 11
+"""Ladders of degrees go down to about this."""
+
+LARGEST_N = 10**8
+"""Tokens of one run: a thousand million numbers in the stages of a step."""
+
+SAVED = 8
+"""Times after the start at which observables are kept where nothing else is said, at most."""
+
+TRANSFORMER = {"n": 64, "heads": 4, "depth": 64}
+"""Tokens, heads and layers of the finite random transformer where nothing else is said."""
+
+
+def whole(argument: str, value: Any, least: int, most: int | None = None) -> int:
+    """The value as an integer. Raises InputError unless it is one in [least, most]."""
+    bad = isinstance(value, bool) or not isinstance(value, int | np.integer)
+    if bad or value < least or (most is not None and value > most):
+        bound = f">= {least}" if most is None else f"in [{least}, {most}]"
+        raise InputError(argument, value, f"must be an integer {bound}", f"pass {argument}={least}, for example")
+    return int(value)
+
+
+def ladder(argument: str, values: Any, least: int, most: int) -> tuple[int, ...]:
+    """A list of different integers in ascending order. Raises InputError for anything else."""
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or len(values) == 0:
+        raise InputError(argument, values, "must be a list of integers", f"pass {argument}=({least}, {10 * least})")
+    numbers = [whole(f"{argument}[{k}]", value, least, most) for k, value in enumerate(values)]
+    if sorted(set(numbers)) != numbers:
+        raise InputError(argument, values, "must ascend", f"pass {argument}={tuple(sorted(set(numbers)))}")
+    return tuple(numbers)
+
+
+def default_degrees(lmax: int) -> tuple[int, ...]:
+    """lmax and its halvings, (d + 1)/2 - 1, down to about ``LEAST_DEGREE``."""
+    degrees = [lmax]
+    while (degrees[0] + 1) // 2 - 1 >= LEAST_DEGREE:
+        degrees.insert(0, (degrees[0] + 1) // 2 - 1)
+    return tuple(degrees)
+
+
+def checked_law(model: Any, initial: Any, seed: int, member: int) -> None:
+    """Raise InputError unless the model acts on laws of S¹ or S² and the law can be sampled."""
+    if not isinstance(model, Model):
+        raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
+    if model.measures is not None and "density" not in model.measures:
+        problem = f"{type(model).__name__} acts on points with their positions, which have no mean-field law"
+        raise InputError("model", type(model).__name__, problem, "compare runs of fp.solve by hand")
+    if not isinstance(initial, Law):
+        problem = "not a law that tokens can be drawn from"
+        raise InputError("initial", initial, problem, "give the law itself, fp.initial.von_mises_fisher(...), …")
+    if initial.dimension not in GEOMETRIES:
+        problem = "densities and quadratures, the mean-field side, exist for d = 2 and d = 3"
+        raise InputError("initial", f"d = {initial.dimension}", problem, "start on the circle or the sphere")
+    path = BrownianPath(seed, member)
+    try:
+        initial.draw(1, path)
+    except InputError as error:
+        raise InputError("initial", error.value, error.problem, error.remedy) from error
+
+
+def checked_problem(
+    model: Model, law: Law, arguments: Mapping[str, Any], scheme: str | Scheme | None, degree: int
+) -> tuple[str, Problem]:
+    """The name of the scheme and the problem, of which everything but the measures is checked."""
+    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
+    steps = count_steps(arguments["t_end"], arguments["dt"])
+    path = BrownianPath(arguments["seed"], arguments["member"], arguments["path_cell"])
+    if model.is_stochastic:
+        path.check_step(arguments["dt"])
+    for key in ("rtol", "tokens_rtol"):
+        check_number(key, arguments[key], 1e-14, 1)
+    if arguments["filter"] is not None:
+        check_number("filter", arguments["filter"], 0)
+    stride = _stride(arguments["save_every"], arguments["dt"], steps)
+    kept = {key: arguments[key] for key in ("t_end", "dt", "rtol", "tokens_rtol", "filter")}
+    return name, Problem(model, law, path, scheme=chosen, stride=stride, degree=degree, **kept)
+
+
+def checked_degrees(degrees: Any, lmax: Any, reference_lmax: Any) -> tuple[tuple[int, ...], int]:
+    """The ladder of degrees and that of the reference, which lies above it."""
+    least = 4
+    top = whole("lmax", lmax, least, LARGEST_DEGREE)
+    some = default_degrees(top) if degrees is None else ladder("degrees", degrees, least, LARGEST_DEGREE)
+    reference = min(2 * some[-1] + 1, LARGEST_DEGREE) if reference_lmax is None else reference_lmax
+    return some, whole("reference_lmax", reference, some[-1] + 1, LARGEST_DEGREE)
+
+
+def checked_transformer(transformer: Any) -> dict[str, int] | None:
+    """n, heads and depth of the finite transformer; None where it is not wanted."""
+    if transformer is False:
+        return None
+    if transformer is True:
+        return dict(TRANSFORMER)
+    if not isinstance(transformer, Mapping):
+        remedy = "pass transformer={'n': 64, 'heads': 4, 'depth': 64}, or False"
+        raise InputError("transformer", transformer, "neither true, false nor a table", remedy)
+    for key, value in transformer.items():
+        if key not in TRANSFORMER:
+            problem = f"unknown key, a transformer has {', '.join(TRANSFORMER)}"
+            raise InputError(f"transformer.{key}", value, problem, "remove it")
+        whole(f"transformer.{key}", value, 2 if key == "n" else 1)
+    return {**TRANSFORMER, **transformer}
+
+
+def checked_targets(targets: Any) -> tuple[float, ...]:
+    """Errors to reach, each in (0, 1)."""
+    if isinstance(targets, str) or not isinstance(targets, Sequence | np.ndarray) or len(targets) == 0:
+        raise InputError("targets", targets, "must be a list of errors", "pass targets=(1e-2, 1e-3)")
+    return tuple(check_number(f"targets[{k}]", value, 0, 1, above=True) for k, value in enumerate(targets))
+
+
+def _stride(every: Any, dt: float, steps: int) -> int:
+    """Steps between saved states; by default the run in as many parts, up to ``SAVED``, as are whole."""
+    if every is None:
+        return steps // next(parts for parts in range(SAVED, 0, -1) if steps % parts == 0)
+    stride = round(check_number("save_every", every, 0, above=True) / dt)
+    if stride < 1 or abs(stride * dt - every) > 1e-9 * every or steps % stride:
+        problem = f"must be a multiple of dt = {dt} that divides t_end"
+        raise InputError("save_every", every, problem, "change one of them")
+    return stride

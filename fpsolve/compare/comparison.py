@@ -1,0 +1,188 @@
+"""One call that runs every route to the conditional law of a token and says how far apart and how dear they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from fpsolve.compare import arguments as check
+from fpsolve.compare.errors import discrepancy_degree
+from fpsolve.compare.law import Law as InLaw
+from fpsolve.compare.law import chain_of, in_law
+from fpsolve.compare.record import Findings, dataset
+from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, Rung, attempted, follow, refusal
+from fpsolve.errors import FPSolveError, MissingDependencyError, check_number
+from fpsolve.measures.initial import Initial
+from fpsolve.models.base import Model
+from fpsolve.observe import Result
+from fpsolve.observe.wasserstein import transport_library
+from fpsolve.resolution import UNRESOLVED
+from fpsolve.schemes import Scheme
+from fpsolve.solve import described
+from fpsolve.transformer import RandomTransformer
+
+MOST_TOKENS = 2_000_000
+"""All samples of a size have together about so many tokens at most; two are always drawn where two are asked for."""
+
+
+def compare(
+    model: Model,
+    initial: Initial,
+    *,
+    t_end: float,
+    dt: float,
+    tokens: Sequence[int] = (100, 1000, 10_000, 100_000),
+    samples: int = 8,
+    members: int = 64,
+    transformer: bool | Mapping[str, int] = True,
+    scheme: str | Scheme | None = None,
+    lmax: int = 63,
+    degrees: Sequence[int] | None = None,
+    reference_lmax: int | None = None,
+    rtol: float = 1e-6,
+    tokens_rtol: float = 1e-4,
+    filter: float | None = None,
+    seed: int = 0,
+    member: int = 0,
+    path_cell: float = 0.01,
+    save_every: float | None = None,
+    moments_lmax: int = 8,
+    kappa: float = 16.0,
+    wasserstein_cells: int = 2000,
+    targets: Sequence[float] = (1e-2, 1e-3, 1e-4),
+    progress: bool | None = None,
+) -> Result:
+    """Mean field, iid tokens and the random transformer from one law: errors, rates and costs.
+
+    On the noise path (seed, member): densities and quadrature clouds of several degrees, and ``samples`` independent
+    sets of N iid tokens for each N of ``tokens`` (fewer where N is large). In law, over ``members`` members: the finite
+    random transformer with η²L/H = ε² t_end, for models that are its limit. All routes share scheme and dt, so that
+    errors are those of the representation, not of the time step.
+
+    model, t_end, dt, scheme, rtol, filter, (seed, member), path_cell, save_every: as in :func:`fpsolve.solve`; initial:
+    a law that can be sampled, d = 2 or 3. degrees: of the mean-field runs, by default lmax and its halvings;
+    reference_lmax: of the reference, 2 lmax + 1 by default, a cloud where there can be one. tokens_rtol: as rtol, for
+    tokens. transformer: a table of ``n``, ``heads``, ``depth``, or False. moments_lmax: degree L of the low moments.
+    kappa: κ of the discrepancy's kernel e^{κ(⟨x,y⟩-1)}. wasserstein_cells: points to which W_2 gathers larger
+    measures; 0 leaves it out. targets: errors of the low moments whose cost is asked.
+
+    Returns a Dataset: for each ``run`` its observables, errors, seconds and transforms; for each ``quantity`` the
+    reference's own error and the rate in N with its 99 % interval; for each ``solver`` and ``target`` the cost in
+    processor seconds; for each ``observable`` both laws. What was left out is said in the attribute ``left_out``.
+    Raises InputError before any computing.
+    """
+    given = {key: value for key, value in locals().items() if key not in ("model", "initial", "progress", "scheme")}
+    check.checked_law(model, initial, seed, member)
+    ladder = check.ladder("tokens", tokens, 2, check.LARGEST_N)
+    some, highest = check.checked_degrees(degrees, lmax, reference_lmax)
+    for name, least in (("samples", 1), ("members", 2), ("moments_lmax", 1), ("wasserstein_cells", 0)):
+        check.whole(name, given[name], least)
+    check_number("kappa", kappa, 0, 500, above=True)
+    errors_wanted = check.checked_targets(targets)
+    table = check.checked_transformer(transformer)
+    degree = max(moments_lmax, discrepancy_degree(kappa))
+    scheme_name, problem = check.checked_problem(model, initial, given, scheme, degree)  # type: ignore[arg-type]
+    plan = _plan(problem, (*some, highest), ladder, samples)
+    chain = None if table is None else chain_of(model, problem, **table)
+    if isinstance(chain, str):
+        plan.left_out.append(chain)
+    cells = _cells(wasserstein_cells, plan.left_out)
+    bar = sys.stderr.isatty() if progress is None else progress
+    paths = members if isinstance(chain, RandomTransformer) else 0
+    with tqdm(total=len(plan.rungs) + paths, disable=not bar, unit="run", desc="fpsolve") as shown:
+        outcomes = _run_all(problem, plan, shown.update)
+        reference, witness = _reference(problem, outcomes, highest)
+        findings = Findings(problem, outcomes, reference, witness, moments_lmax, kappa, cells, errors_wanted)
+        law = _law(chain, findings, members, shown.update)
+    config = {"model": described(model), "initial": described(initial)}
+    return dataset(findings, law, {**config, "compare": {**given, "scheme": scheme_name}}, plan.left_out)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs to make, and sentences on those that cannot be made."""
+
+    rungs: list[Rung]
+    left_out: list[str]
+
+
+def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], samples: int) -> Plan:
+    """Raises InputError where no route or no token can run."""
+    plan = Plan([], [])
+    wrong = refusal(problem, Rung("tokens", 1))
+    if wrong is not None:
+        raise wrong
+    for route in MEAN_FIELD:
+        refused = {degree: refusal(problem, Rung(route, degree)) for degree in degrees}
+        plan.rungs.extend(Rung(route, degree) for degree, error in refused.items() if error is None)
+        if refused[degrees[-1]] is not None:
+            plan.left_out.append(f"{route}: {refused[degrees[-1]]}")
+        else:
+            plan.left_out.extend(f"{route} of degree {k}: {error}" for k, error in refused.items() if error)
+        wrong = refused[degrees[-1]] or wrong
+    if not any(rung.size == degrees[-1] for rung in plan.rungs):
+        assert wrong is not None
+        raise wrong
+    count = 0
+    for n in tokens:
+        draws = min(samples, max(2, MOST_TOKENS // n))
+        plan.rungs.extend(Rung("tokens", n, count + k) for k in range(draws))
+        count += draws
+    return plan
+
+
+def _run_all(problem: Problem, plan: Plan, tick: Callable[[], object]) -> list[Outcome]:
+    outcomes = []
+    for rung in plan.rungs:
+        if rung.route == "tokens":
+            outcomes.append(follow(problem, rung, warm=rung.sample == 0))
+        else:
+            found = attempted(problem, rung, warm=True)
+            plan.left_out.append(found) if isinstance(found, str) else outcomes.append(found)
+        tick()
+    return outcomes
+
+
+def _reference(problem: Problem, outcomes: list[Outcome], degree: int) -> tuple[Outcome, Outcome | None]:
+    """The reference, and the run against which its own error is estimated.
+
+    The reference is the cloud of this degree, else the density. The other is the density of this degree if it is
+    resolved, which shares no transport code with the cloud; else the next coarser run of the reference's own route.
+    """
+    finest = {o.rung.route: o for o in outcomes if o.rung.size == degree and o.rung.route != "tokens"}
+    if not finest:
+        raise FPSolveError(f"no mean-field run of degree {degree} reached t = {problem.t_end:g}: shorten t_end")
+    reference = finest.get("cloud") or finest["density"]
+    density = finest.get("density")
+    if density is not None and density is not reference and density.last.tail <= UNRESOLVED:
+        return reference, density
+    coarser = [o for o in outcomes if o.rung.route == reference.rung.route and o.rung.size < degree]
+    return reference, max(coarser, key=lambda o: o.rung.size, default=None)
+
+
+def _cells(cells: int, left_out: list[str]) -> int:
+    """The cells of W_2; none, and a sentence, without the library."""
+    if cells:
+        try:
+            transport_library()
+        except MissingDependencyError as error:
+            left_out.append(f"wasserstein: {error}")
+            return 0
+    return cells
+
+
+def _law(
+    chain: RandomTransformer | str | None, findings: Findings, members: int, tick: Callable[[], object]
+) -> InLaw | None:
+    """The transformer in law, its limit on the cheapest mean-field run that is right to a hundredth."""
+    if not isinstance(chain, RandomTransformer):
+        return None
+    fields = [o for o in findings.outcomes if o.rung.route != "tokens"]
+    good = [o for o in fields if findings.errors(o)["moments"][-1] <= 1e-2]
+    best = min(good, key=lambda o: o.cpu_seconds) if good else findings.reference
+    return in_law(findings.problem, chain, best.rung, members, tick)
+
+

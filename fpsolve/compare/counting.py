@@ -1,0 +1,90 @@
+"""Counts spherical-harmonic and Fourier transforms while a block runs, by wrapping the libraries' own entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import ducc0
+import numpy as np
+
+from fpsolve.sphere import circle
+from fpsolve.sphere._shtns import shtns
+
+GRID_TRANSFORMS = {
+    "SH_to_spat": 1,
+    "spat_to_SH": 1,
+    "SHsph_to_spat": 2,
+    "SHtor_to_spat": 2,
+    "SHsphtor_to_spat": 2,
+    "spat_to_SHsphtor": 2,
+}
+"""Methods of a plan of SHTns, and how many scalar fields each transforms: a vector counts as two."""
+
+
+class Counter:
+    """Transforms on grids and at scattered points, in scalar fields, and the number of field values that they made.
+
+    ``values`` is what compares routes of different sizes: a transform of N points or N grid points counts N.
+    """
+
+    def __init__(self) -> None:
+        self.grid, self.points, self.values = 0, 0, 0
+        self._lock = Lock()  # blocks of points are transformed in threads
+
+    def add(self, kind: str, fields: int, values: int) -> None:
+        """Count ``fields`` scalar fields of together ``values`` values, on a ``grid`` or at ``points``."""
+        with self._lock:
+            setattr(self, kind, getattr(self, kind) + fields)
+            self.values += values
+
+
+@contextmanager
+def counting() -> Iterator[Counter]:
+    """Within the block every transform is counted; the libraries are as before when it ends.
+
+    One block at a time in a process. Transforms of other threads are counted as well.
+    """
+    counter = Counter()
+    replaced = [(owner, name, getattr(owner, name)) for owner, name in _entries()]
+    try:
+        for owner, name, original in replaced:
+            setattr(owner, name, _wrapped(original, name, counter))
+        yield counter
+    finally:
+        for owner, name, original in replaced:
+            setattr(owner, name, original)
+
+
+def _entries() -> list[tuple[Any, str]]:
+    scattered = [(ducc0.sht, "synthesis_general"), (ducc0.sht, "adjoint_synthesis_general")]
+    circular = [(ducc0.nufft, "u2nu"), (ducc0.nufft, "nu2u"), (circle, "rfft"), (circle, "irfft")]
+    return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular
+
+
+def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Callable[..., Any]:
+    if name in GRID_TRANSFORMS:
+        fields = GRID_TRANSFORMS[name]
+
+        def on_grid(plan: Any, *arrays: Any) -> Any:
+            counter.add("grid", fields, fields * plan.nlat * plan.nphi)
+            return original(plan, *arrays)
+
+        return on_grid
+    if name in ("rfft", "irfft"):
+
+        def on_circle(field: Any, *args: Any, **options: Any) -> Any:
+            counter.add("grid", 1, options.get("n", len(field)))
+            return original(field, *args, **options)
+
+        return on_circle
+
+    def at_points(**options: Any) -> Any:
+        where = options.get("loc", options.get("coord"))
+        fields = 1 if options.get("spin", 0) == 0 else 2
+        counter.add("points", fields, fields * len(np.asarray(where)))
+        return original(**options)
+
+    return at_points

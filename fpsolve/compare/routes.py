@@ -1,0 +1,189 @@
+"""The routes to a conditional law on one noise path: density, quadrature cloud and iid tokens, each run and timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from fpsolve.compare.counting import counting
+from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.measures.base import Measure
+from fpsolve.measures.build import build
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.initial import Law, samples
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+from fpsolve.noise.path import Array
+from fpsolve.observe import overlap
+from fpsolve.observe.free_energy import head_energy
+from fpsolve.run import run
+from fpsolve.schemes import Scheme
+from fpsolve.sphere.harmonics import Coefficients, Real
+
+Route = Literal["density", "cloud", "tokens"]
+
+MEAN_FIELD: tuple[Route, ...] = ("density", "cloud")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all routes solve: one model from one law along one path, with one scheme and step."""
+
+    model: Model
+    law: Law
+    path: BrownianPath
+    t_end: float
+    dt: float
+    scheme: Scheme
+    stride: int
+    rtol: float
+    tokens_rtol: float
+    filter: float | None
+    degree: int
+    """Moments are kept up to this degree."""
+
+    @property
+    def d(self) -> int:
+        """d."""
+        return self.law.dimension
+
+    def states(self, start: Measure, path: BrownianPath) -> Iterator[tuple[float, Measure]]:
+        """The states of a run; raises InputError at once where the measure does not fit."""
+        return run(self.model, start, path, t_end=self.t_end, dt=self.dt, scheme=self.scheme)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One run of a ladder. size: the degree of a density or quadrature, or the number of tokens; sample: which draw."""
+
+    route: Route
+    size: int
+    sample: int = 0
+
+
+@dataclass
+class Outcome:
+    """What one run left: observables at the saved times, the last state, and the cost of its steps."""
+
+    rung: Rung
+    points: int
+    times: list[float] = field(default_factory=list)
+    moments: list[Coefficients] = field(default_factory=list)
+    means: list[Real] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
+    energies: list[float | None] = field(default_factory=list)
+    last: Any = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    grid_transforms: int = 0
+    point_transforms: int = 0
+    values: int = 0
+
+    def see(self, t: float, state: Measure, problem: Problem) -> None:
+        """Keep the observables of a state."""
+        moments = state.moments(problem.degree)
+        assert moments is not None
+        self.times.append(t)
+        self.moments.append(moments)
+        self.means.append(state.mean)
+        self.overlaps.append(overlap(state))
+        self.energies.append(model_energy(problem.model, state))
+
+
+@dataclass(frozen=True)
+class TokenPath(BrownianPath):
+    """A path whose common noise is shared and whose tokens' own noise (ν > 0) is that of ``own``."""
+
+    own: BrownianPath | None = None
+
+    def increment(self, t0: float, t1: float, channels: int, stream: str = "common") -> Array:
+        """As :meth:`BrownianPath.increment`, the stream ``tokens`` taken from ``own``."""
+        if stream == "tokens" and self.own is not None:
+            return self.own.increment(t0, t1, channels, stream)
+        return super().increment(t0, t1, channels, stream)
+
+
+def model_energy(model: Model, state: Measure) -> float | None:
+    """Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ with the model's matrices; None without a β > 0."""
+    beta = getattr(model, "beta", None)
+    heads = [head_energy(state, beta, weight, matrix) for weight, matrix in model.interaction] if beta else [None]
+    return None if None in heads else float(np.sum(np.array(heads, float)))
+
+
+def start_of(problem: Problem, rung: Rung) -> tuple[Measure, BrownianPath]:
+    """The initial state and the path of a run.
+
+    Samples of tokens are drawn with members of their own, so that they are independent of one another; tokens of one
+    member would only be continued in a longer draw. The common noise is that of the problem's path for all.
+    """
+    path = problem.path
+    if rung.route != "tokens":
+        filter = problem.filter if rung.route == "density" else None
+        return _plain(build(problem.law, rung.route, rung.size, problem.rtol, filter), problem), path
+    member = path.member + 1 + rung.sample
+    drawn = samples(problem.law, rung.size, path.seed, member)
+    own = BrownianPath(path.seed, member, path.cell)
+    return build(drawn, "cloud", 4, problem.tokens_rtol), TokenPath(path.seed, path.member, path.cell, own=own)
+
+
+def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
+    """Run it; seconds and transforms are those of the steps alone. ``warm``: first take a step that does not count.
+
+    Raises UnresolvedError where the run stops being a measure.
+    """
+    if warm:  # plans and tables of the noise law are made once in a process
+        states = problem.states(*start_of(problem, rung))
+        next(states), next(states)
+    start, path = start_of(problem, rung)
+    outcome = Outcome(rung, _points(start))
+    states = problem.states(start, path)
+    for n in range(round(problem.t_end / problem.dt) + 1):
+        with counting() as counter:
+            begun, used = time.perf_counter(), time.process_time()
+            t, state = next(states)
+            outcome.seconds += time.perf_counter() - begun
+            outcome.cpu_seconds += time.process_time() - used
+        outcome.grid_transforms += counter.grid
+        outcome.point_transforms += counter.points
+        outcome.values += counter.values
+        if n % problem.stride == 0:
+            outcome.see(t, state, problem)
+    outcome.last = copied(state)
+    return outcome
+
+
+def copied(state: Any) -> Any:
+    """The same measure without what it has cached, which for many tokens is much."""
+    return replace(state)
+
+
+def refusal(problem: Problem, rung: Rung) -> InputError | None:
+    """Why a run cannot begin; None where it can."""
+    try:
+        problem.states(*start_of(problem, rung))
+    except InputError as error:
+        return error
+    return None
+
+
+def attempted(problem: Problem, rung: Rung, warm: bool) -> Outcome | str:
+    """The outcome, or the sentence that says why there is none."""
+    try:
+        return follow(problem, rung, warm)
+    except UnresolvedError as error:
+        return f"{rung.route} of degree {rung.size}: {error}"
+
+
+def _points(state: Measure) -> int:
+    return len(state.x) if isinstance(state, Cloud) else int(state.grid.x[..., 0].size)  # type: ignore[attr-defined]
+
+
+def _plain(state: Measure, problem: Problem) -> Measure:
+    """A quadrature without its log-density, which the comparison does not ask for: its steps are cheaper."""
+    if isinstance(state, Cloud):
+        return Cloud(state.x, state.weights, None, state.rtol)
+    return state

@@ -1,0 +1,85 @@
+"""Branch diagrams of stationary states: a quantity against the parameter, stable parts solid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.errors import InputError
+from fpsolve.plot import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARKERS = {"fold": "s", "branch point": "o", "Hopf point": "^"}
+"""How events are marked."""
+
+
+def branches(
+    datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = "order_parameter", labels: Sequence[str] | None = None
+) -> Figure:
+    """``quantity`` (a variable by ``point``) of one or more branches of ``fp.petsc.continuation`` by their parameter.
+
+    Stable parts are solid, unstable ones dashed, all solid where no eigenvalues were computed; squares are folds,
+    circles branch points, triangles Hopf points. Raises InputError for results that are no branches, branches in
+    different parameters, or a quantity that they do not have.
+    """
+    given = [datasets] if isinstance(datasets, xr.Dataset) else list(datasets)
+    names = [None] * len(given) if labels is None else list(labels)
+    if len(names) != len(given):
+        raise InputError("labels", labels, f"{len(given)} branches are given", "pass one label for each")
+    parameter = _parameter(given, quantity)
+    figure = style.new_figure(6.0, 4.0)
+    axes = figure.subplots()
+    for index, (ds, name) in enumerate(zip(given, names, strict=True)):
+        _draw(axes, ds, parameter, quantity, style.COLOURS[index % len(style.COLOURS)], name)
+    axes.set_xlabel(given[0][parameter].attrs.get("long_name", parameter))
+    axes.set_ylabel(given[0][quantity].attrs.get("long_name", quantity))
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if labels is not None:
+        axes.legend(fontsize=9, frameon=False)
+    return figure
+
+
+def _parameter(given: Sequence[xr.Dataset], quantity: str) -> str:
+    """The parameter that all the branches share."""
+    parameters = {str(ds.attrs.get("parameter")) for ds in given}
+    if len(parameters) != 1 or parameters == {"None"}:
+        raise InputError("datasets", sorted(parameters), "not branches in one parameter", "use fp.petsc.continuation")
+    for ds in given:
+        if quantity not in ds or ds[quantity].dims != ("point",):
+            known = sorted(str(name) for name in ds.data_vars if ds[name].dims == ("point",))
+            raise InputError("quantity", quantity, "not a variable of these branches", f"use one of {', '.join(known)}")
+    return parameters.pop()
+
+
+def _draw(axes: Axes, ds: xr.Dataset, parameter: str, quantity: str, colour: str, label: str | None) -> None:
+    """Segment by segment; a segment is stable when both of its ends are."""
+    unstable = ds["unstable"].values if "unstable" in ds else np.zeros(ds.sizes["point"], int)
+    after = ds["event_after"].values
+    neutral = np.minimum(unstable[after], unstable[after + 1])
+    order = np.argsort(np.concatenate([ds["arclength"].values, ds["event_arclength"].values]))
+    joined = [np.concatenate([ds[name].values, ds[f"event_{name}"].values])[order] for name in (parameter, quantity)]
+    x, y = joined
+    stable = np.concatenate([unstable, neutral])[order] == 0
+    solid = stable[:-1] & stable[1:]
+    for start, stop in _runs(solid):
+        dashes = "-" if solid[start] else "--"
+        axes.plot(x[start : stop + 1], y[start : stop + 1], dashes, color=colour, linewidth=1.8, label=label)
+        label = None  # once in the legend
+    events = (ds[name].values for name in ("event", f"event_{parameter}", f"event_{quantity}"))
+    for kind, at, height in zip(*events, strict=True):
+        axes.plot(at, height, MARKERS[str(kind)], color=colour, markerfacecolor="white", markersize=5)
+
+
+def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Ranges [start, stop) of equal flags."""
+    cuts = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
+    return [(a, b) for a, b in pairwise(cuts) if b > a]
+

@@ -1,0 +1,62 @@
+"""The picture of a zoom: the density on its patch, in the equal-area plane, or along an arc of the circle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from fpsolve.errors import InputError
+from fpsolve.plot import style
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DECADES = 8
+"""A density that varies by more than a factor of ten is shown by its logarithm, over at most so many decades."""
+
+
+def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
+    """The density of an ``fp.zoom``, per steradian, lengths in radians; logarithmic where it varies by more than ten.
+
+    ``axes``: where to draw, on a figure of its own by default. Raises InputError for other Datasets.
+    """
+    if "density" not in ds or not {"plane_x", "offset"} & set(map(str, ds.coords)):
+        raise InputError("ds", sorted(map(str, ds.variables)), "not the result of fp.zoom", "pass what fp.zoom returned")
+    if axes is None:
+        axes = style.new_figure(5.6, 4.6).subplots()
+    (_draw_arc if "offset" in ds.coords else _draw_disc)(axes, ds)
+    axes.set_title(f"{style.time_label(ds.attrs['time'])},  mass within {ds.attrs['radius']:.3g}: {ds.attrs['mass']:.4g}")
+    figure = axes.get_figure()
+    assert figure is not None
+    return figure  # type: ignore[return-value]
+
+
+def _draw_disc(axes: Axes, ds: xr.Dataset) -> None:
+    x, y, values = (_turned(ds[name].values) for name in ("plane_x", "plane_y", "density"))
+    high, low = float(values.max()), float(values.min())
+    wide = high > 10 * low and high > 0
+    norm = LogNorm(max(low, high * 10.0**-DECADES), high) if wide else None
+    floor = high * 10.0**-DECADES if wide else low
+    mesh = axes.pcolormesh(x, y, np.maximum(values, floor), shading="gouraud", cmap=style.CMAP, norm=norm)
+    axes.set_aspect("equal")
+    axes.set_xlabel("east")
+    axes.set_ylabel("north")
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.colorbar(mesh, ax=axes, label="density ρ  [1/sr]")
+
+
+def _draw_arc(axes: Axes, ds: xr.Dataset) -> None:
+    axes.plot(ds["offset"].values, ds["density"].values, color=style.COLOURS[0])
+    axes.set_xlabel("angle from the centre")
+    axes.set_ylabel("density ρ  [1/rad]")
+
+
+def _turned(values: np.ndarray) -> np.ndarray:
+    """With the middle as a ring of no size, and the first azimuth repeated at the end."""
+    closed = np.column_stack([values, values[:, 0]])
+    return np.vstack([np.full((1, closed.shape[1]), values[0].mean()), closed])

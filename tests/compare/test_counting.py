@@ -1,0 +1,57 @@
+"""The counter sees every transform, with its size, and leaves the libraries as they were."""
+
+import ducc0
+import numpy as np
+import pytest
+
+from fpsolve.compare.counting import counting
+from fpsolve.sphere import circle
+from fpsolve.sphere._shtns import shtns
+from fpsolve.sphere.circle import CirclePoints, circle_grid
+from fpsolve.sphere.grid import grid
+from fpsolve.sphere.harmonics import size
+from fpsolve.sphere.scattered import SpherePoints
+
+NORTH = np.tile([0.0, 0.0, 1.0], (7, 1))
+
+
+def test_transforms_on_the_grid_are_counted_in_scalar_fields():
+    sphere = grid(15)
+    coefficients, points = np.zeros(size(15), complex), sphere.nlat * sphere.nphi
+    with counting() as counter:
+        field = sphere.to_grid(coefficients)
+        assert (counter.grid, counter.values) == (1, points)
+        sphere.to_modes(field)
+        sphere.tangent_modes(sphere.gradient(coefficients))
+        sphere.tangent(coefficients, coefficients)
+    assert (counter.grid, counter.points, counter.values) == (8, 0, 8 * points)
+
+
+def test_transforms_at_points_count_the_points():
+    points = SpherePoints(NORTH)
+    with counting() as counter:
+        moments = points.moments(np.ones(7), 4)
+        points.scalar(moments)
+        points.gradient(moments)
+    assert (counter.grid, counter.points, counter.values) == (0, 4, 28)
+
+
+def test_the_circle_is_counted():
+    points, uniform = CirclePoints(np.eye(2)), circle_grid(15)
+    with counting() as counter:
+        points.scalar(points.moments(np.ones(2), 4))
+        uniform.to_modes(uniform.to_grid(np.zeros(16, complex)))
+    assert (counter.grid, counter.points, counter.values) == (2, 2, 4 + 2 * uniform.n)
+
+
+def test_nothing_stays_wrapped_even_after_an_error():
+    before = (shtns.sht.SH_to_spat, ducc0.sht.synthesis_general, circle.rfft)
+    with pytest.raises(ZeroDivisionError), counting():
+        assert ducc0.sht.synthesis_general is not before[1]
+        _ = 1 / 0
+    assert (shtns.sht.SH_to_spat, ducc0.sht.synthesis_general, circle.rfft) == before
+    sphere = grid(15)
+    with counting() as counter:
+        pass
+    sphere.to_grid(np.zeros(size(15), complex))
+    assert counter.grid == 0
