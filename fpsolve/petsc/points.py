@@ -1,0 +1,73 @@
+"""Points of a branch: corrected by a bordered Newton solve, each with its tangent and its leading eigenvalues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from fpsolve.petsc.bordered import BorderedSystem, Condition, Family
+from fpsolve.petsc.equation import Generator
+from fpsolve.petsc.stability import Stability, linear_stability
+from fpsolve.petsc.stationary import Settings, StationaryState, accepted
+from fpsolve.sphere.harmonics import Real
+
+COUNTED = 32
+"""Leading eigenvalues known at every point; more than so many unstable ones are not told apart."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A state on a branch: y = (u, q), the parameter being q·scale, and the branch's unit tangent there."""
+
+    y: Real
+    tangent: Real
+    state: StationaryState
+    spectrum: Stability | None
+
+
+class Branch:
+    """The branch of one family of equations; knows how to correct a predicted point."""
+
+    def __init__(self, family: Family, settings: Settings, with_spectrum: bool) -> None:
+        self.family, self._settings, self._with_spectrum = family, settings, with_spectrum
+
+    @cached_property
+    def symmetries(self) -> list[Generator]:
+        """Rotations that commute with the equations."""
+        return self.family.equation(self.family.value).symmetries()
+
+    def first(self, state: StationaryState, row: Real) -> Point:
+        """The point of a known state; its tangent has a positive product with ``row``."""
+        q = getattr(state.model, self.family.parameter) / self.family.scale
+        return self._point(state, np.append(self._unknowns(state), q), row)
+
+    def corrected(self, guess: Real, row: Real) -> Point:
+        """The point on the hyperplane through ``guess`` across ``row``. Raises DivergedError."""
+        condition = Condition(row[:-1], float(row[-1]), float(row @ guess))
+        system = self._system(guess, condition)
+        state = accepted(self.family, system, self._settings.solve(system))
+        q = getattr(state.model, self.family.parameter) / self.family.scale
+        return self._point(state, np.append(self._unknowns(state), q), row)
+
+    def _system(self, y: Real, condition: Condition) -> BorderedSystem:
+        return BorderedSystem(self.family, self.symmetries, y[:-1], float(y[-1]) * self.family.scale, condition)
+
+    def _unknowns(self, state: StationaryState) -> Real:
+        return state.density.geometry.to_real(state.density.coefficients)[1:]
+
+    def _point(self, state: StationaryState, y: Real, row: Real) -> Point:
+        equation = self.family.equation(float(y[-1]) * self.family.scale)
+        spectrum = linear_stability(equation, y[:-1], self.symmetries, COUNTED) if self._with_spectrum else None
+        return Point(y, self._tangent(y, row), state, spectrum)
+
+    def _tangent(self, y: Real, row: Real) -> Real:
+        """The unit vector along the branch with a positive product with ``row``, across the rotations."""
+        system = self._system(y, Condition(row[:-1], float(row[-1]), 0.0))
+        action, n = system.linearised(system.start)[1], len(system.start)
+        last = np.append(np.zeros(n - 1), 1.0)
+        solution, _ = gmres(LinearOperator((n, n), matvec=action, dtype=float), last, rtol=1e-9, restart=200, maxiter=3)
+        along = np.append(solution[: len(y) - 1], solution[-1])
+        return along / np.linalg.norm(along)

@@ -1,0 +1,174 @@
+"""Stationary states of deterministic attention with diffusion, by Newton–Krylov on the density's coefficients."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number, unknown_name
+from fpsolve.measures.density import Density
+from fpsolve.measures.initial import Law
+from fpsolve.models.base import Model, checked_degree
+from fpsolve.petsc.bordered import BorderedSystem, Family, moving_generators
+from fpsolve.petsc.newton import newton
+from fpsolve.petsc.newton_numpy import Root, newton_numpy
+from fpsolve.sphere.harmonics import Coefficients
+
+SOLVERS: dict[str, Callable[..., Root]] = {"petsc": newton, "numpy": newton_numpy}
+"""SNES, and the dense twin for small degrees."""
+
+LMAX = 23
+"""Degree of a guess that has none of its own."""
+
+TAIL = 1e-8
+"""A state with a larger part of its square in the last tenth of the degrees has errors beyond about 1e-4."""
+
+NEGATIVE = 1e-3
+"""A density that falls below minus this part of its peak is no solution of the equation that was truncated."""
+
+AGREEMENT = 1e-7
+"""The drift of a state found here must be that of the model itself to this part of the diffusive flux."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the nonlinear systems are solved: |E| ≤ max(atol, rtol |E(guess)|)."""
+
+    rtol: float = 0.0
+    atol: float = 1e-12
+    max_iterations: int = 50
+    solver: str = "petsc"
+    petsc_options: str | None = None
+
+    def __post_init__(self) -> None:
+        check_number("rtol", self.rtol, 0, 0.1)
+        check_number("atol", self.atol, 0, above=True)
+        checked_degree("max_iterations", self.max_iterations)
+        if self.solver not in SOLVERS:
+            raise unknown_name("solver", self.solver, SOLVERS)
+
+    def solve(self, system: Any) -> Root:
+        """The root of a system, converged or not."""
+        tolerances = {"rtol": self.rtol, "atol": self.atol, "max_iterations": self.max_iterations}
+        return SOLVERS[self.solver](system, **tolerances, options=self.petsc_options)
+
+
+@dataclass(frozen=True)
+class StationaryState:
+    """A stationary density of ``model`` and what Newton's method says of it.
+
+    residual: |ρ - S[ρv]/ν| in L², the solved equation's (E of ``fpsolve.petsc.equation``). rate: |∂_tρ| in L², computed
+    by the model's own drift on the measure. rotations: number of rotations that move the state to others.
+    reason, iterations, linear_iterations: SNES's converged reason, Newton and Krylov iterations.
+    """
+
+    model: Model
+    density: Density
+    residual: float
+    rate: float
+    rotations: int
+    reason: str
+    iterations: int
+    linear_iterations: int
+
+
+def stationary(
+    model: Model, guess: Density | Law, *, lmax: int | None = None, **settings: Any
+) -> StationaryState:
+    r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
+
+    Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.
+    Where the model commutes with rotations, phase conditions keep the state in the guess's orientation.
+    model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, on S² or S¹.
+    guess: a Density, or a law; lmax: its degree (default the guess's own, 23 for a law).
+    settings: rtol, atol (1e-12) and max_iterations of :class:`Settings`; petsc_options, a string such as
+    "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
+
+    Raises InputError for other models, ν = 0 and bad settings; DivergedError when Newton's method fails, when what
+    it found rotates or is not a positive density. Warns (UnderResolvedWarning) when the tail exceeds 1e-8.
+    """
+    chosen = make_settings(settings)
+    density = as_density(guess, lmax)
+    family = Family(model, "diffusion", density.dimension, density.lmax)
+    equation = family.equation(model.diffusion)
+    system = BorderedSystem(family, equation.symmetries(), equation.unknowns(density.coefficients), model.diffusion)
+    return resolved(accepted(family, system, chosen.solve(system)))
+
+
+def resolved(state: StationaryState) -> StationaryState:
+    """The state; warns (UnderResolvedWarning) when its tail is above ``TAIL``."""
+    density = state.density
+    if density.tail > TAIL:
+        size = f"tail = {density.tail:.2g} at lmax = {density.lmax}"
+        text = f"the stationary state is under-resolved ({size}): raise lmax"
+        warnings.warn(text, UnderResolvedWarning, stacklevel=3)
+    return state
+
+
+def make_settings(settings: Mapping[str, Any]) -> Settings:
+    """Settings from keyword arguments. Raises InputError for a name that is none."""
+    for name in settings:
+        if name not in Settings.__dataclass_fields__:
+            raise unknown_name("settings", name, Settings.__dataclass_fields__)
+    return Settings(**settings)
+
+
+def as_density(guess: Any, lmax: int | None) -> Density:
+    """A guess as a density of degree ``lmax``."""
+    if lmax is not None:
+        checked_degree("lmax", lmax)
+        check_number("lmax", int(lmax), 4)
+    if isinstance(guess, Law):
+        return Density.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
+    if not isinstance(guess, Density):
+        raise InputError("guess", guess, "neither a density nor a law", "pass fp.initial.von_mises_fisher(...), …")
+    degree = guess.lmax if lmax is None else lmax
+    return Density(guess.moments(degree), guess.rtol, d=guess.dimension)
+
+
+def accepted(family: Family, system: BorderedSystem, root: Root) -> StationaryState:
+    """The state of a root, after everything that could make it none has been refused."""
+    u, _, p = system.parts(root.y)
+    if not root.converged:
+        remedy = "pass a better guess (relax it with fp.solve), raise max_iterations, or atol if that is round-off"
+        raise refused(root.reason, root.norm, remedy)
+    equation, model = family.equation(p), family.at(p)
+    residual = float(np.linalg.norm(equation.residual(u)))
+    if residual > 1e3 * max(root.norm, 1e-12):
+        problem = f"{root.reason} at a wave that rotates at {system.angular_velocity(root.y):.3g} rad per unit time"
+        raise refused(problem, residual, "follow it with fp.solve, or pass a guess with another orientation")
+    density = Density(equation.coefficients(u), 1e-8, d=family.d)
+    if density.min_density < -NEGATIVE * density.values.max():
+        problem = f"its least density is {density.min_density:.3g}"
+        raise refused(problem, residual, "raise lmax; a state that stays negative solves the truncated equation only")
+    rate = _checked_rate(model, density, residual)
+    turning = moving_generators(system.symmetries, u)
+    return StationaryState(
+        model, density, residual, rate, len(turning), root.reason, root.iterations, root.linear_iterations
+    )
+
+
+def _checked_rate(model: Model, density: Density, residual: float) -> float:
+    """|∂_tρ| by the model's own drift; refused where that drift differs from the one that was solved with."""
+    grid, laplacian = density.grid, density.geometry.laplacian(density.lmax)
+    flux = density.values * model.drift_field(density.source).on(grid)
+    rate = norm(density, model.diffusion * laplacian * density.coefficients - grid.surface_div(flux))
+    highest = model.diffusion * float(np.abs(laplacian).max())
+    if rate > highest * (1e3 * residual + AGREEMENT * norm(density, density.coefficients)):
+        problem = "the model's own drift differs from the solved one: the sums over moments cancel"
+        raise refused(problem, rate, "lower beta or raise lmax")
+    return rate
+
+
+def norm(density: Density, coefficients: Coefficients) -> float:
+    """The L² norm of a field of the density's degree."""
+    return float(np.sqrt(density.geometry.power(coefficients).sum()))
+
+
+def refused(problem: str, residual: float, remedy: str) -> DivergedError:
+    """The error for what is no stationary state."""
+    return DivergedError("the stationary solve", problem, residual, remedy)
