@@ -7,7 +7,18 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks import attention_sums, density_step, orders, setup_time, spectrum_update, token_steps
+from benchmarks import (
+    attention_sums,
+    dedalus_step,
+    density_step,
+    implicit_transport,
+    long_run,
+    orders,
+    setup_time,
+    spectrum_update,
+    token_steps,
+    torch_attention,
+)
 from benchmarks.common import machine
 
 BENCHMARKS = {
@@ -16,6 +27,10 @@ BENCHMARKS = {
     "attention_sums": attention_sums,
     "token_steps": token_steps,
     "setup_time": setup_time,
+    "dedalus_step": dedalus_step,
+    "torch_attention": torch_attention,
+    "implicit_transport": implicit_transport,
+    "long_run": long_run,
     "orders": orders,
 }
 
@@ -29,7 +44,7 @@ def main() -> None:
     results: dict[str, object] = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
     for name, benchmark in BENCHMARKS.items():
         if arguments.only in (None, name):
-            print(f"\n{name}: {(benchmark.__doc__ or '').strip()}")
+            print(f"\n{name}: {(benchmark.__doc__ or '').strip().splitlines()[0]}")
             rows = benchmark.run(arguments.quick)
             results[name] = rows
             print(table(rows))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
@@ -9,6 +12,7 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial, Law, Tokens
 from fpsolve.sphere.geometry import geometry
+from fpsolve.transport.flows import EXPLICIT, named_flow
 
 MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, Cloud)}
 """Every representation by name; a new one is a file and an entry here."""
@@ -26,20 +30,37 @@ def measure_class(measure: str | type[Measure]) -> type[Measure]:
 
 
 def build(
-    initial: Initial, measure: str | type[Measure], lmax: int, rtol: float, filter: float | None = None
+    initial: Initial,
+    measure: str | type[Measure],
+    lmax: int,
+    rtol: float,
+    filter: float | None = None,
+    transport: str = EXPLICIT,
+    petsc_options: str | None = None,
 ) -> Measure:
     """The measure of this name for a law, tokens or an existing measure (returned as it is).
 
-    Raises InputError when the law cannot be represented so: negative or NaN density, mass ≠ 1, too small ``lmax``.
+    ``transport``, ``petsc_options``: its flow, see ``TRANSPORTS``; by default an existing measure keeps its own.
+    Raises InputError when the law cannot be represented so: negative or NaN density, mass ≠ 1, too small ``lmax``; or
+    when the measure has no such transport.
     """
     cls = measure_class(measure)
+    flow = named_flow(transport, petsc_options)
+    if flow != EXPLICIT and not _has_flow(cls):
+        raise InputError("transport", transport, f"a {cls.name} moves its points", 'use measure="density"')
     if isinstance(initial, Measure):
         if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")
-        return initial
+        return initial if flow == EXPLICIT else replace(initial, flow=flow)  # type: ignore[type-var]
     if not isinstance(initial, Law | Tokens):
         raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.von_mises_fisher(...), …")
-    return cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+    built = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+    return built if flow == EXPLICIT else replace(built, flow=flow)  # type: ignore[type-var]
+
+
+def _has_flow(cls: Any) -> bool:
+    """Whether a measure says what moves it."""
+    return is_dataclass(cls) and any(one.name == "flow" for one in fields(cls))
 
 
 def quadrature(law: Law, rtol: float) -> Cloud:

@@ -16,10 +16,15 @@ from fpsolve.measures.initial import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.transport.exponential import exponential
-from fpsolve.transport.operators import advection
+from fpsolve.transport.commutator_free import flow_of_living
+from fpsolve.transport.exponential import Generator
+from fpsolve.transport.flows import EXPLICIT, flow_of
+from fpsolve.transport.operators import advection, spectral_bound, transport_grid
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Velocity
+
+LIVING_SHARE = 0.1
+"""The part of ``rtol`` to which the frozen flows of a living one are computed."""
 
 THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
 """Degrees of grids tried, in turn, for a thin quadrature."""
@@ -27,8 +32,6 @@ THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
 LOW_DEGREE = 8
 """Tolerances are on the moments up to this degree."""
 
-SPECTRAL_MARGIN = 1.15
-"""The spectral radius of v·∇ at degree ℓmax is about max|v| ℓmax; this covers what div v adds."""
 
 @dataclass(frozen=True, eq=False)
 class Density(Measure):
@@ -37,6 +40,7 @@ class Density(Measure):
     ``coefficients``: complex, order and norm of :mod:`fpsolve.sphere.harmonics` (of :mod:`fpsolve.sphere.fourier`).
     ``rtol``: accuracy of one transport. ``filter``: strength a of the optional factor
     exp(-a √(κΔt) ℓmax (ℓ/ℓmax)^16) after each transport, √(κΔt) the root mean square displacement in one direction.
+    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it.
     Raises InputError when the mass is not one to 1e-6.
     """
 
@@ -44,6 +48,7 @@ class Density(Measure):
     rtol: float = 1e-6
     filter: float | None = None
     d: int = 3
+    flow: str = EXPLICIT
 
     name: ClassVar[str] = "density"
 
@@ -110,17 +115,32 @@ class Density(Measure):
         """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²."""
         return self.geometry.spectral_tail(self.coefficients)
 
+    def at(self, coefficients: Coefficients) -> Density:
+        """The density of other coefficients."""
+        return replace(self, coefficients=coefficients)
+
+    def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
+        """exp(L) u for a field on the grid or on its thinner one, by the measure's flow; L annihilates the mass."""
+        moved = flow_of(self.flow)(self.generator(v), u, spectral_bound(v, self.lmax), rtol)
+        moved[0] = u[0]  # the polynomial's weights sum to 1 ± ulp
+        return moved
+
+    def generator(self, v: Real) -> Generator:
+        """L u = -div(u v) for a field on the grid or on its thinner one."""
+        return advection(self.grid, v)
+
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""
         return self.geometry.resized(self.coefficients, degree)
 
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
-            return self._with(_live(self, velocity))
-        v = velocity.on(self.grid)
-        operator = advection(self.grid, v)
-        moved = exponential(operator, self.coefficients, spectral_radius(v, self.lmax), self.rtol)
-        return self._with(moved if self.filter is None else moved * _filter(self, v))
+            live = _live if self.flow == EXPLICIT else live_by_frozen_fields
+            return self._with(live(self, velocity))
+        grid = transport_grid(self.grid, velocity)
+        v = velocity.on(grid)
+        moved = self.carried(self.coefficients, v, self.rtol)
+        return self._with(moved if self.filter is None else moved * _filter(self, grid, v))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Density:
         return self._with(self.coefficients * np.exp(amount * self.geometry.laplacian(self.lmax)))
@@ -129,8 +149,8 @@ class Density(Measure):
         return bool(np.isfinite(self.coefficients).all())
 
     def _with(self, coefficients: Coefficients) -> Density:
-        coefficients[0] = self.coefficients[0]  # L annihilates it exactly; the polynomial's weights sum to 1 ± ulp
-        return replace(self, coefficients=coefficients)
+        coefficients[0] = self.coefficients[0]  # L annihilates it exactly
+        return self.at(coefficients)
 
     def _thin_quadrature(self) -> tuple[Real, Real]:
         """The positive quadrature on the coarsest grid that holds every degree above round-off (at least 31)."""
@@ -162,11 +182,6 @@ def grid_entropy(sphere: Any, values: Real) -> float:
     return -float(sphere.integral(positive * np.log(positive)))
 
 
-def spectral_radius(v: Real, lmax: int) -> float:
-    """A bound on the spectrum of v·∇ at degree ``lmax``: 1.15 max|v| (ℓmax + 1)."""
-    return SPECTRAL_MARGIN * float(np.sqrt((v**2).sum(axis=0).max())) * (lmax + 1)
-
-
 def _live(measure: Density, velocity: Living) -> Coefficients:
     """Runge–Kutta in s with v[μ_s] evaluated in every stage; stable sub-steps, their error from ``rtol``."""
     low = measure.geometry.degrees(measure.lmax) <= LOW_DEGREE
@@ -188,17 +203,27 @@ def integrate_living(
 ) -> Coefficients:
     """Coefficients after unit time under a living field, sub-steps bounded by the spectral radius at the start."""
     tableau = for_living(measure.rtol)
-    radius = spectral_radius(velocity(measure.source).on(measure.grid), measure.lmax)
+    radius = spectral_bound(velocity(measure.source).on(measure.grid), measure.lmax)
     longest = min(1.0, tableau.imaginary_limit / max(radius, 1e-300))
     return integrate(
         rhs, measure.coefficients, tableau=tableau, rtol=measure.rtol, norm=norm, longest=longest
     )
 
 
-def _filter(measure: Density, v: Real) -> Real:
+def live_by_frozen_fields(measure: Any, velocity: Living) -> Coefficients:
+    """Coefficients after unit time under a living field, by the measure's own flow of frozen fields."""
+
+    def field(u: Coefficients) -> Real:
+        return velocity(measure.at(u).source).on(measure.grid)
+
+    rtol = LIVING_SHARE * measure.rtol
+    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.rtol)
+
+
+def _filter(measure: Density, grid: Any, v: Real) -> Real:
     """exp(-a √(κΔt) ℓmax (ℓ/ℓmax)^16), √(κΔt) from the mean square of v over d - 1 directions."""
     assert measure.filter is not None
     lmax, geometry = measure.lmax, measure.geometry
-    mean_square = measure.grid.integral((v**2).sum(axis=0)) / (geometry.area * (measure.d - 1))
+    mean_square = grid.integral((v**2).sum(axis=0)) / (geometry.area * (measure.d - 1))
     ratio = np.arange(lmax + 1) / lmax
     return geometry.by_degree(np.exp(-measure.filter * np.sqrt(mean_square) * lmax * ratio**16), lmax)

@@ -11,13 +11,14 @@ import numpy as np
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.density import grid_entropy, integrate_living, spectral_radius
+from fpsolve.measures.density import grid_entropy, integrate_living, live_by_frozen_fields
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.transport.exponential import exponential
-from fpsolve.transport.operators import skew_advection
+from fpsolve.transport.exponential import Generator
+from fpsolve.transport.flows import EXPLICIT, flow_of
+from fpsolve.transport.operators import skew_advection, spectral_bound, transport_grid
 from fpsolve.transport.velocity import Velocity
 
 NORM_MARGIN = 1e-3
@@ -29,12 +30,14 @@ class HalfDensity(Measure):
     """A half density ψ = Σ ψ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ρ = ψ², ∫ψ² = 1.
 
     Positive and norm-conserving; once under-resolved its low moments are worse than those of :class:`Density`.
+    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it.
     Raises InputError when the mass is not one to 1e-6, or for idiosyncratic noise.
     """
 
     coefficients: Coefficients
     rtol: float = 1e-6
     d: int = 3
+    flow: str = EXPLICIT
 
     name: ClassVar[str] = "half_density"
 
@@ -107,17 +110,32 @@ class HalfDensity(Measure):
         """Σ_{ℓ > 0.9 ℓmax} |ψ_ℓm|² / Σ |ψ_ℓm|²."""
         return self.geometry.spectral_tail(self.coefficients)
 
+    def at(self, coefficients: Coefficients) -> HalfDensity:
+        """The half density of other coefficients; unchecked, a stage's norm is one only to the order of the scheme."""
+        stage = object.__new__(HalfDensity)
+        for name, value in (("coefficients", coefficients), ("rtol", self.rtol), ("d", self.d), ("flow", self.flow)):
+            object.__setattr__(stage, name, value)
+        return stage
+
+    def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
+        """exp(L) u for a field on the grid or on its thinner one, by the measure's flow."""
+        return flow_of(self.flow)(self.generator(v), u, spectral_bound(v, self.lmax), rtol)
+
+    def generator(self, v: Real) -> Generator:
+        """L u = -½[v·∇u + div(vu)] for a field on the grid or on its thinner one."""
+        return skew_advection(self.grid, v)
+
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``; ψ² has degree 2ℓmax."""
         return self.geometry.resized(self._rho if degree <= self.lmax else self._all_moments, degree)
 
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
-        if isinstance(velocity, Velocity):
-            v = velocity.on(self.grid)
-            operator = skew_advection(self.grid, v)
-            radius, rtol = spectral_radius(v, self.lmax), NORM_MARGIN * self.rtol
-            return _at(self, exponential(operator, self.coefficients, radius, rtol))
-        return _at(self, self._live(velocity))
+        explicit = self.flow == EXPLICIT
+        if not isinstance(velocity, Velocity):
+            return self.at(self._live(velocity) if explicit else live_by_frozen_fields(self, velocity))
+        v = velocity.on(transport_grid(self.grid, velocity))
+        rtol = NORM_MARGIN * self.rtol if explicit else self.rtol  # implicit steps keep the norm by themselves
+        return self.at(self.carried(self.coefficients, v, rtol))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> HalfDensity:
         raise InputError(
@@ -134,17 +152,9 @@ class HalfDensity(Measure):
 
     def _live(self, velocity: Living) -> Coefficients:
         def rhs(coefficients: Coefficients) -> Coefficients:
-            v = velocity(_at(self, coefficients).source).on(self.grid)
+            v = velocity(self.at(coefficients).source).on(self.grid)
             out = np.zeros_like(coefficients)
             skew_advection(self.grid, v).add_to(coefficients, out, 1.0)
             return out
 
         return integrate_living(rhs, self, velocity, lambda e: float(np.sqrt(self.geometry.power(e).sum())))
-
-
-def _at(measure: HalfDensity, coefficients: Coefficients) -> HalfDensity:
-    """The half density of other coefficients; unchecked, as a stage's norm is one only to the order of the scheme."""
-    stage = object.__new__(HalfDensity)
-    for name, value in (("coefficients", coefficients), ("rtol", measure.rtol), ("d", measure.d)):
-        object.__setattr__(stage, name, value)
-    return stage

@@ -88,8 +88,9 @@ def _words(options: str | None) -> list[str]:
 def private_options(options: str | None, **defaults: object) -> Iterator[str]:
     """A prefix of its own under which ``defaults``, then ``options``, stand in PETSc's database until the end.
 
-    PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag.
-    Raises InputError at the end for options that no object asked for; a failed solve raises its own error instead.
+    PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver
+    (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError at the end
+    for options that no object asked for; a failed solve raises its own error instead.
     """
     prefix = f"fpsolve_{next(_numbers)}_"
     asked = parsed(options)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import DivergedError
-from fpsolve.measures.density import Density, spectral_radius
+from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.models.base import Model
 from fpsolve.petsc._petsc import petsc, private_options, reason_name
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.implicit import RealForm
+from fpsolve.transport.operators import spectral_bound
 
 REMEDY = "take a smaller dt, raise lmax, or raise -ts_max_steps"
 
@@ -33,7 +34,7 @@ class Equation:
         self._model, self._measure = model, measure
         first = self.field(measure)
         self._form = RealForm.of(measure.generator(first), measure.coefficients)
-        self.radius = spectral_radius(first, measure.lmax)
+        self.radius = spectral_bound(first, measure.lmax)
         self.rate = np.repeat(-model.diffusion * measure.geometry.laplacian(measure.lmax), 2)
         self.start = self._form.unknowns(measure.coefficients)
 

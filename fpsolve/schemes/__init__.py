@@ -1,9 +1,11 @@
 """Time-stepping schemes: each composes models and transports into one step."""
 
 from fpsolve.schemes.euler_maruyama import euler_maruyama
+from fpsolve.schemes.geodesic_euler import geodesic_euler
 from fpsolve.schemes.heun import heun
 from fpsolve.schemes.lie_euler import lie_euler
 from fpsolve.schemes.ninomiya import ninomiya
+from fpsolve.schemes.petsc_ts import petsc_ts
 from fpsolve.schemes.rk4 import rk4
 from fpsolve.schemes.table import Scheme, check_scheme, named
 
@@ -37,6 +39,19 @@ SCHEMES: dict[str, Scheme] = {
         strong_order=0.5,
         weak_order=1,
         measures=("cloud",),
+        joint=True,
+        carries_density=False,
+    ),
+    "geodesic_euler": Scheme(
+        geodesic_euler,
+        "points along great circles, x <- exp_x(u); takes fields known only jointly",
+        "arXiv:2604.01978",
+        calculus=("any", "ito"),
+        strong_order=0.5,
+        weak_order=1,
+        measures=("cloud",),
+        joint=True,
+        carries_density=False,
     ),
     "rk4": Scheme(
         rk4,
@@ -45,6 +60,16 @@ SCHEMES: dict[str, Scheme] = {
         strong_order=4,
         weak_order=4,
         deterministic=True,
+        joint=True,
+    ),
+    "petsc_ts": Scheme(
+        petsc_ts,
+        "PETSc's adaptive integrators, ν implicit; needs PETSc",
+        "Kennedy & Carpenter 2003",
+        measures=("density", "half_density"),
+        deterministic=True,
+        diffuses=True,
+        takes_options=True,
     ),
 }
 """Every scheme by name, with the calculus, orders and source that tables and tests are made from."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from fpsolve.errors import CalculusError, InputError, unknown_name
 from fpsolve.measures.base import Measure
@@ -20,7 +21,9 @@ class Scheme:
 
     calculus: the readings of μ-dependent noise that it solves (``any`` models always fit). strong, weak: its orders,
     None where they do not apply. measures: the only ones it works on, where it needs points. deterministic:
-    whether it is for models without noise.
+    whether it is for models without noise. diffuses: whether its step contains ν, which is otherwise split off.
+    takes_options: whether its step takes PETSc's ``options``. joint: whether it takes velocities that are known only at
+    the points of a cloud together. carries_density: whether a quadrature cloud keeps its density through the step.
     """
 
     step: Step
@@ -31,10 +34,29 @@ class Scheme:
     weak_order: float | None = None
     measures: tuple[str, ...] | None = None
     deterministic: bool = False
+    diffuses: bool = False
+    takes_options: bool = False
+    joint: bool = False
+    carries_density: bool = True
+
+    def with_options(self, options: str | None) -> Scheme:
+        """The scheme with PETSc's options. Raises InputError for malformed ones, MissingDependencyError."""
+        from fpsolve.petsc._petsc import parsed, petsc
+
+        parsed(options)
+        petsc()
+        return replace(self, step=partial(self.step, options=options))  # type: ignore[call-arg]
 
 
 def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> None:
     """Raise CalculusError or InputError, before any computing, where scheme, model and measure do not fit."""
+    if model.measures is not None and measure_name not in model.measures:
+        raise InputError(
+            "measure",
+            measure_name,
+            f"{type(model).__name__} acts on points with their positions, not on a law",
+            f"use measure={model.measures[0]!r}",
+        )
     if model.is_stochastic and scheme.deterministic:
         raise InputError(
             "scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0'
@@ -46,6 +68,13 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             f"the noise law of {type(model).__name__} depends on μ and is read in the sense of Itô, to which {name} "
             "does not converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
+        )
+    if not model.flowable and not scheme.joint:
+        raise InputError(
+            "scheme",
+            name,
+            f"{type(model).__name__} gives velocities at the tokens together, which are no field to flow along",
+            'use scheme="geodesic_euler", or "rk4" for order 4',
         )
     if scheme.measures is not None and measure_name not in scheme.measures:
         raise InputError("scheme", name, f"does not act on measure={measure_name!r}", f"use one of {scheme.measures}")

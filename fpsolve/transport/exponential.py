@@ -16,18 +16,24 @@ from scipy.special import jv
 from fpsolve.errors import UnresolvedError
 from fpsolve.sphere.harmonics import Coefficients, Real
 
-LARGEST_RADIUS = 40.0
+LARGEST_RADIUS = 100.0
 """R of one polynomial; longer flows are split, so that growth by div v stays harmless."""
 
 LONGEST = 1e5
 """R of one step beyond which no answer would come in reasonable time."""
 
+LADDER = 1.02
+"""R is rounded up to a power of this, so that weights are met again."""
+
 GROWTH = 1e3
-"""A polynomial that grows by more than this says that R was too small."""
+"""A polynomial that grows by more than this says that R was too small, or one polynomial too long."""
 
 
 class Generator(Protocol):
     """A linear operator L on coefficients."""
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|²."""
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
         """out += factor · L u."""
@@ -36,15 +42,15 @@ class Generator(Protocol):
 def exponential(operator: Generator, u: Coefficients, radius: float, rtol: float) -> Coefficients:
     """exp(L) u to relative accuracy ``rtol`` in the Euclidean norm; ``radius`` bounds the spectrum of L.
 
-    The bound is checked on the way: if the polynomials grow, it is raised by half and the step is done again.
+    The bound is checked on the way: if the polynomials grow, it is raised by half and the step is done again in twice
+    as many parts.
     """
     if radius == 0:
         return u.copy()
     if not radius < LONGEST:
         raise UnresolvedError(0.0, f"one step moves points {radius:.1g} grid lengths", "take a smaller dt or noise")
-    radius = float(1.05 ** np.ceil(np.log(radius) / np.log(1.05)))  # a ladder, so that weights are met again
-    for _ in range(6):
-        parts = max(1, int(np.ceil(radius / LARGEST_RADIUS)))
+    for attempt in range(6):
+        parts = 2**attempt * int(np.ceil(radius / LARGEST_RADIUS))
         result: Coefficients | None = u
         for _ in range(parts):
             result = None if result is None else _chebyshev(operator, result, radius / parts, parts, rtol / parts)
@@ -58,28 +64,26 @@ def _chebyshev(
     operator: Generator, u: Coefficients, radius: float, parts: int, rtol: float
 ) -> Coefficients | None:
     """exp(L/parts) u, or None when the polynomials outgrow the bound."""
-    weights = _weights(radius, rtol)
+    radius = float(LADDER ** np.ceil(np.log(radius) / np.log(LADDER)))
+    weights, rests = _weights(radius)
     scale = 1 / (parts * radius)
-    before, now = u.copy(), np.zeros_like(u)
-    operator.add_to(u, now, scale)
-    result = weights[0] * u + weights[1] * now
-    scratch = np.empty_like(u)
-    limit = GROWTH * np.linalg.norm(u)
+    before, now, result = u.copy(), np.zeros_like(u), weights[0] * u
+    norm = float(np.linalg.norm(u))
+    size = [norm, np.sqrt(operator.recur(u, now, scale, weights[1], result))]
     for k in range(2, len(weights)):
-        operator.add_to(now, before, 2 * scale)
-        before, now = now, before
-        np.multiply(now, weights[k], out=scratch)
-        result += scratch
-        if k % 8 == 0 and not np.linalg.norm(now) <= limit:
+        if not size[-1] <= GROWTH * norm:
             return None
+        if rests[k] * max(norm, *size) <= 0.1 * rtol * norm:
+            break
+        size = [size[-1], np.sqrt(operator.recur(now, before, 2 * scale, weights[k], result))]
+        before, now = now, before
     return result
 
 
 @lru_cache(maxsize=1024)
-def _weights(radius: float, rtol: float) -> Real:
-    """J_0, 2J_1, 2J_2, … at ``radius`` until the rest is below a tenth of ``rtol``."""
+def _weights(radius: float) -> tuple[Real, Real]:
+    """w = (J_0, 2J_1, 2J_2, …) at ``radius`` down to round-off, and Σ_{j≥k} |w_j| for every k."""
     longest = int(radius + 12 * (1 + radius) ** (1 / 3) + 30)
     weights = 2 * jv(np.arange(longest), radius)
     weights[0] /= 2
-    tails = np.cumsum(np.abs(weights)[::-1])[::-1]
-    return weights[: max(2, int(np.argmax(tails < 0.1 * rtol)))]
+    return weights, np.cumsum(np.abs(weights)[::-1])[::-1]

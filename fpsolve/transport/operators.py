@@ -2,72 +2,100 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from fpsolve._kernels import _transport
 from fpsolve.sphere import fourier
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real, laplacian, size
 from fpsolve.transport.exponential import Generator
-
-CACHED = 32768
-"""Grid points worked at a time: a block of ρ and of both velocities stays in the second-level cache."""
+from fpsolve.transport.velocity import HarmonicField, Velocity
 
 
 class AdvectionOperator:
-    """L u = -div(u v) on S²."""
+    """L u = -div(u v) on S²; an application allocates nothing."""
 
     def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan, self._lmax = v, sphere.plan(sphere.lmax), sphere.lmax
-        self._factor, self._scaled = 1.0, -laplacian(sphere.lmax)
-        self._rho, self._flux = np.empty((2, *sphere.shape))
-        rows = max(1, CACHED // sphere.shape[1])
-        self._blocks = [slice(start, start + rows) for start in range(0, sphere.shape[0], rows)]
-        self._potential, self._unused = np.empty((2, size(sphere.lmax)), complex)
+        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
+        self._first, self._rho = np.empty((2, *sphere.shape))
+        self._potential, self._unused, self._nothing = np.zeros((3, size(sphere.lmax)), complex)
+        self._rates = _rates(sphere.lmax)
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|². One scalar synthesis, one vector analysis."""
+        self._plan.SH_to_spat(u, self._rho)
+        _transport.flux(self._rho, self._v, self._first)
+        self._plan.spat_to_SHsphtor(self._first, self._rho, self._potential, self._unused)
+        return _transport.recur_flux(self._potential, self._rates, factor, out, weight, result)
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
-        """out += factor · L u: one scalar synthesis, one vector analysis."""
-        self._plan.SH_to_spat(u, self._rho)
-        for rows in self._blocks:  # ρ is read from memory once for both components, the second takes its place
-            np.multiply(self._rho[rows], self._v[0, rows], out=self._flux[rows])
-            np.multiply(self._rho[rows], self._v[1, rows], out=self._rho[rows])
-        self._plan.spat_to_SHsphtor(self._flux, self._rho, self._potential, self._unused)
-        if factor != self._factor:  # one factor serves a whole polynomial
-            self._factor, self._scaled = factor, -factor * laplacian(self._lmax)
-        self._potential *= self._scaled
-        out += self._potential
+        """out += factor · L u."""
+        self.recur(u, out, factor, 0.0, self._nothing)
 
 
 class SkewOperator:
     """L u = -½[v·∇u + div(vu)] on S²; with analysis the adjoint of synthesis, ⟨w, Lu⟩ = -⟨Lw, u⟩ to round-off."""
 
     def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = v, sphere.plan(sphere.lmax)
-        self._half_eigenvalues = -0.5 * laplacian(sphere.lmax)
-        self._psi = np.empty(sphere.shape)
+        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
         self._field = np.empty((2, *sphere.shape))
-        self._along, self._potential, self._unused = np.empty((3, size(sphere.lmax)), complex)
+        self._potential, self._along, self._unused = np.zeros((3, size(sphere.lmax)), complex)
+        self._rates = 0.5 * _rates(sphere.lmax)
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|².
+
+        A vector and a scalar synthesis, a scalar and a vector analysis.
+        """
+        first, second = self._field
+        self._plan.SHsph_to_spat(u, first, second)
+        _transport.dot(self._field, self._v)
+        self._plan.spat_to_SH(first, self._along)
+        self._plan.SH_to_spat(u, second)
+        _transport.flux(second, self._v, first)
+        self._plan.spat_to_SHsphtor(first, second, self._potential, self._unused)
+        return _transport.recur_skew(self._potential, self._along, self._rates, factor, out, weight, result)
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
-        """out += factor · L u: a scalar and a vector synthesis, a scalar and a vector analysis."""
-        field, psi = self._field, self._psi
-        self._plan.SHsph_to_spat(u, field[0], field[1])
-        np.multiply(field, self._v, out=field)
-        np.add(field[0], field[1], out=psi)
-        self._plan.spat_to_SH(psi, self._along)
-        self._plan.SH_to_spat(u, psi)
-        np.multiply(psi, self._v, out=field)
-        self._plan.spat_to_SHsphtor(field[0], field[1], self._potential, self._unused)
-        self._potential *= self._half_eigenvalues
-        self._along *= -0.5
-        self._potential += self._along
-        self._potential *= factor
-        out += self._potential
+        """out += factor · L u."""
+        self.recur(u, out, factor, 0.0, self._unused)
 
 
-class CircleAdvection:
+@lru_cache(maxsize=16)
+def _rates(lmax: int) -> Real:
+    """ℓ(ℓ+1) for each degree, twice over: -div of a gradient, for the real and the imaginary part (read-only)."""
+    values = np.repeat(-laplacian(lmax)[: lmax + 1], 2)
+    values.setflags(write=False)
+    return values
+
+
+class _OnCircle:
+    """What both operators on S¹ share."""
+
+    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
+        raise NotImplementedError
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|²."""
+        self.add_to(u, out, factor)
+        result += weight * out
+        return float(np.vdot(out, out).real)
+
+
+def spectral_bound(v: Real, lmax: int) -> float:
+    """√(ℓmax(ℓmax+1)) max|v| ≥ ‖L‖ for both forms of L with the field ``v`` on a grid, in the Euclidean norm.
+
+    L is (up to sign) the adjoint of u ↦ P(v·∇u), or half the difference of both; ‖v·∇u‖ ≤ max|v| ‖∇u‖ in the grid's
+    inner product, which is exact for ∇u·∇u, and ‖∇u‖² = Σ ℓ(ℓ+1)|u_ℓm|².
+    """
+    return float(np.sqrt(_transport.largest_square(np.ascontiguousarray(v)) * lmax * (lmax + 1)))
+
+
+class CircleAdvection(_OnCircle):
     """L u = -∂_θ(u v) on S¹."""
 
     def __init__(self, circle: CircleGrid, v: Real) -> None:
@@ -80,7 +108,7 @@ class CircleAdvection:
         out -= factor * self._derivative * flux
 
 
-class CircleSkew:
+class CircleSkew(_OnCircle):
     """L u = -½[v ∂_θ u + ∂_θ(vu)] on S¹, skew."""
 
     def __init__(self, circle: CircleGrid, v: Real) -> None:
@@ -95,11 +123,18 @@ class CircleSkew:
         out -= 0.5 * factor * (along + self._derivative * flux)
 
 
+def transport_grid(grid: Any, velocity: Velocity) -> Any:
+    """The grid on which a field moves coefficients of ``grid``'s degree: thinner than it where the field's is low."""
+    if isinstance(velocity, HarmonicField) and isinstance(grid, Grid):
+        return grid.carrying(velocity.degree)
+    return grid
+
+
 def advection(grid: Any, v: Real) -> Generator:
-    """L u = -div(u v) on the sphere or the circle."""
-    return CircleAdvection(grid, v) if isinstance(grid, CircleGrid) else AdvectionOperator(grid, v)
+    """L u = -div(u v) on the sphere or the circle, ``v`` on the grid or on its :func:`transport_grid`."""
+    return CircleAdvection(grid, v) if isinstance(grid, CircleGrid) else AdvectionOperator(grid.sampled(v), v)
 
 
 def skew_advection(grid: Any, v: Real) -> Generator:
-    """L u = -½[v·∇u + div(vu)] on the sphere or the circle."""
-    return CircleSkew(grid, v) if isinstance(grid, CircleGrid) else SkewOperator(grid, v)
+    """L u = -½[v·∇u + div(vu)] on the sphere or the circle, ``v`` on the grid or on its :func:`transport_grid`."""
+    return CircleSkew(grid, v) if isinstance(grid, CircleGrid) else SkewOperator(grid.sampled(v), v)

@@ -1,5 +1,6 @@
 """Stability of stationary states: growth rates of the uniform state, rotations apart, against growth in time."""
 
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,13 +10,13 @@ from scipy.special import spherical_in
 
 import fpsolve as fp
 from fpsolve.errors import InputError
-from fpsolve.petsc import stability as module
 from fpsolve.petsc.bordered import Family
 from fpsolve.petsc.branching import branch_off
 from fpsolve.petsc.stability import stability
 from fpsolve.petsc.stationary import stationary
 from fpsolve.theory import uniform_growth_rate
 
+module = import_module("fpsolve.petsc.stability")  # the package has a function of that name
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"
 Noisy = fp.models.NoisyTransformer
 

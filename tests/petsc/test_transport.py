@@ -7,13 +7,12 @@ import pytest
 from scipy.linalg import expm
 
 import fpsolve as fp
-from fpsolve.measures.density import spectral_radius
 from fpsolve.petsc.transport import petsc_transport
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport import commutator_free
 from fpsolve.transport.implicit import RealForm, needed_substeps, pade, transported
 from fpsolve.transport.midpoint import midpoint, scipy_solve
-from fpsolve.transport.operators import advection, skew_advection
+from fpsolve.transport.operators import advection, skew_advection, spectral_bound
 from fpsolve.transport.runge_kutta import RK4
 
 pytest.importorskip("petsc4py")
@@ -36,7 +35,7 @@ def setting(d=3, kind="half_density", strength=0.8, lmax=None, degree=5, seed=1)
 
     v = fp.HarmonicField(random(degree), random(degree)).on(grid)
     v *= strength / np.sqrt((v**2).sum(axis=0).max())
-    return KINDS[kind](grid, v), random(lmax), spectral_radius(v, lmax)
+    return KINDS[kind](grid, v), random(lmax), spectral_bound(v, lmax)
 
 
 def dense(operator, u):

@@ -1,0 +1,44 @@
+"""What the ranks of ``ensemble_scaling`` run: ``ensemble_job MEMBERS_A_RANK LMAX STEPS``; rank 0 prints seconds.
+
+Every rank computes one member before the clock starts, so that plans and tables are there, as in a long job.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fpsolve as fp
+from fpsolve.ensemble import ensemble
+from fpsolve.ensemble.comm import Serial, communicator
+
+MODEL = fp.models.IsotropicFlow([0.2, 4 * np.pi / 3, 1.0], noise=0.1)
+LAW = fp.initial.von_mises_fisher([1, 2, 2], 1.5)
+
+
+def arguments(lmax: int, steps: int) -> dict[str, object]:
+    """A run of so many steps that saves eleven states."""
+    return {"t_end": steps * 0.01, "dt": 0.01, "lmax": lmax, "rtol": 1e-6, "save_every": steps * 0.001}
+
+
+def main(each: int, lmax: int, steps: int) -> None:
+    ranks, run = communicator(), arguments(lmax, steps)
+    ensemble(MODEL, LAW, members=1, comm=Serial(), progress=False, **run)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(str(ranks.share(folder))) / "job.zarr"
+        ranks.barrier()
+        started = time.perf_counter()
+        ensemble(MODEL, LAW, members=each * ranks.size, output=path, progress=False, **run)  # type: ignore[arg-type]
+        ranks.barrier()
+        spent = time.perf_counter() - started
+    if ranks.rank == 0:
+        print(f"seconds {spent:.6f} megabytes {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
