@@ -1,8 +1,12 @@
 """Mean-field limits of random deep self-attention on the sphere."""
 
+from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 
 from fpsolve import errors, models, plot, theory, transformer
+from fpsolve.compare import compare
+from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
 from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, Measure, initial
 from fpsolve.models import MODELS, Model
@@ -12,6 +16,7 @@ from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solve import solve
 from fpsolve.transformer import scaling
 from fpsolve.transport import AmbientField, HarmonicField, Velocity
+from fpsolve.zoom import zoom
 
 __version__ = version("fpsolve")
 
@@ -29,10 +34,13 @@ __all__ = [
     "Model",
     "Scheme",
     "Velocity",
+    "compare",
+    "ensemble",
     "errors",
     "initial",
     "load",
     "models",
+    "petsc",
     "plot",
     "run",
     "save",
@@ -40,4 +48,12 @@ __all__ = [
     "solve",
     "theory",
     "transformer",
+    "zoom",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``fp.petsc`` at its first use."""
+    if name == "petsc":
+        return import_module("fpsolve.petsc")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,7 +44,9 @@ def run(
 
 
 def default_scheme(model: Model) -> str:
-    """``lie_euler`` with common noise, ``rk4`` without."""
+    """``lie_euler`` with common noise, ``rk4`` without; ``geodesic_euler`` for fields known only at points together."""
+    if not model.flowable:
+        return "geodesic_euler"
     return "lie_euler" if model.is_stochastic else "rk4"
 
 
@@ -57,20 +59,7 @@ def check_run(
         path.check_step(dt)
     steps = count_steps(t_end, dt)
     check_scheme(name, scheme, model, measure.name)
-    if model.measures is not None and measure.name not in model.measures:
-        raise InputError(
-            "measure",
-            measure.name,
-            f"{type(model).__name__} acts on points with their positions, not on a law",
-            f"use measure={model.measures[0]!r}",
-        )
-    if model.dimension is not None and measure.dimension != model.dimension:
-        raise InputError(
-            "initial",
-            f"d = {measure.dimension}",
-            f"{type(model).__name__} with these parameters needs d = {model.dimension}",
-            f"start from a law on the unit sphere of R^{model.dimension}",
-        )
+    model.check(measure)
     if model.is_stochastic:
         model.channels(measure.dimension)  # refuses dimensions that the noise does not have
         isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
@@ -115,7 +104,7 @@ def _run(
 def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: Scheme, n: int) -> Measure:
     """One step from n·dt, with half the heat flow of ν before and half after (Strang), checked."""
     t0, t1 = n * dt, (n + 1) * dt
-    half, middle = model.diffusion * dt / 2, (n + 0.5) * dt
+    half, middle = 0.0 if scheme.diffuses else model.diffusion * dt / 2, (n + 0.5) * dt
     try:
         if half > 0:
             measure = measure.diffuse(half, path, t0, middle)

@@ -85,15 +85,97 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable."),
     ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the run's progress here; go on from it if it exists.")
+    ] = None,
+    checkpoint_every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Between two writings of it; default: 60.")
+    ] = None,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
+    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, and the same command goes on.
     """
     from fpsolve.cli.running import run_config
 
-    run_config(config, output, overwrite, progress, changes or [])
+    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every)
+
+
+@app.command()
+def ensemble(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to solve, for every member.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT.zarr", help="The store.")] = None,
+    members: Annotated[
+        str | None, typer.Option(metavar="N | FIRST:LAST", help="Members 0..N-1, or FIRST..LAST-1.")
+    ] = None,
+    block: Annotated[int | None, typer.Option(help="Members of one block: one shard, one writer.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="static or dynamic; default: by the sweep.")] = None,
+    fail_fast: Annotated[
+        bool | None, typer.Option("--fail-fast/--no-fail-fast", help="Stop at the first member that fails.")
+    ] = None,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Say how far it is; default: yes.")
+    ] = None,
+    log_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="A log of every rank.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and compute nothing.")] = False,
+    ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
+) -> None:
+    """Solve CONFIG.toml for many members, over its [sweep], into one Zarr store.
+
+    Under mpiexec or srun the members are shared among the ranks; the bits do not depend on how many.
+    The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75.
+    """
+    from fpsolve.cli.ensembling import Options, run_ensemble
+    from fpsolve.cli.planning import plan_ensemble
+
+    options = Options(members, block, schedule, fail_fast, progress, log_dir)
+    if plan:
+        typer.echo(plan_ensemble(config, changes or [], options, ranks))
+    else:
+        run_ensemble(config, output, changes or [], options)
+
+
+@app.command()
+def export(
+    store: Annotated[Path, typer.Argument(metavar="STORE.zarr", help="What `fpsolve ensemble` wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT.nc", help="Where to write.")] = None,
+    group: Annotated[str | None, typer.Option(help="A group of the store: statistics.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Option("--isel", metavar="dimension=start:stop", help="A part; repeatable.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a Zarr store, or a part of it, as NetCDF."""
+    from fpsolve.cli.exporting import export_store
+
+    typer.echo(f"wrote {export_store(store, output, group, parts or [], overwrite)}")
+
+
+@app.command()
+def compare(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to compare; its [compare] table.")],
+    output: OutputFile = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw; default: beside it.")] = None,
+    overwrite: Overwrite = False,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable.")
+    ] = None,
+) -> None:
+    """The mean-field solution against finite-N tokens on the same path and the random transformer in law.
+
+    Prints a table, saves the numbers (CONFIG-compare.nc unless -o) and draws a figure.
+    """
+    from fpsolve.cli.comparing import compare_config
+
+    compare_config(config, output, figure, overwrite, progress, changes or [])
 
 
 @app.command()
@@ -125,11 +207,22 @@ def plot(
 
 
 @app.command()
-def info(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="CONFIG.toml", help="Show where the time of its steps goes instead.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="With --profile: steps to take.")] = 20,
+) -> None:
     """Show versions and test the transforms.
 
     Versions, the build and SIMD level of SHTns, threads; the exit status is 1 if a test fails.
     """
+    if profile is not None:
+        from fpsolve.cli.profiling import profile as profiled
+
+        typer.echo(profiled(profile, steps))
+        return
     from fpsolve.cli.info import as_text, collect
 
     report = collect()

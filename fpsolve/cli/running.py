@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fpsolve.config import load_config
-from fpsolve.errors import InputError
+from fpsolve.config import RunConfig, load_config
+from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, save
+from fpsolve.signals import EX_TEMPFAIL, stop_on_signal
+from fpsolve.solve import OF_THE_CALL, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def run_config(
-    config: Path, output: Path | None, overwrite: bool, progress: bool | None, changes: Sequence[str]
+    config: Path,
+    output: Path | None,
+    overwrite: bool,
+    progress: bool | None,
+    changes: Sequence[str],
+    checkpoint: Path | None = None,
+    checkpoint_every: float | None = None,
 ) -> Path:
-    """Solve and save; every refusal comes before the computing."""
+    """Solve and save; every refusal comes before the computing.
+
+    With a checkpoint SIGTERM and SIGUSR1 end the run in order, with status 75: the same command goes on.
+    """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
-    ds = described.solve(**options)
+    options |= {} if checkpoint is None else {"checkpoint": checkpoint}
+    options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
+    ds = _solved(described, options)
     target = _saved(ds, target, overwrite)
     typer.echo(summary(ds, target))
     return target
+
+
+def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
+    """The run; stopped by a signal where there is a checkpoint to go on from."""
+    if {**described.arguments, **options}.get("checkpoint") is None:
+        if "checkpoint_every" in options:
+            given = options["checkpoint_every"]
+            raise InputError("checkpoint_every", given, "there is no checkpoint", "pass --checkpoint FILE too")
+        return described.solve(**options)
+    with stop_on_signal() as stop:
+
+        def stoppable(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
+            how = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
+            return prepare(model, initial, **arguments).run(**how, stop=stop)
+
+        try:
+            return replace(described, solver=stoppable).solve(**options)
+        except Interrupted as error:
+            typer.echo(f"fpsolve: {stop.name}: {error}", err=True)
+            raise typer.Exit(EX_TEMPFAIL) from None
 
 
 def _saved(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import typer
@@ -13,11 +14,17 @@ from fpsolve.validate.table import check_writable
 DEFAULT = Path("validation.json")
 
 
+def free(path: Path, overwrite: bool) -> Path:
+    """``path``, or with a number the first such name that is not taken."""
+    names = chain([path], (path.with_stem(f"{path.stem}-{n}") for n in count(1)))
+    return path if overwrite else next(name for name in names if not name.exists())
+
+
 def run_catalogue(
     quick: bool, only: Sequence[str], output: Path | None, overwrite: bool, seed: int, progress: bool | None
 ) -> bool:
     """Run, print and write the table; whether every row passed."""
-    target = output or DEFAULT
+    target = output or free(DEFAULT, overwrite)
     check_writable(target, overwrite)
     rows = validate(only, quick, seed, progress)
     typer.echo(as_text(rows))

@@ -24,15 +24,21 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) 
     system fails to write.
     """
     target = check_output(path, overwrite)
-    _refuse_complex(ds)
+    refuse_complex(ds)
     plain = ds.drop_encoding()  # chunks and filters of the file it came from mean nothing in the other format
     with replacing(target, overwrite) as temporary:
         if target.suffix == ".zarr":
             # format 2: the one with a stable text type, which `component` needs
             plain.to_zarr(temporary, mode="w", zarr_format=2, consolidated=True, encoding=_no_fill(plain))
         else:
-            plain.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_no_fill(plain))
+            as_netcdf(plain, temporary)
     return target
+
+
+def as_netcdf(ds: xr.Dataset, path: Path) -> None:
+    """Write NetCDF-4, one variable at a time in memory."""
+    plain = ds.drop_encoding()
+    plain.to_netcdf(path, format="NETCDF4", engine="netcdf4", encoding=_no_fill(plain))
 
 
 def load(path: str | os.PathLike[str]) -> Result:
@@ -71,7 +77,8 @@ def _check_source(path: str | os.PathLike[str]) -> Path:
     return source
 
 
-def _refuse_complex(ds: xr.Dataset) -> None:
+def refuse_complex(ds: xr.Dataset) -> None:
+    """Raise InputError naming the first complex variable."""
     for name, variable in ds.variables.items():
         if variable.dtype.kind == "c":
             remedy = "store real and imaginary parts, or real harmonics"

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -38,6 +39,13 @@ LONG_NAMES = {
     "weights": "weights of the points",
 }
 
+METHODS = {
+    "method": "representation of the measure at this time",
+    "lmax": "truncation degree of the density at this time, NaN for a cloud",
+    "filter": "strength of the density's filter at this time, 0 for none",
+}
+"""Coordinates that say what made each state, in runs that may change their method."""
+
 PACKAGES = ("fpsolve", "numpy", "scipy", "shtns", "ducc0", "xarray")
 
 
@@ -45,7 +53,8 @@ PACKAGES = ("fpsolve", "numpy", "scipy", "shtns", "ducc0", "xarray")
 class Recorder:
     """Which observables of a state are kept.
 
-    beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads.
+    beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
+    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own.
     """
 
     beta: float | None
@@ -53,6 +62,8 @@ class Recorder:
     save_density: bool
     save_points: bool
     interaction: Sequence[tuple[float, Any]] = ((1.0, 1.0),)
+    methods: bool = False
+    grid: Any = None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
@@ -64,13 +75,16 @@ class Recorder:
             "head_energies": lambda: energies if len(self.interaction) > 1 else None,
             "entropy": lambda: measure.entropy,
             "mass": lambda: measure.mass,
-            "moments": lambda: quantities.real_moments(measure, self._degree(measure)),
+            "moments": lambda: quantities.real_moments(measure, self.moments_lmax),
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
-            "density": lambda: _density_values(measure) if self.save_density else None,
+            "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }
         values = {name: value() for name, value in scalars.items()}
+        if self.methods:
+            values |= {"method": measure.name, "lmax": float(getattr(measure, "lmax", np.nan))}
+            values |= {"filter": getattr(measure, "filter", None) or 0.0}
         return {name: value for name, value in values.items() if value is not None}
 
     def _energies(self, measure: Measure) -> Any:
@@ -79,9 +93,6 @@ class Recorder:
             return None
         energies = [head_energy(measure, self.beta, weight, matrix) for weight, matrix in self.interaction]
         return None if None in energies else np.array(energies)
-
-    def _degree(self, measure: Measure) -> int:
-        return min(self.moments_lmax, getattr(measure, "lmax", self.moments_lmax))
 
 
 def dataset(
@@ -96,8 +107,10 @@ def dataset(
         "points": ("point", "component"),
     }
     ds = xr.Dataset(coords={"time": ("time", np.array(times), {"long_name": "time of the Itô equation", "units": "1"})})
-    for name in records[0]:
-        values = np.stack([record[name] for record in records])
+    for name, values in _columns(records).items():
+        if name in METHODS:
+            ds = ds.assign_coords({name: ("time", values, {"long_name": METHODS[name]})})
+            continue
         units = {3: "sr-1", 2: "rad-1"}.get(first.dimension, "1") if name == "density" else "1"
         ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": units})
     ds = ds.assign_coords(component=_component_names(first.dimension))
@@ -123,6 +136,15 @@ def dataset(
     )
 
 
+def _columns(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """One array for each observable, NaN where a state does not have it."""
+    like = {name: record[name] for record in reversed(records) for name in record}
+    names = [*records[0], *(name for name in like if name not in records[0])]
+    blank = {name: np.full(np.shape(like[name]), np.nan) for name in names if any(name not in r for r in records)}
+    return {name: np.stack([record[name] if name in record else blank[name] for record in records]) for name in names}
+
+
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
@@ -138,16 +160,27 @@ def _density_dims(measure: Measure) -> tuple[str, ...]:
     return ("lat", "lon") if measure.dimension == 3 else ("angle",)
 
 
-def _density_values(measure: Measure) -> Any:
-    """ρ on the grid as (lat, lon), whatever the layout, or (angle); at the points of a quadrature cloud."""
+def _density_values(measure: Measure, grid: Any) -> Any:
+    """ρ on the grid as (lat, lon), whatever the layout, or (angle); at the points of a quadrature cloud.
+
+    A cloud that took over from a density has none on that density's ``grid``.
+    """
     if isinstance(measure, Cloud):
-        return None if measure.log_density is None else np.exp(measure.log_density)
+        return None if measure.log_density is None or grid is not None else np.exp(measure.log_density)
     if not isinstance(measure, Density | HalfDensity):
         return None
-    values = measure.values
+    grid = measure.grid if grid is None else grid
+    values = measure.values if grid.lmax == measure.lmax else _sampled(measure, grid)
     if measure.dimension == 2:
         return values
-    return values if values.shape == (measure.grid.nlat, measure.grid.nphi) else values.T.copy()
+    return values if values.shape == (grid.nlat, grid.nphi) else values.T.copy()
+
+
+def _sampled(measure: Density | HalfDensity, grid: Any) -> Any:
+    """ρ at the points of the grid of another degree."""
+    sites = measure.geometry.points(grid.x.reshape(-1, measure.dimension))
+    values = sites.scalar(measure.coefficients)
+    return (values**2 if isinstance(measure, HalfDensity) else values).reshape(grid.shape)
 
 
 def _with_angles(ds: xr.Dataset, circle: CircleGrid) -> xr.Dataset:

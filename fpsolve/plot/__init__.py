@@ -28,7 +28,7 @@ _HOME = {
     "zoomed": "zoom",
 }
 
-__all__ = ["animation", "branches", "comparison", "density_map", "density_orthographic", "observables", "overview", "zoomed"]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

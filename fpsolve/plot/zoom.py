@@ -25,11 +25,13 @@ def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     ``axes``: where to draw, on a figure of its own by default. Raises InputError for other Datasets.
     """
     if "density" not in ds or not {"plane_x", "offset"} & set(map(str, ds.coords)):
-        raise InputError("ds", sorted(map(str, ds.variables)), "not the result of fp.zoom", "pass what fp.zoom returned")
+        found = sorted(map(str, ds.variables))
+        raise InputError("ds", found, "not the result of fp.zoom", "pass what fp.zoom returned")
     if axes is None:
         axes = style.new_figure(5.6, 4.6).subplots()
     (_draw_arc if "offset" in ds.coords else _draw_disc)(axes, ds)
-    axes.set_title(f"{style.time_label(ds.attrs['time'])},  mass within {ds.attrs['radius']:.3g}: {ds.attrs['mass']:.4g}")
+    mass = f"mass within {ds.attrs['radius']:.3g}: {ds.attrs['mass']:.4g}"
+    axes.set_title(f"{style.time_label(ds.attrs['time'])},  {mass}")
     figure = axes.get_figure()
     assert figure is not None
     return figure  # type: ignore[return-value]

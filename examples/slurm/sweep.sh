@@ -1,0 +1,14 @@
+#!/bin/bash
+# An array over a sweep: task k computes one value of beta, all members, into a store of its own.
+#SBATCH --job-name=fpsolve-sweep
+#SBATCH --array=0-4
+#SBATCH --ntasks=8
+#SBATCH --cpus-per-task=1
+#SBATCH --time=04:00:00
+#SBATCH --signal=USR1@120
+#SBATCH --open-mode=append
+
+export OMP_NUM_THREADS=1
+values=(0.5 1.0 2.0 4.0 8.0)
+beta=${values[$SLURM_ARRAY_TASK_ID]}
+srun fpsolve ensemble ensemble.toml --set "model.beta=$beta" -o "beta-$beta.zarr"

@@ -1,0 +1,108 @@
+"""``fpsolve ensemble``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fpsolve.config import load_config
+from fpsolve.ensemble.comm import Ranks, communicator, together
+from fpsolve.ensemble.main import ensemble
+from fpsolve.errors import FPSolveError, InputError, Interrupted, UnresolvedError
+from fpsolve.signals import EX_TEMPFAIL, stop_on_signal
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says beside the configuration; None leaves it to the ``[ensemble]`` table."""
+
+    members: str | None = None
+    block: int | None = None
+    schedule: str | None = None
+    fail_fast: bool | None = None
+    progress: bool | None = None
+    log_dir: Path | None = None
+
+
+def run_ensemble(config: Path, output: Path | None, changes: Sequence[str], options: Options) -> None:
+    """Compute what is missing of an ensemble; rank 0 says what was done.
+
+    All ranks leave with the same status; only rank 0 has a message, unless a rank fails on its own. Raises what
+    ``fp.ensemble`` raises, UnresolvedError when every member failed.
+    """
+    ranks = communicator()
+    try:
+        _run(ranks, config, output, changes, options)
+    except FPSolveError as error:
+        if ranks.rank == 0:
+            raise
+        from fpsolve.cli.app import exit_code
+
+        raise typer.Exit(exit_code(error)) from None
+
+
+def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str], options: Options) -> None:
+    model, initial, arguments = together(ranks, lambda: asked(config, changes, options))
+    target = output or arguments.pop("output", None) or Path(f"{config.stem}.zarr")
+    arguments.pop("output", None)
+    told: dict[str, Any] = {"output": target, "comm": ranks, "progress": options.progress, "log_dir": options.log_dir}
+    with stop_on_signal() as stop:
+        try:
+            ds = ensemble(model, initial, stop=stop, **told, **arguments)
+        except Interrupted as error:
+            if ranks.rank == 0:
+                typer.echo(f"fpsolve: {stop.name or 'stopped by another rank'}: {error}", err=True)
+            raise typer.Exit(EX_TEMPFAIL) from None
+    done, failed = (int((ds["status"] == flag).sum()) for flag in (1, 2))
+    if ranks.rank == 0:
+        typer.echo(summary(ds, target, done, failed))
+    if failed and not done:
+        raise UnresolvedError(float(ds["time"][0]), f"all {failed} members failed", "see the variable cause")
+
+
+def plan_ensemble(config: Path, changes: Sequence[str], options: Options, ranks: int) -> str:
+    """What the ensemble would take on so many ranks; nothing is written."""
+    from fpsolve.ensemble.planner import as_text, plan
+
+    model, initial, arguments = asked(config, changes, options)
+    kept = {key: value for key, value in arguments.items() if key not in ("output", "fail_fast")}
+    return as_text(plan(model, initial, ranks=ranks, **kept))
+
+
+def asked(config: Path, changes: Sequence[str], options: Options) -> tuple[Any, Any, dict[str, Any]]:
+    """Model, initial law and arguments of ``fp.ensemble`` for a configuration under the command line's options."""
+    described = load_config(config, changes)
+    given = {name: getattr(options, name) for name in ("members", "block", "schedule", "fail_fast")}
+    table = {**described.extras.get("ensemble", {})} | {key: one for key, one in given.items() if one is not None}
+    table["members"] = members_of(table.get("members", 1))
+    solve = {key: value for key, value in described.arguments.items() if key != "progress"}
+    arguments = {**solve, **table, "sweep": described.sweep}
+    if described.output is not None:
+        arguments["output"] = described.output
+    return described.model, described.initial, arguments
+
+
+def members_of(text: int | str) -> int | range:
+    """``256``, or ``256:512`` for the members 256 to 511. Raises InputError for anything else."""
+    start, colon, end = str(text).partition(":")
+    try:
+        return range(int(start), int(end)) if colon else int(start)
+    except ValueError:
+        raise InputError("members", text, "not a number or a range of members", "write 256, or 256:512") from None
+
+
+def summary(ds: xr.Dataset, target: Path, done: int, failed: int) -> str:
+    """What the store holds."""
+    sizes = " x ".join(f"{name} {ds.sizes[name]}" for name in ds["status"].dims)
+    lines = [f"wrote {target}: {sizes}; {done} members done, {failed} failed"]
+    if failed:
+        causes = dict.fromkeys(str(cause) for cause in ds["cause"].values.ravel() if cause)
+        lines += [f"  {cause}" for cause in list(causes)[:3]]
+    return "\n".join(lines)

@@ -1,0 +1,313 @@
+"""The shape of an ensemble's store, known before anything is computed: dimensions, variables, coordinates, blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.ensemble.sweep import Sweep, label
+from fpsolve.errors import InputError
+from fpsolve.measures import Measure
+from fpsolve.observe import dataset
+from fpsolve.solve import Job, described, prepare
+
+FEWEST_BLOCKS = 64
+"""Blocks of an ensemble of enough members, at four a rank up to 16 ranks: files are blocks times variables."""
+BLOCK_BYTES = 1 << 26
+"""Blocks hold at most this, as a rank keeps one in memory."""
+CHUNK_BYTES = 1 << 28
+"""Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
+
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "status": {
+        "long_name": "what became of the member",
+        "flag_values": [0, 1, 2],
+        "flag_meanings": "pending done failed",
+    },
+    "cause": {"long_name": "why the member failed"},
+    "unresolved_from": {"long_name": "first saved time at which the density was under-resolved, NaN for never"},
+}
+"""What a store has for every member beside the variables of its run."""
+
+CAUSE_LENGTH, TEXT_LENGTH = 240, 16
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of one member: ``dims`` and ``shape`` without those of the sweep and ``member``."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    attrs: Mapping[str, Any]
+    dtype: str = "float64"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one member."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything about a store but its values; equal on every rank and for any number of ranks.
+
+    ``variables`` have a value for every member, ``constants`` and ``coordinates`` ``(dims, values, attrs)`` not.
+    ``block``: members of one point that one rank computes and writes together. ``config``: the command as plain data.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    members: range
+    times: tuple[float, ...]
+    variables: Mapping[str, Variable]
+    coordinates: Mapping[str, tuple[tuple[str, ...], Any, Mapping[str, Any]]]
+    constants: Mapping[str, tuple[tuple[str, ...], Any, Mapping[str, Any]]]
+    config: Mapping[str, Any]
+    attrs: Mapping[str, Any]
+    steps: tuple[int, ...]
+    block: int = 1
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration."""
+        return hashlib.sha256(canonical(self.config)).hexdigest()
+
+    @property
+    def points(self) -> int:
+        """Points of the sweep."""
+        return math.prod(self.shape)
+
+    @property
+    def blocks_a_point(self) -> int:
+        """Blocks into which the members of one point are cut."""
+        return -(-len(self.members) // self.block)
+
+    @property
+    def member_bytes(self) -> int:
+        """Bytes of one member, not compressed."""
+        return sum(variable.nbytes for variable in self.variables.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole store, not compressed."""
+        return self.points * len(self.members) * self.member_bytes
+
+    @property
+    def files(self) -> int:
+        """Files of the finished store and its records, about: one for each variable and block."""
+        pieces = sum(self.pieces(variable) for variable in self.variables.values())
+        return self.points * self.blocks_a_point * (pieces + 1) + 3 * (len(self.variables) + len(self.coordinates))
+
+    def pieces(self, variable: Variable) -> int:
+        """Chunks in time of a block of this variable."""
+        return math.ceil(variable.shape[0] / self.time_chunk(variable)) if variable.shape else 1
+
+    def time_chunk(self, variable: Variable) -> int:
+        """Saved times in one chunk."""
+        a_time = max(1, self.block * variable.nbytes // variable.shape[0])
+        return min(variable.shape[0], max(1, CHUNK_BYTES // a_time))
+
+
+def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ranks: int = 1) -> Layout:
+    """Prepare every point of the sweep and merge their shapes; raises the InputErrors of ``solve`` and of the sweep.
+
+    Variables that only some points have, and inner sizes that differ (d, lmax), are filled with NaN; saved times and
+    grids that differ are refused.
+    """
+    asked = checked_members(members)
+    first, runs, steps = None, [], []
+    for point in sweep.points():
+        job = prepare(point.model, point.initial, **point.arguments)
+        first = first or job
+        runs.append(_first_record(job))
+        steps.append(job.steps)
+    assert first is not None
+    dims = _sizes(runs, sweep)
+    sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
+    variables = {name: v for name, v in _variables(runs, dims).items() if "time" in v.dims}
+    variables["unresolved_from"] = Variable((), (), OWN["unresolved_from"])
+    coordinates = _coordinates(runs, sweep)
+    for axis in sweep.axes:
+        coordinates[axis.name] = ((axis.name,), axis.labels, {"long_name": f"swept parameter {axis.key}"})
+    coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
+    config = _config(sweep, first, asked)
+    names = tuple(axis.name for axis in sweep.axes)
+    made = Layout(
+        sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
+        _constants(runs, dims, names, sweep.shape), config, _attributes(runs[0], config), tuple(steps),
+    )  # fmt: skip
+    return replace(made, block=_block(made, block, ranks))
+
+
+def checked_members(members: int | range) -> range:
+    """The members as a range. Raises InputError unless they are some consecutive numbers from 0 on."""
+    remedy = "pass members=256, or range(256, 512) for 256 further ones"
+    if isinstance(members, range):
+        asked = members
+    elif isinstance(members, bool) or not isinstance(members, int | np.integer):
+        raise InputError("members", members, "not a number of members", remedy)
+    else:
+        asked = range(int(members))
+    if not len(asked) or asked.step != 1 or asked.start < 0:
+        raise InputError("members", members, "must be one member or more, numbered without gaps", remedy)
+    return asked
+
+
+def canonical(config: Any) -> bytes:
+    """Plain data as text that is equal for equal data."""
+    return json.dumps(config, sort_keys=True, ensure_ascii=False).encode()
+
+
+def _first_record(job: Job) -> xr.Dataset:
+    """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
+    times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
+    ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
+    return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
+
+
+def of_members(ds: xr.Dataset) -> xr.Dataset:
+    """A run with the coordinates that belong to its saved states (``method``, …) among the variables."""
+    return ds.reset_coords([name for name, one in ds.coords.items() if "time" in one.dims and name != "time"])
+
+
+def _sizes(runs: Sequence[xr.Dataset], sweep: Sweep) -> dict[str, int]:
+    """The largest size of every dimension. Raises InputError where times or grids differ."""
+    for run, point in zip(runs, sweep.points(), strict=True):
+        for name in ("time", "lat", "lon", "angle"):
+            one, other = ((r.attrs["times"] if name == "time" else r.coords.get(name)) for r in (runs[0], run))
+            if one is not None and other is not None and not np.array_equal(one, other):
+                remedy = "set save_every" if name == "time" else "leave save_density or the sweep of lmax out"
+                told = f"{name} differs between points of the sweep"
+                raise InputError("sweep", sweep.describe(point.index), told, remedy)
+    names = dict.fromkeys(str(name) for run in runs for name in run.sizes)
+    sizes = {name: max(run.sizes.get(name, 0) for run in runs) for name in names}
+    return {**sizes, "time": len(runs[0].attrs["times"])}
+
+
+def _variables(runs: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> dict[str, Variable]:
+    found: dict[str, Variable] = {}
+    for run in runs:
+        for key, one in run.data_vars.items():
+            dims = tuple(map(str, one.dims))
+            shape = tuple(sizes[name] for name in dims)
+            dtype = f"<U{TEXT_LENGTH}" if one.dtype.kind == "U" else "float64"
+            known = found.setdefault(str(key), Variable(dims, shape, dict(one.attrs), dtype))
+            if known.dims != dims:
+                told = f"{key} has dimensions {known.dims} at one point of the sweep and {dims} at another"
+                raise InputError("sweep", str(key), told, "sweep d and the measure in ensembles of their own")
+    return found
+
+
+def _coordinates(runs: Sequence[xr.Dataset], sweep: Sweep) -> dict[str, Any]:
+    """Coordinates of the largest run; where a smaller one is not its beginning, one for every point, or numbers."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(str(key) for run in runs for key in run.coords):
+        having = [run.coords[name] for run in runs if name in run.coords]
+        longest = max(having, key=lambda one: one.size)
+        dims, attrs = tuple(map(str, longest.dims)), dict(longest.attrs)
+        if name == "time":
+            found[name] = (dims, np.array(runs[0].attrs["times"]), attrs)
+        elif all(np.array_equal(one.values, longest.values[: one.size]) for one in having):
+            found[name] = (dims, longest.values, attrs)
+        elif dims == (name,):  # x, y, z against 0, 1, 2, 3
+            found[name] = (dims, np.array([str(n) for n in range(longest.size)]), attrs)
+        else:
+            values = [run.coords[name].values if name in run.coords else np.array([]) for run in runs]
+            stacked = padded_stack(values, (longest.size,)).reshape(*sweep.shape, -1)
+            found[name] = ((*(axis.name for axis in sweep.axes), *dims), stacked, attrs)
+    return found
+
+
+def _constants(
+    runs: Sequence[xr.Dataset], sizes: Mapping[str, int], axes: tuple[str, ...], shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Variables without time, such as the weights of points: the same for all members of a point."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(str(key) for run in runs for key, one in run.data_vars.items() if "time" not in one.dims):
+        one = next(run[name] for run in runs if name in run)
+        inner = tuple(sizes[str(dim)] for dim in one.dims)
+        values = padded_stack([run[name].values if name in run else np.array([]) for run in runs], inner)
+        found[name] = ((*axes, *map(str, one.dims)), values.reshape(*shape, *inner), dict(one.attrs))
+    return found
+
+
+def padded(values: Any, shape: tuple[int, ...], dtype: str = "float64") -> Any:
+    """``values`` in the corner of an array of this shape; the rest is NaN, or empty text."""
+    array = np.asarray(values, dtype)
+    if array.shape == shape:
+        return np.ascontiguousarray(array)
+    filled = np.full(shape, "" if array.dtype.kind == "U" else np.nan, dtype)
+    if array.ndim == len(shape):
+        filled[tuple(slice(0, n) for n in array.shape)] = array
+    return filled
+
+
+def padded_stack(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Arrays of several sizes, each padded to ``shape``, as one."""
+    return np.stack([padded(one, shape) for one in values])
+
+
+def _config(sweep: Sweep, first: Job, members: range) -> dict[str, Any]:
+    """The command as plain data: what decides the numbers, and nothing of where and how they are computed."""
+    swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
+    solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
+    config: dict[str, Any] = {
+        "model": described(sweep.model),
+        "initial": None if any("initial" in axis.places for axis in sweep.axes) else described(sweep.initial),
+        "solve": solve,
+        "sweep": {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes},
+        "members": [members.start, members.stop],
+    }
+    recipe = getattr(sweep.initial, "recipe", {"name": "function"})
+    if isinstance(sweep.initial, Measure) or recipe["name"] == "function":
+        config["initial_state"] = _fingerprint(first.state)  # a name does not tell which
+    told: dict[str, Any] = json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(config, default=str)))
+    return told
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "recipe") or isinstance(value, Measure):
+        return described(value)
+    return value if isinstance(value, int | float | str | bool | list | type(None)) else label(value)
+
+
+def _fingerprint(state: Measure) -> str:
+    """SHA-256 of the arrays of a state."""
+    arrays = [np.ascontiguousarray(v) for _, v in sorted(vars(state).items()) if isinstance(v, np.ndarray)]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+
+def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
+    digest = hashlib.sha256(canonical(config)).hexdigest()
+    return {
+        "Conventions": run.attrs["Conventions"],
+        "title": f"fpsolve ensemble: {config['model']['name']}",
+        "fpsolve_ensemble": 1,
+        "fpsolve_config": canonical(config).decode(),
+        "fpsolve_config_sha256": digest,
+        "fpsolve_versions": run.attrs["fpsolve_versions"],
+        "comment": "members are Brownian paths: equal members of two points of the sweep have the same path. "
+        "Values that a point of the sweep does not have, and members that failed or are pending, are NaN.",
+    }
+
+
+def _block(layout: Layout, asked: int | None, ranks: int) -> int:
+    """Members of a block: as asked, or so many that every rank has four blocks and files stay few."""
+    count = len(layout.members)
+    if asked is not None:
+        if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+            raise InputError("block", asked, "not a number of members", "pass block=16, for example, or leave it out")
+        return min(asked, count)
+    wanted = FEWEST_BLOCKS
+    while wanted < 4 * ranks:
+        wanted *= 2
+    fair = -(-count // max(1, wanted // layout.points))
+    return max(1, min(fair, BLOCK_BYTES // max(1, layout.member_bytes)))

@@ -1,0 +1,56 @@
+"""One job at a time on a store: a kernel lock that ends with the process that holds it, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import IO
+
+from fpsolve.errors import FPSolveError, InputError
+
+
+class Lock:
+    """A lock on a file, held from :meth:`take` to :meth:`release` or the end of the process (``kill -9`` too)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raise InputError naming host and process of the job that holds it, FPSolveError where locks do not work."""
+        file = self.path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(file)
+            file.close()
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                remedy = "wait for that job to end, or choose another name"
+                raise InputError("output", str(self.path.parent), f"being written by {holder}", remedy) from None
+            told = f"{self.path}: this file system gives no locks ({error.strerror})"
+            raise FPSolveError(f"{told}; put the output where flock works (Lustre: mounted with -o flock)") from error
+        file.seek(0)
+        file.truncate()
+        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Let the next job in."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    try:
+        told = json.loads(file.read())
+        return f"process {told['pid']} on {told['host']} since {told['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another job"

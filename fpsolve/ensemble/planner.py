@@ -1,0 +1,170 @@
+"""``fpsolve ensemble --plan``: members and memory of a rank, the store and the time, before anything is computed.
+
+A trial on this machine times steps and records of one member at some points of the sweep and sees how well their values
+are compressed; all else is arithmetic on the layout and the order in which blocks are dealt out, up to 10⁵ ranks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import platform
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpsolve.ensemble.layout import Layout, make_layout
+from fpsolve.ensemble.store import _CODEC as CODEC
+from fpsolve.ensemble.sweep import make_sweep
+from fpsolve.ensemble.tasks import ordered
+from fpsolve.ensemble.trial import Cost, Extra, beside_blocks, trial
+from fpsolve.ensemble.watch import duration
+from fpsolve.errors import InputError
+from fpsolve.measures.initial import Initial
+from fpsolve.models.base import Model
+
+MOST_RANKS = 100_000
+"""Beyond this nothing was planned or tried."""
+
+FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 240
+"""Bytes of a compressed chunk's frame, a chunk of statuses, a member's line in a block's record, the rest of it."""
+
+MANY_FILES = 1_000_000
+"""More are refused or slow on the file systems of many clusters."""
+
+@dataclass(frozen=True)
+class Plan:
+    """What an ensemble will take.
+
+    members: least and most of a rank. memory: bytes of a rank. stored, files: bytes and files of the store and of the
+    folder beside it. seconds: until the last rank has done its share, statistics not included.
+    imbalance: the busiest rank's time over the mean of all. trial: where the times come from.
+    """
+
+    layout: Layout
+    ranks: int
+    schedule: str
+    members: tuple[int, int]
+    memory: int
+    stored: int
+    files: int
+    seconds: float
+    imbalance: float
+    trial: str
+
+
+def plan(
+    model: Model,
+    initial: Initial,
+    *,
+    members: int | range,
+    ranks: int,
+    sweep: Mapping[str, Any] | None = None,
+    block: int | None = None,
+    schedule: str | None = None,
+    budget: float = 4.0,
+    **arguments: Any,
+) -> Plan:
+    """The plan of ``fp.ensemble`` with these arguments on so many ranks.
+
+    budget: seconds for the trial, about. Raises the InputErrors of ``fp.ensemble``, and one for ``ranks`` outside 1 to
+    10⁵.
+    """
+    if isinstance(ranks, bool) or not isinstance(ranks, int) or not 1 <= ranks <= MOST_RANKS:
+        raise InputError("ranks", ranks, f"must be an integer from 1 to {MOST_RANKS}", "pass ranks=128, for example")
+    asked = make_sweep(model, initial, arguments, sweep)
+    layout = make_layout(asked, members, block, ranks)
+    costs = trial(asked, layout, budget)
+    how = schedule or ("dynamic" if layout.points > 1 else "static")
+    extra = beside_blocks(layout, asked, costs[0])
+    loads, counts = shares(layout, costs, extra, ranks, how)
+    return Plan(
+        layout, ranks, how, (int(counts.min()), int(counts.max())), memory(layout),
+        *stored(layout, costs, extra), float(loads.max()), float(loads.max() / loads.mean()), machine(),
+    )  # fmt: skip
+
+
+def shares(layout: Layout, costs: Sequence[Cost], extra: Extra, ranks: int, schedule: str) -> tuple[Any, Any]:
+    """Seconds and members of every rank, blocks dealt out as the ensemble does; a rank prepares each point it meets."""
+    seconds, members, last = np.zeros(ranks), np.zeros(ranks, int), np.full(ranks, -1)
+    free = [(0.0, rank) for rank in range(ranks)]
+    saved = len(layout.times)
+    for n, block in enumerate(ordered(layout, ())):
+        rank = n % ranks if schedule == "static" else free[0][1]
+        cost = costs[block.point]
+        one = cost.member(layout.steps[block.point], saved) + extra.record
+        seconds[rank] += len(block.members) * one + extra.block + (cost.prepare if last[rank] != block.point else 0.0)
+        members[rank] += len(block.members)
+        last[rank] = block.point
+        if schedule == "dynamic":
+            heapq.heapreplace(free, (seconds[rank], rank))
+    return seconds, members
+
+
+def stored(layout: Layout, costs: Sequence[Cost], extra: Extra) -> tuple[int, int]:
+    """Bytes and files of the finished store and the folder beside it."""
+    size, files = extra.size, extra.files
+    whole, rest = divmod(len(layout.members), layout.block)
+    for cost in costs:
+        for name, variable in layout.variables.items():
+            seen = cost.values.get(name)
+            if seen is None:  # NaN throughout: Zarr writes no such chunks
+                continue
+            count = (whole + bool(rest)) * layout.pieces(variable)
+            size += int(len(layout.members) * variable.nbytes * share(seen)) + count * FRAME
+            files += count
+    blocks = layout.points * layout.blocks_a_point
+    digests = layout.points * len(layout.members) * DIGEST
+    return size + blocks * (STATUS + BLOCK_RECORD) + digests, files + 2 * blocks
+
+
+def share(values: Any) -> float:
+    """What is left of these values when they are compressed as in the store, frame not counted."""
+    raw = np.ascontiguousarray(values, np.float64).tobytes()
+    return (len(CODEC.encode(raw)) - FRAME) / len(raw)
+
+
+def memory(layout: Layout) -> int:
+    """Bytes of a rank: this process at its largest so far, trial included, and a block twice, as it is written."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 2 * layout.block * layout.member_bytes
+
+
+def machine() -> str:
+    """Processor, cores and load."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{platform.node()}, {name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+
+
+def as_text(found: Plan) -> str:
+    """The plan for people."""
+    layout, (fewest, most) = found.layout, found.members
+    steps = sum(layout.steps) * len(layout.members)
+    busy = min(found.ranks, layout.points * layout.blocks_a_point)
+    facts = {
+        "runs": f"{layout.points} points x {len(layout.members)} members, {steps} steps",
+        "ranks": f"{found.ranks}, {found.schedule}" + (f"; {found.ranks - busy} idle" if busy < found.ranks else ""),
+        "members of a rank": f"{fewest} to {most}, in blocks of {layout.block}",
+        "memory of a rank": f"{found.memory / 1e6:.0f} MB, MPI's own not included",
+        "store": f"{_bytes(found.stored)} in {found.files} files ({_bytes(layout.nbytes)} not compressed)",
+        "time": f"{_duration(found.seconds)}, statistics not included; writing as on this machine's temporary folder",
+        "imbalance": f"{found.imbalance:.2f}, the busiest rank over the mean",
+        "timed on": found.trial,
+    }
+    if found.files > MANY_FILES:
+        facts["note"] = f"more than {MANY_FILES} files: pass a larger --block, or plan for fewer ranks"
+    return "\n".join(f"{name:<19}{value}" for name, value in facts.items())
+
+
+def _bytes(count: int) -> str:
+    power = min(max(0, len(str(count)) - 1) // 3, 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def _duration(seconds: float) -> str:
+    return duration(seconds) if seconds >= 10 else f"{seconds:.2g} s"

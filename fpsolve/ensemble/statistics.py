@@ -1,0 +1,157 @@
+"""Statistics over members: one pass in member order by one rank, so that their bits do not depend on the ranks.
+
+Mean and variance are Welford's running ones, member after member. Members that failed or are pending are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fpsolve.ensemble.records import DONE, FAILED
+from fpsolve.errors import InputError
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILE_BYTES = 1 << 26
+"""Quantiles need all members at once: saved times are taken in groups of at most this size."""
+MEMBERS_AT_ONCE_BYTES = 1 << 25
+
+MEAN_ONLY = ("density",)
+"""Large variables whose variance is not kept."""
+
+
+class Running:
+    """Mean and sum of squared deviations of arrays that come one by one, and how many were finite at each entry."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.count = np.zeros(shape, np.int64)
+        self.mean = np.zeros(shape)
+        self.squares = np.zeros(shape)
+
+    def add(self, value: Any) -> None:
+        """m' = m + (x - m)/n, S' = S + (x - m)(x - m'); entries that are not finite stay as they were."""
+        seen = np.isfinite(value)
+        self.count += seen
+        off = np.where(seen, value - self.mean, 0.0)
+        self.mean += off / np.maximum(self.count, 1)
+        self.squares += off * np.where(seen, value - self.mean, 0.0)
+
+    @property
+    def average(self) -> Any:
+        """The mean, NaN where nothing was finite."""
+        return np.where(self.count > 0, self.mean, np.nan)
+
+    @property
+    def variance(self) -> Any:
+        """Unbiased, NaN for fewer than two values."""
+        return np.where(self.count > 1, self.squares / np.maximum(self.count - 1, 1), np.nan)
+
+    @property
+    def error(self) -> Any:
+        """Standard error of the mean."""
+        return np.sqrt(self.variance / np.maximum(self.count, 1))
+
+
+def statistics(ds: xr.Dataset) -> xr.Dataset:
+    """Statistics of an ensemble over its members that are done, by point of the sweep and saved time.
+
+    ``X_mean``, ``X_variance`` (unbiased) and ``X_error`` (of the mean) of every variable X with members, of ``density``
+    the mean alone; ``X_quantiles`` of those with one number a time; ``spectrum_…`` of Σ_m|ρ_ℓm|² by degree ``ell``;
+    ``count`` and ``failed``. Raises InputError for a Dataset without members.
+    """
+    if "member" not in ds.dims or "status" not in ds:
+        raise InputError("ds", list(ds.sizes), "no ensemble: it has no members", "pass what fp.ensemble returned")
+    axes = tuple(str(name) for name in ds["status"].dims if name != "member")
+    status = ds["status"].values
+    found = xr.Dataset(coords={name: one for name, one in ds.coords.items() if "member" not in one.dims})
+    found["count"] = (axes, (status == DONE).sum(-1), {"long_name": "members that are done"})
+    found["failed"] = (axes, (status == FAILED).sum(-1), {"long_name": "members that failed"})
+    for name, one in ds.data_vars.items():
+        if "member" in one.dims and one.dtype.kind == "f" and name != "unresolved_from":
+            _of_variable(found, str(name), one, status == DONE, axes)
+    if "moments" in ds:
+        _of_spectrum(found, ds["moments"], status == DONE, axes, _degrees(ds, axes))
+    about = {key: ds.attrs[key] for key in ds.attrs if key.startswith(("fpsolve", "Conventions"))}
+    return found.assign_coords(quantile=("quantile", np.array(QUANTILES))).assign_attrs(
+        about, title="fpsolve ensemble: statistics over members"
+    )
+
+
+def _of_variable(found: xr.Dataset, name: str, one: xr.DataArray, done: Any, axes: tuple[str, ...]) -> None:
+    shape = tuple(one.sizes[axis] for axis in axes)
+    inner = tuple(str(dim) for dim in one.dims[len(axes) + 1 :])
+    runs = {index: Running(one.shape[len(axes) + 1 :]) for index in np.ndindex(shape)}
+    for index, running in runs.items():
+        for value in _in_order(one, index, done[index]):
+            running.add(value)
+    _keep(found, name, runs, axes, inner, shape, dict(one.attrs), name not in MEAN_ONLY)
+    if inner == ("time",):
+        values = np.stack([_quantiles(one, index, done[index]) for index in runs])
+        about = {**one.attrs, "long_name": f"quantiles over members of: {one.attrs.get('long_name', name)}"}
+        found[f"{name}_quantiles"] = ((*axes, "quantile", "time"), values.reshape(*shape, *values.shape[1:]), about)
+
+
+def _of_spectrum(found: xr.Dataset, moments: xr.DataArray, done: Any, axes: tuple[str, ...], degrees: Any) -> None:
+    """Σ_m|ρ_ℓm|², the sum of squares of the real moments of one degree, member by member."""
+    shape, lmax = tuple(moments.sizes[axis] for axis in axes), int(np.nanmax(degrees))
+    runs = {}
+    for index in np.ndindex(shape):
+        runs[index] = Running((moments.sizes["time"], lmax + 1))
+        having = [degrees[index] == ell for ell in range(lmax + 1)]
+        for value in _in_order(moments, index, done[index]):
+            runs[index].add(np.stack([_power(value, these) for these in having], -1))
+    attrs = {"long_name": "power of a degree, Σ_m |ρ_ℓm|²", "units": "1"}
+    _keep(found, "spectrum", runs, axes, ("time", "ell"), shape, attrs, True)
+
+
+def _power(moments: Any, these: Any) -> Any:
+    return (moments[:, these] ** 2).sum(-1) if these.any() else np.full(len(moments), np.nan)
+
+
+def _degrees(ds: xr.Dataset, axes: tuple[str, ...]) -> Any:
+    """The degree of every harmonic at every point, which points of different d do not share."""
+    degree = ds["degree"].values
+    shape = tuple(ds.sizes[axis] for axis in axes)
+    return degree if ds["degree"].ndim > 1 else np.broadcast_to(degree, (*shape, len(degree)))
+
+
+def _keep(
+    found: xr.Dataset, name: str, runs: dict[tuple[int, ...], Running], axes: tuple[str, ...], inner: tuple[str, ...],
+    shape: tuple[int, ...], attrs: dict[str, Any], with_spread: bool,
+) -> None:  # fmt: skip
+    kinds = {"mean": "mean", "variance": "unbiased variance", "error": "standard error of the mean"}
+    what = {"mean": "average", "variance": "variance", "error": "error"}
+    for kind in kinds if with_spread else ("mean",):
+        values = np.stack([getattr(running, what[kind]) for running in runs.values()])
+        about = {**attrs, "long_name": f"{kinds[kind]} over members of: {attrs.get('long_name', name)}"}
+        if kind == "variance":
+            about.pop("units", None)
+        found[f"{name}_{kind}"] = ((*axes, *inner), values.reshape(*shape, *values.shape[1:]), about)
+
+
+def _in_order(one: xr.DataArray, index: tuple[int, ...], done: Any) -> Iterator[Any]:
+    """The values of the members that are done, in member order, read some at a time."""
+    each = max(1, int(np.prod(one.shape[len(index) + 1 :])) * 8)
+    size = max(1, MEMBERS_AT_ONCE_BYTES // each)
+    for start in range(0, len(done), size):
+        part = one[(*index, slice(start, start + size))].values
+        yield from part[done[start : start + size]]
+
+
+def _quantiles(one: xr.DataArray, index: tuple[int, ...], done: Any) -> Any:
+    """Quantiles over members, (quantile, time), some times at a time; NaN where a member has no value left out."""
+    members, times = one.shape[-2:]
+    size = max(1, QUANTILE_BYTES // (8 * members))
+    parts = []
+    for start in range(0, times, size):
+        values = one[(*index, slice(None), slice(start, start + size))].values[done]
+        parts.append(np.stack([_column(values[:, n]) for n in range(values.shape[1])], 1))
+    return np.concatenate(parts, 1)
+
+
+def _column(values: Any) -> Any:
+    finite = values[np.isfinite(values)]
+    return np.quantile(finite, QUANTILES) if len(finite) else np.full(len(QUANTILES), np.nan)

@@ -1,0 +1,193 @@
+"""The Zarr store of an ensemble: one template, made whole, into which every rank writes its own blocks.
+
+Format 2, as for results: it alone has a stable text type. A chunk is a block of members of one point, so that a chunk
+has one writer and files are blocks times variables.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numcodecs import Zstd  # type: ignore[import-untyped]
+
+from fpsolve.ensemble.layout import CAUSE_LENGTH, OWN, Layout, Variable
+from fpsolve.ensemble.records import Outcome
+from fpsolve.ensemble.tasks import Block
+from fpsolve.errors import FPSolveError, InputError
+from fpsolve.io import replacing
+from fpsolve.observe import versions
+
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
+
+_CODEC = Zstd(level=1, checksum=True)
+"""It knows a chunk that was cut short; the default, Blosc, reads on behind its end."""
+
+KEPT = "members that were done are kept: mend the cause and give the same command again"
+
+
+class Store:
+    """An open store: blocks are written and read, nothing is resized."""
+
+    def __init__(self, group: zarr.Group, layout: Layout) -> None:
+        self.group, self.layout = group, layout
+        names = (*layout.variables, "status", "cause")
+        self._arrays: dict[str, Any] = {name: group[name] for name in names}
+
+    def write(self, block: Block, outcomes: Mapping[int, Outcome]) -> None:
+        """Write the members of a block. Raises FPSolveError where the system refuses."""
+        listed = [outcomes[member] for member in block.members]
+        with naming("writing the store"):
+            for name in self.layout.variables:
+                self._arrays[name][self._region(block)] = np.stack([one.values[name] for one in listed])
+            self._arrays["status"][self._region(block)] = np.array([one.status for one in listed], np.int8)
+            self._arrays["cause"][self._region(block)] = np.array([one.cause for one in listed], f"<U{CAUSE_LENGTH}")
+
+    def read(self, block: Block) -> dict[int, Outcome]:
+        """The members of a block as the store has them; empty if its chunks cannot be read."""
+        try:
+            found = {name: np.asarray(array[self._region(block)]) for name, array in self._arrays.items()}
+        except Exception:  # codecs have errors of their own; what cannot be read is computed again
+            return {}
+        status, cause = found.pop("status"), found.pop("cause")
+        return {
+            member: Outcome({name: found[name][n] for name in found}, int(status[n]), str(cause[n]))
+            for n, member in enumerate(block.members)
+        }
+
+    def _region(self, block: Block) -> tuple[Any, ...]:
+        start = block.members.start - self.layout.members.start
+        return (*block.index, slice(start, start + len(block.members)))
+
+
+def create(path: Path | None, layout: Layout) -> zarr.Group | None:
+    """A store of the full size, all pending: complete at once under its name, or in memory (returned) for None."""
+    if path is None:
+        return _template(zarr.create_group(store={}, zarr_format=2), layout)
+    with naming("creating the store"), replacing(path) as temporary:
+        _template(zarr.create_group(temporary, zarr_format=2), layout)
+    return None
+
+
+def open_store(path: Path | zarr.Group, layout: Layout) -> Store:
+    """The store for reading and writing."""
+    group = zarr.open_group(path, mode="r+", use_consolidated=False) if isinstance(path, Path) else path
+    return Store(group, layout)
+
+
+def _template(group: zarr.Group, layout: Layout) -> zarr.Group:
+    group.attrs.put(dict(layout.attrs))
+    for name, (dims, values, attrs) in (*layout.coordinates.items(), *layout.constants.items()):
+        _fixed(group, name, dims, values, attrs)
+    dtypes = {"status": "int8", "cause": f"<U{CAUSE_LENGTH}"}
+    own = {name: Variable((), (), OWN[name], dtype) for name, dtype in dtypes.items()}
+    for name, variable in {**layout.variables, **own}.items():
+        _empty(group, name, variable, layout)
+    inner = [name for name, (dims, _, _) in layout.coordinates.items() if dims != (name,)]
+    if inner:  # xarray's way to tell that degree(harmonic) is a coordinate
+        group.attrs["coordinates"] = " ".join(inner)
+    zarr.consolidate_metadata(group.store)
+    return group
+
+
+def _fixed(group: zarr.Group, name: str, dims: tuple[str, ...], values: Any, attrs: Mapping[str, Any]) -> None:
+    array = np.asarray(values)
+    made = group.create_array(
+        name, shape=array.shape, chunks=array.shape, dtype=array.dtype, fill_value=None,
+        compressors=_CODEC,
+        attributes={_DIMENSIONS: list(dims), **attrs},
+    )  # fmt: skip
+    made[...] = array
+
+
+def _empty(group: zarr.Group, name: str, variable: Variable, layout: Layout) -> None:
+    """Pending members have no chunks: their numbers are NaN, their status 0, their cause empty."""
+    inner = (layout.time_chunk(variable), *variable.shape[1:]) if variable.shape else ()
+    group.create_array(
+        name,
+        shape=(*layout.shape, len(layout.members), *variable.shape),
+        chunks=(*(1 for _ in layout.shape), layout.block, *inner),
+        dtype=variable.dtype,
+        compressors=_CODEC,
+        fill_value=np.nan if variable.dtype == "float64" else None,
+        attributes={_DIMENSIONS: [*layout.axes, "member", *variable.dims], **variable.attrs},
+    )
+
+
+def check_existing(path: Path, layout: Layout) -> Layout:
+    """The layout with the existing store's block; raises InputError listing what differs in the configuration."""
+    try:
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
+    except Exception as error:  # of zarr's many
+        raise InputError("output", str(path), f"cannot be opened as Zarr ({error})", "choose another name") from error
+    if "fpsolve_config_sha256" not in group.attrs or "status" not in group:
+        raise InputError("output", str(path), "exists and is not an ensemble of fpsolve", "choose another name")
+    stored = json.loads(str(group.attrs["fpsolve_config"]))
+    if group.attrs["fpsolve_config_sha256"] != layout.digest:
+        listed = differences(stored, layout.config)
+        remedy = "choose another name"
+        if set(listed) == {"members"}:
+            remedy += f"; further members go into a store of their own, --members {stored['members'][1]}:END"
+        told = "; ".join(f"{key} was {was}, now {now}" for key, (was, now) in listed.items())
+        raise InputError("output", str(path), f"holds an ensemble of another configuration: {told}", remedy)
+    return replace(layout, block=int(group["status"].chunks[-1]))  # type: ignore[union-attr]
+
+
+def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+    """``{table.key: (was, now)}`` of two configurations; ``-`` stands for what one of them does not have."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
+        return {} if was == now else {key: (was, now)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in dict.fromkeys([*was, *now]):
+        found |= differences(was.get(name, "-"), now.get(name, "-"), f"{key}.{name}" if key else name)
+    return found
+
+
+def other_versions(path: Path) -> dict[str, tuple[Any, Any]]:
+    """Versions of packages that differ between the store and this process."""
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    return differences(json.loads(str(group.attrs["fpsolve_versions"])), versions())
+
+
+def check_space(path: Path, layout: Layout) -> None:
+    """Raise InputError unless the disk has room for the store as if nothing could be compressed."""
+    free = shutil.disk_usage(path.parent).free
+    if free < layout.nbytes:
+        told = f"needs up to {layout.nbytes / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left"
+        raise InputError("output", str(path), told, "save less (save_every, save_density), or choose another disk")
+
+
+def write_statistics(path: Path, found: xr.Dataset) -> None:
+    """Put the statistics into their group, unless it holds these bits already."""
+    try:
+        if opened(path, "statistics").load().identical(found):
+            return
+    except (OSError, KeyError, ValueError):
+        pass  # none yet, or half of them
+    kinds = {name: {"_FillValue": None} for name, one in found.variables.items() if one.dtype.kind in "fiu"}
+    found.drop_encoding().to_zarr(path, group="statistics", mode="w", zarr_format=2, consolidated=True, encoding=kinds)
+    zarr.consolidate_metadata(zarr.open_group(path, mode="r+", use_consolidated=False).store)
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """The system's refusals as an error that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise FPSolveError(f"{what} failed ({error.strerror or error}); {KEPT}") from error
+
+
+def opened(path: Path | zarr.Group, group: str | None = None) -> xr.Dataset:
+    """The ensemble, or a group of it, as xarray gives it: values are read when they are used."""
+    if isinstance(path, Path):
+        return xr.open_zarr(path, group=group, chunks=None, decode_times=False)
+    return xr.open_zarr(path.store, group=group, chunks=None, decode_times=False).load()

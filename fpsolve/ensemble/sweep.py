@@ -1,0 +1,215 @@
+"""Sweeps: lists of values by parameter, their product, and the model, law and arguments of every point of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass, replace
+from inspect import signature
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.measures.initial import LAWS
+from fpsolve.models.base import Model
+from fpsolve.solve import OF_THE_CALL, described, solve
+
+NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
+"""Arguments of ``solve`` that no sweep may change."""
+
+TAKEN = ("member", "time", "status", "cause")
+"""Names that a store has already."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One swept parameter: ``places`` of ``model``, ``law``, ``solve`` and ``initial`` in which its values go."""
+
+    key: str
+    name: str
+    parameter: str
+    places: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    @property
+    def labels(self) -> Any:
+        """The values as a coordinate: numbers if all are, otherwise texts."""
+        if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in self.values):
+            return np.array(self.values)
+        return np.array([label(value) for value in self.values])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep: what ``prepare`` takes."""
+
+    index: tuple[int, ...]
+    model: Model
+    initial: Any
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The product of the axes around a model, an initial law and arguments of ``solve``; no axes: one point."""
+
+    model: Model
+    initial: Any
+    arguments: Mapping[str, Any]
+    axes: tuple[Axis, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values along each axis."""
+        return tuple(len(axis.values) for axis in self.axes)
+
+    def points(self) -> Iterator[Point]:
+        """Every point, the last axis fastest."""
+        return (self.point(index) for index in product(*map(range, self.shape)))
+
+    def point(self, index: tuple[int, ...]) -> Point:
+        """The point of these indices. Raises InputError naming the swept parameter for values that do not fit."""
+        changes: dict[str, dict[str, Any]] = {"model": {}, "law": {}, "solve": {}, "initial": {}}
+        for axis, i in zip(self.axes, index, strict=True):
+            for place in axis.places:
+                changes[place][axis.parameter] = axis.values[i]
+        model, initial = self.model, changes["initial"].get("initial", self.initial)
+        if changes["model"]:
+            model = self._changed("model", changes["model"], lambda new: replace(self.model, **new))  # type: ignore[type-var]
+        if changes["law"]:
+            initial = self._changed("law", changes["law"], lambda new, law=initial: changed_law(law, new))
+        return Point(index, model, initial, {**self.arguments, **changes["solve"]})
+
+    def _changed(self, place: str, changes: Mapping[str, Any], change: Any) -> Any:
+        try:
+            return change(changes)
+        except InputError as error:
+            key = next((a.key for a in self.axes if a.parameter == error.argument and place in a.places), None)
+            if key is None:
+                raise
+            raise InputError(f"sweep.{key}", error.value, error.problem, error.remedy) from error
+
+    def renamed(self, taken: AbstractSet[str]) -> Sweep:
+        """Axes whose names are ``taken`` by variables of a run get the full name of their parameter, ``solve.lmax``."""
+        axes = (replace(a, name=f"{a.places[0]}.{a.parameter}") if a.name in taken else a for a in self.axes)
+        return replace(self, axes=tuple(axes))
+
+    def describe(self, index: tuple[int, ...]) -> str:
+        """``beta = 2, d = 3``, for messages; empty without a sweep."""
+        return ", ".join(f"{axis.name} = {label(axis.values[i])}" for axis, i in zip(self.axes, index, strict=True))
+
+
+def make_sweep(model: Model, initial: Any, arguments: Mapping[str, Any], sweep: Mapping[str, Any] | None) -> Sweep:
+    """The sweep of ``{key: values}``.
+
+    A key is an argument of ``solve``, a parameter of the model or of the initial law (a bare name that both have, as
+    ``d``, changes both), one of them as ``solve.key``, ``model.key`` or ``initial.key``, or ``initial`` itself with a
+    list of laws. Raises InputError for unknown keys and for values that are no list, none at all or repeated.
+    """
+    if not isinstance(model, Model):
+        raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
+    axes = tuple(_axis(key, values, model, initial) for key, values in (sweep or {}).items())
+    _check_arguments({**arguments, **{axis.parameter: None for axis in axes if "solve" in axis.places}})
+    names = [axis.name for axis in axes]
+    for n, axis in enumerate(axes):
+        if axis.name in names[:n]:
+            raise InputError("sweep", axis.key, f"{axis.name} is swept twice", "leave one of them out")
+    return Sweep(model, initial, dict(arguments), axes)
+
+
+def _check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise InputError for arguments that ``solve`` does not know, lacks, or that belong to each member."""
+    known = signature(solve).parameters
+    for name, value in arguments.items():
+        if name in NOT_SWEPT and name != "save_every" and value is not None:
+            remedy = "choose members=, and output= to keep what is done"
+            raise InputError(name, value, "is not for all members of an ensemble", remedy)
+        if name not in known:
+            raise unknown_name("arguments", name, known)
+    for name, one in known.items():
+        if one.default is one.empty and name not in ("model", "initial") and name not in arguments:
+            raise InputError(name, None, "is required", f"pass {name}=..., or sweep it")
+
+
+def _axis(key: str, values: Any, model: Model, initial: Any) -> Axis:
+    places = _places(key, model, initial)
+    parameter = key.rpartition(".")[2]
+    if isinstance(values, str | Mapping) or not hasattr(values, "__len__") or len(values) == 0:
+        raise InputError(f"sweep.{key}", values, "not a list of values", f"write {parameter} = [1, 2], for example")
+    listed = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    axis = Axis(key, parameter if parameter not in TAKEN else key, parameter, places, listed)
+    if len(set(axis.labels.tolist())) < len(listed):
+        raise InputError(f"sweep.{key}", values, "a value stands there twice", "list every value once")
+    return axis
+
+
+def _places(key: str, model: Model, initial: Any) -> tuple[str, ...]:
+    where, dot, parameter = key.rpartition(".")
+    if key == "initial":
+        return ("initial",)
+    known = {"solve": _solve_arguments(), "model": parameters(model), "initial": law_parameters(initial)}
+    if dot:
+        if where not in known:
+            raise unknown_name("sweep", key, [f"{table}.{parameter}" for table in known])
+        if parameter not in known[where]:
+            raise unknown_name(f"sweep.{key}", parameter, known[where])
+        return ("law" if where == "initial" else where,)
+    if key in known["solve"]:
+        return ("solve",)
+    places = tuple(place for place, table in (("model", "model"), ("law", "initial")) if key in known[table])
+    if not places:
+        raise unknown_name("sweep", key, [*known["model"], *known["initial"], *known["solve"], "initial"])
+    return places
+
+
+def _solve_arguments() -> list[str]:
+    return [name for name in signature(solve).parameters if name not in NOT_SWEPT]
+
+
+def parameters(model: Model) -> list[str]:
+    """The parameters of a model that a sweep can change."""
+    return [one.name for one in fields(model) if one.init] if is_dataclass(model) else []
+
+
+def law_parameters(initial: Any) -> list[str]:
+    """The parameters of a law of ``fp.initial``."""
+    return [name for name in getattr(initial, "recipe", {}) if name != "name"]
+
+
+def changed_law(law: Any, changes: Mapping[str, Any]) -> Any:
+    """The law of the same name with some parameters changed. Raises InputError where it does not keep them all."""
+    return _rebuilt({**getattr(law, "recipe", {}), **changes})
+
+
+def _rebuilt(recipe: Any) -> Any:
+    """The law of a recipe; values that are no recipes stay."""
+    if isinstance(recipe, list):
+        return [_rebuilt(item) for item in recipe]
+    if not isinstance(recipe, Mapping):
+        return recipe
+    arguments = {key: _rebuilt(value) for key, value in recipe.items() if key != "name"}
+    if recipe.get("name") not in LAWS:
+        raise InputError("initial", dict(recipe), "this law does not keep its arguments", "sweep initial = [laws]")
+    return LAWS[recipe["name"]](**arguments)
+
+
+def label(value: Any) -> str:
+    """A value as a short text: laws by name and arguments."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if not hasattr(value, "recipe") and not hasattr(value, "source"):
+        return repr(value)
+    name, *rest = described(value).items()
+    return f"{name[1]}({', '.join(f'{key}={_short(one)}' for key, one in rest)})"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("name", value))
+    if isinstance(value, list):
+        return f"[{', '.join(map(_short, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

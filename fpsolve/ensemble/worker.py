@@ -1,0 +1,129 @@
+"""What one rank does with a block: verify what is kept, compute what is missing, write, record."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fpsolve.ensemble.member import BAD, Runner
+from fpsolve.ensemble.records import FAILED, Damaged, Outcome, Records
+from fpsolve.ensemble.store import KEPT, Store
+from fpsolve.ensemble.tasks import Block
+from fpsolve.errors import FPSolveError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class News:
+    """What a rank tells of a member: whether it was computed now, whether it failed, seconds, its last overlap."""
+
+    point: int
+    member: int
+    computed: bool
+    failed: bool
+    seconds: float
+    overlap: float
+
+
+@contextmanager
+def telling_what_is_kept() -> Iterator[None]:
+    """A record that cannot be written says what is not lost."""
+    try:
+        yield
+    except FPSolveError as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+        raise FPSolveError(f"writing a record failed ({reason}); {KEPT}") from error
+
+
+class MemberFailed(FPSolveError):
+    """A member failed and the ensemble was to stop at the first one."""
+
+
+class Worker:
+    """Works through blocks; ``records`` is None for an ensemble in memory."""
+
+    def __init__(
+        self, store: Store, records: Records | None, runner: Runner, tell: Callable[[News], None], fail_fast: bool
+    ) -> None:
+        self.store, self.records, self.runner, self.tell, self.fail_fast = store, records, runner, tell, fail_fast
+        self.at = ""
+        """Where the work stands, for messages."""
+
+    def work(self, block: Block) -> None:
+        """Leave the block complete: its members in the store and, on disk, its record."""
+        self.at = f", block {block.number}"
+        kept, whole = self._kept(block)
+        for member in kept:
+            self._told(block, member, kept[member], 0.0, False)
+        if whole:
+            return
+        started = time.perf_counter()
+        outcomes = {member: kept.get(member) or self._compute(block, member) for member in block.members}
+        self.at = f", writing block {block.number}"
+        self.store.write(block, outcomes)
+        if self.records is not None:
+            with telling_what_is_kept():
+                self.records.write_block(block.number, {member: one.digest for member, one in outcomes.items()})
+            self.records.forget_members(block.point, list(block.members))
+        spent = time.perf_counter() - started
+        log.info("block %d%s: %d members in %.2f s", block.number, self.runner.where(block.index), len(outcomes), spent)
+
+    def _compute(self, block: Block, member: int) -> Outcome:
+        self.at = f", member {member}{self.runner.where(block.index)}"
+        started = time.perf_counter()
+        outcome = self.runner.run(block.index, block.point, member)
+        if self.fail_fast and outcome.status == FAILED:
+            raise MemberFailed(f"member {member}{self.runner.where(block.index)} failed: {outcome.cause}")
+        if self.records is not None:
+            with telling_what_is_kept():
+                self.records.write_member(block.point, member, outcome)
+            self.runner.forget(block.point, member)
+        self._told(block, member, outcome, time.perf_counter() - started, True)
+        return outcome
+
+    def _told(self, block: Block, member: int, outcome: Outcome, seconds: float, computed: bool) -> None:
+        overlap: Any = outcome.values.get("overlap")
+        last = float("nan") if overlap is None else float(overlap.ravel()[-1])
+        self.tell(News(block.point, member, computed, outcome.status == FAILED, seconds, last))
+
+    def _kept(self, block: Block) -> tuple[dict[int, Outcome], bool]:
+        """Members of a block that need no computing, and whether the block as a whole needs nothing."""
+        if self.records is None:
+            return {}, False
+        try:
+            digests = self.records.read_block(block.number)
+        except Damaged as error:
+            log.warning("the record of block %d is not trusted: %s", block.number, error)
+            digests = None
+        if digests is None:
+            return self._recorded(block), False
+        stored = self.store.read(block)
+        sound = {m: one for m, one in stored.items() if digests.get(m) == one.digest}
+        for member in block.members:
+            if member not in sound:
+                where = self.runner.where(block.index)
+                log.warning("member %d%s is not in the store as it was written: computed again", member, where)
+        return sound, len(sound) == len(block.members)
+
+    def _recorded(self, block: Block) -> dict[int, Outcome]:
+        """Members of a block without a record that have one of their own."""
+        assert self.records is not None
+        found = {}
+        for member in block.members:
+            try:
+                outcome = self.records.read_member(block.point, member)
+            except Damaged as error:
+                where = self.runner.where(block.index)
+                log.warning("the record of member %d%s is not trusted: %s", member, where, error)
+                continue
+            if outcome is not None:
+                found[member] = outcome
+        return found
+
+
+__all__ = ["BAD", "MemberFailed", "News", "Worker"]

@@ -1,0 +1,160 @@
+"""Checkpoints of one run: everything that its next step needs, under a digest, put into place as a whole.
+
+A file is the line ``fpsolve checkpoint 1``, a line with the SHA-256 of the rest in hexadecimal, and an ``.npz`` with
+the state's fields, the saved records and, as JSON, all that is no array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpsolve.errors import FPSolveError, InputError
+from fpsolve.io.atomic import write_whole
+from fpsolve.measures import MEASURES, Measure
+from fpsolve.observe.record import versions
+from fpsolve.sphere.harmonics import Coefficients
+
+FORMAT = 1
+"""Raised when a file of the old layout can no longer be read as the new one."""
+
+HEAD = re.compile(rb"fpsolve checkpoint (\d+)\n([0-9a-f]{64})\n")
+
+
+@dataclass
+class Snapshot:
+    """A run at a step: its state, the times and records saved so far, and what else its result will hold.
+
+    notes: ``Resolution``'s attributes. fields: potentials of the steps' fields, for ``save_flow``.
+    """
+
+    step: int
+    state: Measure
+    times: list[float] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    fields: list[tuple[Coefficients, Coefficients]] = field(default_factory=list)
+
+
+class Damaged(FPSolveError):
+    """A file is not a whole checkpoint; the message is a clause about it."""
+
+
+def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
+    """Write a snapshot and what it is ``about``, in place of what stood at ``path``.
+
+    Raises FPSolveError where the system refuses, InputError for a measure with fields that are neither arrays nor
+    plain data.
+    """
+    arrays, plain = split(snapshot.state)
+    stacked, which = _stacked(snapshot.records)
+    meta = {
+        **about,
+        "step": snapshot.step,
+        "measure": type(snapshot.state).__name__,
+        "fields": plain,
+        "records": which,
+        "notes": snapshot.notes,
+        "sizes": [len(pair[0]) for pair in snapshot.fields],
+        "versions": versions(),
+    }
+    named = {f"state.{name}": value for name, value in arrays.items()}
+    named |= {f"record.{name}": value for name, value in stacked.items()}
+    named["potentials"] = np.hstack(snapshot.fields) if snapshot.fields else np.zeros((2, 0), complex)
+    payload = io.BytesIO()
+    np.savez(payload, times=np.array(snapshot.times), meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **named)
+    body = payload.getbuffer()
+    write_whole(path, f"fpsolve checkpoint {FORMAT}\n{hashlib.sha256(body).hexdigest()}\n".encode(), body)
+
+
+def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, dict[str, Any]]:
+    """The snapshot in a file and its meta-data: what it is about, step and ``versions``.
+
+    classes: measures beside those of the table. Raises Damaged for anything but a whole checkpoint, InputError for a
+    file that cannot be read at all, FileNotFoundError.
+    """
+    arrays = _arrays(path)
+    known = {cls.__name__: cls for cls in (*MEASURES.values(), *classes)}
+    try:
+        meta = json.loads(arrays.pop("meta").tobytes())
+        state = _joined(known[meta["measure"]], {**meta["fields"], **_under("state.", arrays)})
+        times = arrays["times"].tolist()
+        records = _apart(_under("record.", arrays), meta["records"], len(times))
+        pieces = np.split(arrays["potentials"], np.cumsum(meta["sizes"][:-1]), axis=1) if meta["sizes"] else []
+        return Snapshot(meta["step"], state, times, records, meta["notes"], [tuple(p) for p in pieces]), meta
+    except (KeyError, ValueError, IndexError) as error:
+        raise Damaged(f"it is no checkpoint that this version of fpsolve reads ({error!r})") from error
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a file whose digest is right."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError("checkpoint", str(path), f"cannot be read ({error.strerror})", "check the file") from error
+    head = HEAD.match(content)
+    if head is None:
+        raise Damaged("it does not begin like a checkpoint")
+    if int(head[1]) != FORMAT:
+        raise Damaged(f"its format is {int(head[1])}, this version of fpsolve reads {FORMAT}")
+    body = content[head.end() :]
+    if hashlib.sha256(body).hexdigest() != head[2].decode():
+        raise Damaged("it was truncated or altered, its SHA-256 is wrong")
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise Damaged(f"it holds no arrays ({error})") from error
+
+
+def split(state: Measure) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a measure: arrays, NumPy's scalars among them, and plain data. Raises InputError for others."""
+    values = {one.name: getattr(state, one.name) for one in fields(state)}  # type: ignore[arg-type]
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
+    plain = {name: value for name, value in values.items() if name not in arrays}
+    for name, value in plain.items():
+        if not isinstance(value, str | int | float | type(None)):
+            told = f"the field {name!r} of a {state.name} is not an array, a number or text"
+            raise InputError("checkpoint", value, told, "make it one, or run without a checkpoint")
+    return arrays, plain
+
+
+def _joined(cls: type[Measure], values: Mapping[str, Any]) -> Measure:
+    """A measure from its fields; unchecked, as a run's mass may leave one by more than a law's may."""
+    state = object.__new__(cls)
+    for one in fields(cls):  # type: ignore[arg-type]
+        value = values[one.name]
+        scalar = isinstance(value, np.ndarray) and value.ndim == 0
+        object.__setattr__(state, one.name, value[()] if scalar else value)
+    return state
+
+
+def _stacked(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """One array for each observable, and the numbers of the records that have it."""
+    names = dict.fromkeys(name for record in records for name in record)
+    which = {name: [n for n, record in enumerate(records) if name in record] for name in names}
+    return {name: np.stack([records[n][name] for n in which[name]]) for name in names}, which
+
+
+def _apart(stacked: Mapping[str, Any], which: Mapping[str, list[int]], count: int) -> list[dict[str, Any]]:
+    """The records that ``_stacked`` put together."""
+    records: list[dict[str, Any]] = [{} for _ in range(count)]
+    for name, numbers in which.items():
+        for n, value in zip(numbers, stacked[name], strict=True):
+            records[n][name] = value
+    return records
+
+
+def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

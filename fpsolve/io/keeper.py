@@ -1,0 +1,151 @@
+"""When a run writes its checkpoint, where it goes on from one, and whether that one is its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
+from fpsolve.io.checkpoint import Damaged, Snapshot, read, split, write
+from fpsolve.io.output import check_output
+from fpsolve.measures import Measure
+from fpsolve.observe.record import versions
+
+SAME_START = 1e-11
+"""How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Where a function lives, in its repr; no part of a configuration."""
+
+
+class Keeper:
+    """The checkpoint of one run, in one file.
+
+    every: seconds between two writings. config, start: the run's configuration and first state, which a checkpoint
+    must fit. Raises InputError, naming ``checkpoint``, for a place that cannot be written, a measure that is no
+    dataclass, or one with fields that a file cannot hold.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: float, config: Mapping[str, Any], start: Measure) -> None:
+        self.path = _place(path)
+        self.every = check_number("checkpoint_every", every, 0)
+        if not hasattr(start, "__dataclass_fields__"):
+            raise InputError("checkpoint", str(path), f"a {start.name} is no dataclass", "make its class one")
+        self.start = start
+        self._about = {"config": json.loads(json.dumps(config)), "start": fingerprint(start)}
+        self._written = time.monotonic()
+
+    def resume(self, steps: int) -> Snapshot:
+        """Where the run goes on: the checkpoint's snapshot, or the first state where there is no sound one.
+
+        A damaged file is renamed to ``….damaged``, with a CheckpointWarning. Raises InputError with every difference
+        for the checkpoint of another run, and for one beyond ``steps``.
+        """
+        try:
+            snapshot, found = read(self.path, (type(self.start),))
+        except FileNotFoundError:
+            return Snapshot(0, self.start)
+        except Damaged as error:
+            _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {_set_aside(self.path)!r}, the run begins anew")
+            return Snapshot(0, self.start)
+        self._refuse_others(found)
+        if snapshot.step > steps:
+            told = f"it stands at t = {snapshot.step * self._about['config']['solve']['dt']:g}, beyond t_end"
+            raise InputError("checkpoint", str(self.path), told, "ask for a later t_end, or name another file")
+        changed = differences(found["versions"], versions())
+        if changed:
+            told = f"was written by other versions ({', '.join(changed)}); the run goes on, but not bit for bit"
+            _warn(f"checkpoint = {str(self.path)!r}: {told}")
+        return snapshot
+
+    def see(self, snapshot: Snapshot, is_last: bool) -> None:
+        """Write when it is time to, and the last one.
+
+        Where the system refuses, the checkpoint of before stays, with a CheckpointWarning: no run ends for that.
+        """
+        if not is_last and time.monotonic() - self._written < self.every:
+            return
+        try:
+            write(self.path, snapshot, self._about)
+        except FPSolveError as error:
+            _warn(str(error))
+        self._written = time.monotonic()
+
+    def _refuse_others(self, found: Mapping[str, Any]) -> None:
+        """Raise InputError for the checkpoint of another run."""
+        different = differences(found["config"], self._about["config"], but=("solve.t_end",))
+        if not different and not _same_start(found["start"], self._about["start"]):
+            different = ["the initial state"]
+        if different:
+            told = f"belongs to another run ({', '.join(different)})"
+            raise InputError("checkpoint", str(self.path), told, "name another file, or delete this one")
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], but: tuple[str, ...] = ()) -> list[str]:
+    """``table.key: old -> new`` for each entry in which two nested tables differ, save those named in ``but``."""
+    one, other = dict(_flat(old)), dict(_flat(new))
+    keys = [key for key in {**one, **other} if key not in but]
+    told = [(key, one.get(key, "(none)"), other.get(key, "(none)")) for key in keys]
+    return [f"{key}: {was} -> {now}" for key, was, now in told if was != now]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", ADDRESS.sub("", json.dumps(value))
+
+
+def fingerprint(state: Measure) -> dict[str, Any]:
+    """Shape, Σ|a| and |Σ a_k e^{ik}| of each array of a state: tells two laws of one description apart."""
+    arrays, plain = split(state)
+    sums = {}
+    for name, array in arrays.items():
+        flat = np.ravel(array)
+        wave = np.sum(flat * np.exp(1j * np.arange(flat.size)))
+        sums[name] = [list(np.shape(array)), float(np.abs(flat).sum()), float(abs(wave))]
+    return {"arrays": sums, "plain": plain}
+
+
+def _same_start(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    if old["plain"] != new["plain"] or old["arrays"].keys() != new["arrays"].keys():
+        return False
+    for name, (shape, size, wave) in new["arrays"].items():
+        was_shape, was_size, was_wave = old["arrays"][name]
+        if was_shape != shape or not np.allclose([was_size, was_wave], [size, wave], rtol=0, atol=SAME_START * size):
+            return False
+    return True
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    """The path, in a folder that can be written."""
+    place = Path(path).expanduser()
+    try:
+        if place.is_dir():
+            raise InputError("checkpoint", str(path), "is a folder", "name a file in it")
+        return check_output(place, overwrite=True, suffixes=(place.suffix,))
+    except InputError as error:
+        raise InputError("checkpoint", error.value, error.problem, error.remedy) from None
+
+
+def _set_aside(path: Path) -> str:
+    """Rename a damaged file to the first free ``….damaged``, ``….damaged-2``, …; nothing is lost."""
+    number, aside = 1, path.with_name(f"{path.name}.damaged")
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    os.rename(path, aside)
+    return str(aside)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, CheckpointWarning, stacklevel=5)

@@ -1,0 +1,55 @@
+"""The Slurm templates are good shell, and the program takes their command lines."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+from fpsolve.cli import app
+
+FOLDER = Path(__file__).parents[2] / "examples" / "slurm"
+TEMPLATES = sorted(FOLDER.glob("*.sh"))
+
+
+def commands(path):
+    """The words after ``fpsolve`` of every command of a script, variables replaced by a number."""
+    text = re.sub(r"^#.*$", "", path.read_text().replace("\\\n", " "), flags=re.M)
+    return [shlex.split(re.sub(r"\$\w+", "7", line)) for line in re.findall(r"\bfpsolve (.*?)(?: &)?$", text, re.M)]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_is_good_shell_and_its_commands_exist(path):
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
+    assert path.read_text().startswith("#!/bin/bash\n") and commands(path)
+    program = typer.main.get_command(app)
+    for command, *arguments in commands(path):
+        context = program.commands[command].make_context(command, list(arguments))
+        assert context.params["config"].suffix == ".toml"
+
+
+def test_there_are_templates_for_the_three_kinds_of_job():
+    assert {"single.sh", "array.sh", "early_signal.sh"} <= {path.name for path in TEMPLATES}
+
+
+@pytest.mark.parametrize("first", [75, 0, 3])
+def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, tmp_path):
+    """The script itself, with stand-ins for srun and scontrol in its path."""
+    stand_ins = {
+        "srun": f'#!/bin/bash\ntrap "sleep 0.3; exit {first}" USR1\ntouch started\nwhile true; do sleep 0.05; done\n',
+        "scontrol": '#!/bin/bash\necho "$@" > requeued\n',
+    }
+    for name, text in stand_ins.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "42"}
+    process = subprocess.Popen(["bash", FOLDER / "early_signal.sh"], cwd=tmp_path, env=environment)
+    while not (tmp_path / "started").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(timeout=20) == first
+    assert (tmp_path / "requeued").exists() == (first == 75)

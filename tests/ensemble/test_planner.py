@@ -1,0 +1,98 @@
+"""Plans against real stores, against shares counted by hand, and up to 10⁵ ranks."""
+
+import numpy as np
+import pytest
+
+from fpsolve.cli.ensembling import Options
+from fpsolve.cli.planning import plan_ensemble
+from fpsolve.ensemble import ensemble
+from fpsolve.ensemble.layout import make_layout
+from fpsolve.ensemble.planner import as_text, plan, shares
+from fpsolve.ensemble.sweep import make_sweep
+from fpsolve.ensemble.trial import Cost, Extra
+from fpsolve.errors import InputError
+from fpsolve.measures import initial
+from fpsolve.models import IsotropicFlow
+
+LAW = initial.von_mises_fisher([1, 2, 2], 1.5)
+MODEL = IsotropicFlow([0.2, 4.0, 1.0], noise=0.3)
+RUN = {"t_end": 0.5, "dt": 0.1, "path_cell": 0.1, "lmax": 15, "rtol": 1e-4, "moments_lmax": 6}
+
+
+def on_disk(folder):
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return sum(sizes), len(sizes)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"members": 24},
+        {"members": 20, "sweep": {"noise": [0.1, 0.2]}, "block": 8, "save_density": True},
+        {"members": 3, "sweep": {"lmax": [9, 15]}, "block": 3, "save_every": 0.5},
+    ],
+)
+def test_bytes_and_files_of_real_stores(kind, tmp_path):
+    """Bytes to 5 %, files to 3 %: blocks of one member, blocks that do not divide the members, shapes that differ."""
+    found = plan(MODEL, LAW, ranks=3, budget=0.5, **RUN | kind)
+    ensemble(MODEL, LAW, output=tmp_path / "real.zarr", progress=False, **RUN | kind)
+    size, files = on_disk(tmp_path)
+    assert found.stored == pytest.approx(size, rel=0.05)
+    assert found.files == pytest.approx(files, rel=0.03, abs=1)
+
+
+def planned(members, ranks, schedule, steps=(10,), block=1, prepare=0.0, extra=Extra(0, 0, 0.0, 0.0)):  # noqa: B008
+    """Seconds and members of the ranks where a step takes a second, and a point is swept over t_end = steps·dt."""
+    sweep = make_sweep(MODEL, LAW, RUN, {"noise": [0.1 * n for n in range(1, 1 + len(steps))]})
+    layout = make_layout(sweep, members, block, ranks)
+    object.__setattr__(layout, "steps", steps)
+    return shares(layout, [Cost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
+
+
+def test_equal_members_are_dealt_in_turn():
+    seconds, members = planned(10, 4, "static")
+    assert members.tolist() == [3, 3, 2, 2] and seconds.tolist() == [30, 30, 20, 20]
+    seconds, members = planned(10, 4, "static", block=3)
+    assert members.tolist() == [3, 3, 3, 1]
+    assert planned(2, 4, "static")[1].tolist() == [1, 1, 0, 0]
+
+
+def test_uneven_points_are_balanced_by_asking():
+    """Six runs of 10 steps and six of 1: dealt in turn to two ranks they are even; to 12, asking shares by length."""
+    seconds, members = planned(6, 3, "dynamic", steps=(1, 10))
+    assert members.sum() == 12 and seconds.max() == 22
+    seconds, _ = planned(5, 2, "static", steps=(10, 1))
+    assert seconds.tolist() == [32, 23]
+    seconds, _ = planned(5, 2, "dynamic", steps=(10, 1))
+    assert sorted(seconds) == [25, 30]
+
+
+def test_preparing_and_writing_are_counted():
+    """Two points of two blocks of two members on one rank: each point is prepared once."""
+    seconds, _ = planned(4, 1, "static", steps=(10, 10), block=2, prepare=3.0, extra=Extra(0, 0, 0.5, 0.25))
+    assert seconds.tolist() == [8 * 10.5 + 4 * 0.25 + 2 * 3]
+
+
+def test_a_hundred_thousand_ranks():
+    found = plan(MODEL, LAW, members=200_000, ranks=100_000, budget=0.2, **RUN)
+    assert found.members == (1, 2) or found.members == (2, 2)
+    assert found.seconds < 60 and found.files > 10**6
+    assert "more than 1000000 files" in as_text(found)
+    assert np.isfinite(found.imbalance) and found.memory > 1e7
+
+
+@pytest.mark.parametrize("ranks", [0, 100_001, 2.0, True])
+def test_ranks_that_are_none(ranks):
+    with pytest.raises(InputError, match="ranks"):
+        plan(MODEL, LAW, members=2, ranks=ranks, **RUN)
+
+
+def test_the_command_says_the_plan(tmp_path):
+    (tmp_path / "e.toml").write_text(
+        '[model]\nname = "IsotropicFlow"\nspectrum = [0.2, 4.0]\n[initial]\nname = "uniform"\n'
+        "[solve]\nt_end = 0.1\ndt = 0.05\npath_cell = 0.05\nlmax = 9\n"
+        "[ensemble]\nmembers = 8\n[sweep]\nnoise = [0.1, 0.2]\n"
+    )
+    out = plan_ensemble(tmp_path / "e.toml", [], Options(block=2), 4)
+    assert "2 points x 8 members, 32 steps" in out and "4, dynamic" in out and "in blocks of 2" in out
+    assert "timed on" in out and [path.name for path in tmp_path.iterdir()] == ["e.toml"]

@@ -1,0 +1,83 @@
+"""Real MPI jobs of one to four ranks on this machine: the same bits, no deadlocks, one status for all."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+ROOT = Path(__file__).parents[2]
+LONGEST = 60.0
+
+pytestmark = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="no MPI: pip install fpsolve[mpi]"
+)
+
+
+def job(ranks, case, store, timeout=LONGEST):
+    """Run the program on so many ranks; ``(status, output, seconds)``."""
+    oversubscribed = [] if "mpich" in str(MPIEXEC) else ["--oversubscribe"]
+    command = [MPIEXEC, *oversubscribed, "-n", str(ranks), sys.executable, "-m", "tests.mpi.program", case, str(store)]
+    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
+    allowed["OMPI_MCA_mpi_yield_when_idle"] = "1"  # ranks that wait leave the cores to those that work
+    started = time.monotonic()
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **allowed}, timeout=timeout, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout, time.monotonic() - started
+
+
+def identical(one, other):
+    """Every array, bit for bit, and every attribute, of the members and of their statistics."""
+    return all(xr.open_zarr(one, group=g).identical(xr.open_zarr(other, group=g)) for g in (None, "statistics"))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The store of one process without MPI."""
+    from tests.mpi.program import main
+
+    path = tmp_path_factory.mktemp("alone") / "a.zarr"
+    assert main("dynamic", str(path)) == 0
+    return path
+
+
+@pytest.mark.parametrize(("ranks", "case"), [(1, "dynamic"), (2, "dynamic"), (3, "static"), (4, "dynamic")])
+def test_the_bits_do_not_depend_on_the_ranks(ranks, case, alone, tmp_path):
+    """Members, one of them bad, and statistics of 1, 2, 3 and 4 ranks and of a process without MPI."""
+    status, told, _ = job(ranks, case, tmp_path / "a.zarr")
+    assert status == 0, told
+    assert identical(tmp_path / "a.zarr", alone)
+    log = (tmp_path / "a.zarr.work/log.txt").read_text()
+    assert f"rank 0 of {ranks} on" in log and "8 of 8 members, 2 failed" in log
+    assert told.count("member 2 (noise = 0.1) failed: stopped at t = 0") == 1
+    assert xr.open_zarr(alone).status.values.tolist() == [[1, 1, 2, 1]] * 2
+
+
+def test_a_rank_that_raises_ends_the_job(tmp_path):
+    """Within ten seconds of its start, with the traceback and the member; no rank waits for ever."""
+    status, told, seconds = job(2, "raises", tmp_path / "a.zarr")
+    assert status not in (0, None) and "KeyError: 'no such thing'" in told
+    assert "failed, member 2 (noise = " in told and "Traceback" in told
+    assert seconds < 30
+
+
+def test_bad_input_leaves_every_rank_with_the_same_status(tmp_path):
+    status, told, _ = job(2, "refused", tmp_path / "a.zarr")
+    assert status == 2 and not (tmp_path / "a.zarr").exists()
+    assert all(f"rank {rank}: dt = 0.3: longer than t_end" in told for rank in (0, 1)), told
+
+
+def test_a_stop_on_one_rank_stops_all_and_the_same_call_goes_on(alone, tmp_path):
+    status, told, _ = job(2, "stopped", tmp_path / "a.zarr")
+    assert status == 75, told
+    assert not (tmp_path / "a.zarr.work/blocks/1.json").exists(), "the block of rank 1"
+    assert job(2, "dynamic", tmp_path / "a.zarr")[0] == 0
+    assert identical(tmp_path / "a.zarr", alone)
