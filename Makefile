@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
-CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp)
+# A new folder of the package is linked by installing again, too.
+CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp fpsolve/_kernels/*.hpp fpsolve/*/__init__.py)
 RESULT := demo-output/demo.nc
 
 .PHONY: demo test lint bench clean
