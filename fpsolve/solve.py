@@ -69,7 +69,8 @@ def solve(
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``lie_euler`` with
-    common noise, ``rk4`` without, ``geodesic_euler`` for causal models. measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
+    common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
+    measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, or a density's implicit steps ``petsc``,
     ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.

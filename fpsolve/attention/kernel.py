@@ -15,18 +15,28 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from fpsolve.attention.bessel import moment_degree
+from fpsolve.attention.coarse_sphere import coarse_grid
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
 from fpsolve.attention.source import MomentSource
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import index, real_degrees_orders
+from fpsolve.sphere.harmonics import index, power, real_degrees_orders
 
 Real = NDArray[np.float64]
 
 ROUND_OFF = 1e-12
 """Negative C_ℓ above -ROUND_OFF σ_V² |S^{d-1}| are set to zero; the largest possible C_ℓ is σ_V² |S^{d-1}|."""
+
+RUNGS = (8, 12, 16, 20, 24)
+"""Degrees of the coarse grids tried, in turn, where log M is summed over points."""
+
+LEFT_OUT = 3e-9
+"""What the degrees above a rung may give to C_ℓ from one sphere, in σ_V² |S²|; all spheres give up to 50 times it."""
+
+FAR = 1000.0
+"""Where so many times that is left out, one rung is passed over."""
 
 MOST = {"gaussian": Cutoffs(64, 56, 1000), "product": Cutoffs(48, 56, 150, 180)}
 """Where the refinement of an accurate kernel stops."""
@@ -63,20 +73,54 @@ class SpectrumEngine:
         self.grid: Any = sampled(degree)
         self._grids: list[Any] = [sampled(degree, moment_degree(float(r))) for r in self.radii]
         self._upper = np.triu_indices(len(self.radii))
-        tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)[:, :, *self._upper]
+        tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)
+        self._importance: Real = np.abs(np.einsum("plii->pli", tensor)).max(axis=0) / geometry(law.d).area
+        tensor = tensor[:, :, *self._upper]
         tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
         self._tensor: Real = np.ascontiguousarray(tensor.reshape(noise_lmax + 1, -1))
+        coarser = [coarse_grid(rung) for rung in RUNGS if rung < degree]
+        self._rungs: list[Any] = [*coarser, coarse_grid(degree, 5)] if law.d == 3 else [_Sites(self.grid, 2)]
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""
-        modes = []
-        for r, fine in zip(self.radii, self._grids, strict=True):
-            if isinstance(source, MomentSource):
-                log_m, grid = source.log_M_sampled(float(r), fine, self.grid)
+        if isinstance(source, MomentSource):
+            return self._contracted(self._sampled(source))
+        return self.spectrum(np.stack([source.log_M_sphere(float(r), self.grid) for r in self.radii]))
+
+    def _sampled(self, source: MomentSource) -> NDArray[np.complex128]:
+        """Modes of log M on every sphere: by moments, and from where these cancel on the coarsest sites that do."""
+        modes, rung, cancelled = [], 0, False
+        for j, (r, fine) in enumerate(zip(self.radii.tolist(), self._grids, strict=True)):
+            log_m = None if cancelled else source.log_M_by_moments(r, fine)
+            cancelled = log_m is None
+            if log_m is None:
+                here, rung = self._by_points(source, j, rung)
             else:
-                log_m, grid = source.log_M_sphere(float(r), self.grid), self.grid
-            modes.append(grid.to_modes(log_m, self.cutoffs.degree))
-        return self._contracted(np.stack(modes))
+                here = fine.to_modes(log_m, self.cutoffs.degree)
+            modes.append(here)
+        return np.stack(modes)
+
+    def _by_points(self, source: MomentSource, j: int, rung: int) -> tuple[NDArray[np.complex128], int]:
+        """Modes of log M on sphere j on the first rung, from ``rung`` on, that resolves them; the rung for the next."""
+        r = float(self.radii[j])
+        while True:
+            sites = self._rungs[rung]
+            log_m = source.log_M_smooth(r, sites.points, float(self.radii[-1])).reshape(sites.shape)
+            modes = sites.to_modes(log_m, self.cutoffs.degree)
+            if rung == len(self._rungs) - 1:
+                break
+            left_out = self._left_out(modes, sites.degree, j)
+            if left_out <= LEFT_OUT:
+                break
+            rung = min(rung + (1 if left_out < FAR * LEFT_OUT else 2), len(self._rungs) - 1)
+        below = max(rung - 1, 0)
+        lower = rung > 0 and self._left_out(modes, self._rungs[below].degree, j) <= LEFT_OUT
+        return modes, below if lower else rung
+
+    def _left_out(self, modes: NDArray[np.complex128], degree: int, j: int) -> float:
+        """About what the degrees above ``degree`` of sphere j give to C_ℓ, in σ_V² |S²|: as the two last ones."""
+        share = power(modes)[degree - 1 : degree + 1].sum()
+        return float(self._importance[degree, j] * share)
 
     def spectrum(self, log_m: Real) -> Real:
         """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
@@ -97,6 +141,14 @@ class SpectrumEngine:
             remedy = "give finite log M on every sphere"
             raise InputError("log_m", modes.shape, "not log M of a measure", remedy)
         return np.maximum(C, 0.0)
+
+
+class _Sites:
+    """A grid as the last rung: its ``points`` and its analysis."""
+
+    def __init__(self, grid: Any, d: int) -> None:
+        self.shape, self.to_modes = grid.shape, grid.to_modes
+        self.points = geometry(d).points(grid.x.reshape(-1, d))
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ NEGLIGIBLE = 25.0
 SIDE = 10.0
 """Edge of a cube of targets in g-space: smaller prunes more, in more calls of the kernel."""
 
+CACHED = 1024
+"""Points whose polynomials are held at once."""
+
 PRUNE_FROM = 1e9
 """Fewer pairs of targets and points are summed without pruning, in one call of the kernel."""
 
@@ -62,6 +65,8 @@ class Tiles:
     """Number of each point's tile, rising, shape (N,)."""
     local: Real
     """Coordinates in the tile, in [-1, 1], shape (N, 2)."""
+    nodes: int = NODES
+    """Chebyshev points of a tile in each direction."""
 
     @cached_property
     def starts(self) -> Index:
@@ -85,8 +90,9 @@ class Tiles:
         ends = np.append(self.starts[1:], len(self.x))
         for rank, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
             x, w = self.x[start:end], self.weights[start:end]
-            if len(w) > NODES**2:
-                x, w = _tile_nodes(int(self.tile[start]), self.level), _node_weights(self.local[start:end], w)
+            if len(w) > self.nodes**2:
+                x = _tile_nodes(int(self.tile[start]), self.level, self.nodes)
+                w = _node_weights(self.local[start:end], w, self.nodes)
             parts.append((x, w, np.full(len(w), rank)))
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))  # type: ignore[return-value]
 
@@ -121,8 +127,16 @@ class Tiles:
             yield targets, upper > middle.max() - spread - NEGLIGIBLE - np.log(len(log_mass))
 
 
-def sorted_into_tiles(x: Real, weights: Real, level: int) -> Tiles:
+def sorted_into_tiles(x: Real, weights: Real, level: int, nodes: int = NODES) -> Tiles:
     """Sort points of S² into tiles: the face of the cube, then equal angles arctan(x_b/x_a) on it."""
+    tile, local = tiles_of(x, level)
+    order = np.argsort(tile.astype(np.uint16) if 6 * level**2 < 2**16 else tile, kind="stable")  # the short by radix
+    local = 2 * (scaled - cell) - 1
+    return Tiles(x[order], weights[order], level, tile[order], local[order], nodes)
+
+
+def tiles_of(x: Real, level: int) -> tuple[Index, Real]:
+    """The tile of each point, shape (n,), and its coordinates there in [-1, 1], (n, 2)."""
     axis = np.argmax(np.abs(x), axis=1)
     rows = np.arange(len(x))
     top = x[rows, axis]
@@ -130,35 +144,36 @@ def sorted_into_tiles(x: Real, weights: Real, level: int) -> Tiles:
     scaled = (angles / (np.pi / 2) + 0.5) * level
     cell = np.clip(scaled.astype(np.int64), 0, level - 1)
     tile = ((2 * axis + (top < 0)) * level + cell[:, 0]) * level + cell[:, 1]
-    order = np.argsort(tile, kind="stable")
-    local = 2 * (scaled - cell) - 1
-    return Tiles(x[order], weights[order], level, tile[order], local[order])
+    return tile, 2 * (scaled - cell) - 1
 
 
-def _tile_nodes(tile: int, level: int) -> Real:
-    """The Chebyshev points of a tile on the sphere, shape (NODES², 3)."""
+def _tile_nodes(tile: int, level: int, count: int = NODES) -> Real:
+    """The Chebyshev points of a tile on the sphere, shape (count², 3)."""
     face, cell = divmod(tile, level * level)
-    angle = [((i + (1 + _CHEBYSHEV) / 2) / level - 0.5) * np.pi / 2 for i in divmod(cell, level)]
+    angle = [((i + (1 + _chebyshev(count)) / 2) / level - 0.5) * np.pi / 2 for i in divmod(cell, level)]
     first, second = np.meshgrid(np.tan(angle[0]), np.tan(angle[1]), indexing="ij")
-    x = np.empty((NODES**2, 3))
+    x = np.empty((count**2, 3))
     x[:, face // 2] = -1.0 if face % 2 else 1.0
     x[:, (face // 2 + 1) % 3], x[:, (face // 2 + 2) % 3] = first.ravel(), second.ravel()
     return x / np.sqrt(np.einsum("na,na->n", x, x))[:, None]
 
 
-def _node_weights(local: Real, weights: Real) -> Real:
+def _node_weights(local: Real, weights: Real, count: int = NODES) -> Real:
     """W_jk = Σ_i w_i L_j(s_i) L_k(t_i) by Chebyshev moments of the points, L_j = Σ_m (2-δ_m0)/q T_m(s_j) T_m."""
-    s, t = _polynomials(local[:, 0]), _polynomials(local[:, 1])
-    moments = np.einsum("an,bn->ab", s * weights, t)
-    lagrange = _polynomials(_CHEBYSHEV).T * (np.where(np.arange(NODES) == 0, 1.0, 2.0) / NODES)
+    moments = np.zeros((count, count))
+    for start in range(0, len(weights), CACHED):
+        part = slice(start, start + CACHED)
+        s, t = _polynomials(local[part, 0], count), _polynomials(local[part, 1], count)
+        moments += np.einsum("an,bn->ab", s * weights[part], t)
+    lagrange = _polynomials(_chebyshev(count), count).T * (np.where(np.arange(count) == 0, 1.0, 2.0) / count)
     return np.einsum("ja,kb,ab->jk", lagrange, lagrange, moments).ravel()
 
 
-def _polynomials(s: Real) -> Real:
-    """T_m(s), m < NODES, shape (NODES, n)."""
-    rows = np.empty((NODES, len(s)))
+def _polynomials(s: Real, count: int) -> Real:
+    """T_m(s), m < count, shape (count, n)."""
+    rows = np.empty((count, len(s)))
     rows[0], rows[1] = 1.0, s
-    for m in range(2, NODES):
+    for m in range(2, count):
         rows[m] = 2 * s * rows[m - 1] - rows[m - 2]
     return rows
 
@@ -166,14 +181,23 @@ def _polynomials(s: Real) -> Real:
 def _signed(g: Real, x: Real, w: Real, second: bool) -> tuple[Real, ...]:
     """The sums with weights of either sign: M = M₊ - M₋, and barycentres by M F = M₊F₊ - M₋F₋."""
     sums = softmax_second if second else softmax_attention
-    log_m, *means = sums(g, x, np.maximum(w, 0.0))
-    if not (w < 0).any():
+    plus, minus = w > 0, w < 0
+    log_m, *means = sums(g, x[plus], w[plus])
+    if not minus.any():
         return (log_m, *means)
-    log_minus, *means_minus = sums(g, x, np.maximum(-w, 0.0))
+    log_minus, *means_minus = sums(g, x[minus], -w[minus])
     q = np.exp(log_minus - log_m)
     pairs = zip(means, means_minus, strict=True)
-    shaped = [(plus, minus, q.reshape(-1, *[1] * (plus.ndim - 1))) for plus, minus in pairs]
-    return (log_m + np.log1p(-q), *((plus - r * minus) / (1 - r) for plus, minus, r in shaped))
+    shaped = [(above, below, q.reshape(-1, *[1] * (above.ndim - 1))) for above, below in pairs]
+    return (log_m + np.log1p(-q), *((above - r * below) / (1 - r) for above, below, r in shaped))
 
 
-_CHEBYSHEV: Real = np.cos((2 * np.arange(NODES) + 1) * np.pi / (2 * NODES))
+def log_of_signed_sum(g: Real, x: Real, w: Real) -> Real:
+    """log Σ_j w_j e^{g·x_j} with weights of either sign whose sums do not cancel, g (n, 3), shape (n,)."""
+    return _signed(g, x, w, False)[0]
+
+
+@lru_cache(maxsize=8)
+def _chebyshev(count: int) -> Real:
+    """The Chebyshev points of the first kind, shape (count,)."""
+    return np.asarray(np.cos((2 * np.arange(count) + 1) * np.pi / (2 * count)))

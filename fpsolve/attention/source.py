@@ -19,6 +19,7 @@ from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
+from fpsolve.attention.thinning import Thinned, thinned_density, thinned_points, tiling
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points
@@ -32,7 +33,10 @@ SMOOTH_TOLERANCE = 1e-6
 DIRECT_PAIRS = 1e8
 """Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
-DEGREES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+FEW_PAIRS = 3e5
+"""So many pairs of sites and points are summed in less time than moments."""
+
+DEGREES = (32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once for each measure."""
 
 
@@ -150,6 +154,7 @@ class MomentSource(Source):
         self._highest = highest
         self._known: Coefficients | None = None
         self._known_degree = -1
+        self._thin: dict[tuple[float, int], Thinned] = {}
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""
@@ -169,23 +174,52 @@ class MomentSource(Source):
         """The safe route for smooth functions of log M: a thinner quadrature, where the measure has one."""
         return self.points if self._coarse_points is None else PointSource(*self._coarse_points())
 
-    def log_M_sampled(self, radius: float, fine: Any, coarse: Any) -> tuple[Real, Any]:
-        """log M on a sphere to about 1e-6, and the grid it is given on, for spectra of smooth functions.
-
-        The fine grid where moments serve all of it; otherwise the coarse one, with points where the sum cancels.
-        """
+    def log_M_by_moments(self, radius: float, fine: Any) -> Real | None:
+        """log M on a sphere to about 1e-6 by moments alone; None where they do not serve all of it."""
         weighted = self._weighted(radius)
-        if _fits(fine, self.geometry.degree_of(weighted)):
-            m = fine.scalar(weighted)
-            if not self._cancelled(m, weighted, fine, SMOOTH_TOLERANCE).any():
-                return np.log(m) + radius, fine
-        flat = self._scattered(coarse)
-        m = flat.scalar(weighted)  # type: ignore[attr-defined]
-        bad = self._cancelled(m, weighted, flat, SMOOTH_TOLERANCE)
+        if not _fits(fine, self.geometry.degree_of(weighted)):
+            return None
+        m = fine.scalar(weighted)
+        return None if self._cancelled(m, weighted, fine, SMOOTH_TOLERANCE).any() else np.log(m) + radius
+
+    def log_M_smooth(self, radius: float, sites: Points, widest: float) -> Real:
+        """log M(radius·x) at points x to about 1e-6, for spectra of smooth functions, shape (n,).
+
+        By a small quadrature, and by moments where they are cheaper and do not cancel; ``widest``: the largest radius
+        that will be asked for.
+        """
+        thin = self._thinned(radius, widest)
+        if len(sites.x) * len(thin.x) <= FEW_PAIRS:
+            return thin.log_M(radius * sites.x)
+        weighted = self._weighted(radius)
+        m = sites.scalar(weighted)  # type: ignore[attr-defined]
+        bad = self._cancelled(m, weighted, sites, SMOOTH_TOLERANCE)
         log_m = np.log(np.where(bad, 1.0, m)) + radius
         if bad.any():
-            log_m[bad] = self.coarse_points.evaluate(radius * flat.x[bad])[0]
-        return log_m.reshape(coarse.shape), coarse
+            log_m[bad] = thin.log_M(radius * sites.x[bad])
+        return log_m
+
+    def _thinned(self, radius: float, widest: float) -> PointSource | Thinned:
+        """Few points for |g| ≤ ``radius``: a set serves the radii down to a third of its own."""
+        if self.dimension == 2:
+            return self.coarse_points
+        step = int(np.log(widest / radius) / np.log(3.0))
+        if (widest, step) not in self._thin:
+            if self._coarse_points is not None and self._highest is not None:
+                thin = thinned_density(self.moments(self._highest), widest / 3.0**step)
+            else:
+                thin = self._thinned_points(widest, step)
+            self._thin[widest, step] = thin
+        return self._thin[widest, step]
+
+    def _thinned_points(self, widest: float, step: int) -> Thinned:
+        """Coarser and coarser tiles, each set from the one before."""
+        level = tiling(widest)
+        if step == 0:
+            return thinned_points(self.points.x, self.points.weights, level)
+        finer = self._thinned(widest / 3.0 ** (step - 1), widest)
+        assert isinstance(finer, Thinned)
+        return finer if level < 3 ** (step + 1) else thinned_points(finer.x, finer.weights, level // 3**step)
 
     @cached_property
     def mean(self) -> Real:

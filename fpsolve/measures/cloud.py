@@ -56,6 +56,10 @@ class Cloud(Measure):
             raise InputError("x", off, "points lie off the unit sphere", "divide each row by its norm")
         if self.weights.shape != self.x.shape[:1] or not (self.weights >= 0).all():
             raise InputError("weights", self.weights, "weights must be one non-negative number a point", "check them")
+        labels = self.labels
+        if labels is not None and (np.shape(labels) != self.x.shape[:1] or not np.isfinite(labels).all()):
+            problem = f"labels must be one finite position for each of the {len(self.x)} points"
+            raise InputError("labels", np.shape(labels), problem, "pass np.arange(1, n + 1) / n, for example")
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
 

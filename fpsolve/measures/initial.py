@@ -20,6 +20,7 @@ from fpsolve.attention.source import PointSource, Source
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere.circle import CircleGrid, CirclePoints
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
@@ -228,15 +229,19 @@ def function(density: Callable[[Real], Real], d: int = 3) -> Law:
 
 @_with_recipe
 def array(values: ArrayLike) -> Law:
-    """A density on S² by its values on a Gauss grid, (nlat, nlon) from north to south, like a result's ``density``.
+    """A density by its values on a grid, like a result's ``density``.
 
-    The harmonics that the grid holds (degree < 2 nlat/3 and < nlon/3, as for products) are kept; nlat ≥ 32.
+    On S² the Gauss grid (nlat, nlon), from north to south; on S¹ the angles 2πk/n, shape (n,). The harmonics that the
+    grid holds (degree < 2 nlat/3 and < nlon/3, < n/3 on S¹, as for products) are kept; nlat ≥ 32, n ≥ 32.
     Raises InputError for other shapes and values that are not finite.
     """
     table = _numbers("values", values)
+    if table.ndim == 1 and len(table) >= 32 and np.isfinite(table).all():
+        return FunctionLaw(_on_circle(table), 2)
     if table.ndim != 2 or table.shape[0] < 32 or not np.isfinite(table).all():
         raise InputError(
-            "values", table.shape, "must be a finite array (nlat >= 32, nlon)", "sample ρ on a Gauss grid, north first"
+            "values", table.shape, "must be a finite array (nlat >= 32, nlon) on S², (n >= 32,) on S¹",
+            "sample ρ on a Gauss grid, north first, or at the angles 2πk/n",
         )
     degree = min(2 * table.shape[0] // 3, table.shape[1] // 3) - 1
     coefficients = Grid(min(degree, THETA_LAYOUT_FROM - 1), *table.shape).to_modes(table, degree)
@@ -246,6 +251,18 @@ def array(values: ArrayLike) -> Law:
         return np.where(np.abs(summed) < 1e-11 * np.abs(table).max(), np.abs(summed), summed)  # round-off has no sign
 
     return FunctionLaw(density)
+
+
+def _on_circle(values: Real) -> Callable[[Real], Real]:
+    """The density on S¹ through values at the angles 2πk/n, its degrees up to n/3."""
+    n = len(values)
+    coefficients = CircleGrid((n - 1) // 3, n).to_modes(values)
+
+    def density(x: Real) -> Real:
+        summed = CirclePoints(x.reshape(-1, 2)).scalar(coefficients).reshape(x.shape[:-1])
+        return np.where(np.abs(summed) < 1e-11 * np.abs(values).max(), np.abs(summed), summed)
+
+    return density
 
 
 @_with_recipe

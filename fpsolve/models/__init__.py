@@ -3,6 +3,7 @@
 from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
 from fpsolve.models.base import Model
 from fpsolve.models.causal import CausalAttention
+from fpsolve.models.deep_stochastic import DeepStochasticTransformer
 from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.isotropic_flow import IsotropicFlow
@@ -17,6 +18,7 @@ from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 
 SYSTEMS: tuple[type[Model], ...] = (
     Homogenized,
+    DeepStochasticTransformer,
     IsotropicFlow,
     SelfAttention,
     Ballistic,
@@ -42,6 +44,7 @@ __all__ = [
     "Ballistic",
     "BrownianGradientFlow",
     "CausalAttention",
+    "DeepStochasticTransformer",
     "DrawnHeads",
     "Homogenized",
     "IsotropicFlow",

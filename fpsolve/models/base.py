@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Model(ABC):
     reference: ClassVar[str] = ""
     measures: ClassVar[tuple[str, ...] | None] = None
     """The only measures that the system acts on, where it needs points."""
+    flowable: ClassVar[bool] = True
+    """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -45,6 +47,23 @@ class Model(ABC):
     def dimension(self) -> int | None:
         """The only d the model works in, or None."""
         return None
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        """(argument, matrix) for the matrices it was given, each of shape () or (d, d)."""
+        return ()
+
+    def check(self, measure: Any) -> None:
+        """Raise InputError where the model cannot act on the measure: its d, the size of matrices. Computes nothing."""
+        d, name = measure.dimension, type(self).__name__
+        if self.dimension is not None and d != self.dimension:
+            problem = f"{name} with these parameters needs d = {self.dimension}"
+            remedy = f"start from a law on the unit sphere of R^{self.dimension}"
+            raise InputError("initial", f"d = {d}", problem, remedy)
+        for argument, matrix in self.fixed_matrices:
+            if matrix.ndim == 2 and len(matrix) != d:
+                remedy = f"pass a ({d}, {d}) matrix, or start in d = {len(matrix)}"
+                raise InputError(argument, matrix.shape, f"the tokens live in d = {d}", remedy)
 
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""
@@ -109,6 +128,15 @@ def frozen_matrix(argument: str, value: object) -> float | tuple[tuple[float, ..
     """A checked number or matrix in hashable form."""
     matrix = checked_matrix(argument, value)
     return float(matrix) if matrix.ndim == 0 else tuple(map(tuple, matrix.tolist()))
+
+
+def checked_same_size(matrices: Iterable[tuple[str, Real]]) -> None:
+    """Raise InputError, naming the argument, where two of the (argument, matrix) are of different sizes."""
+    sizes = [(argument, matrix) for argument, matrix in matrices if matrix.ndim == 2]
+    for argument, matrix in sizes[1:]:
+        if matrix.shape != sizes[0][1].shape:
+            problem = f"{sizes[0][0]} has a matrix of shape {sizes[0][1].shape}"
+            raise InputError(argument, matrix.shape, problem, "use one d for all matrices")
 
 
 def apply_matrix(matrix: Real, vectors: Real, argument: str = "value") -> Real:

@@ -32,6 +32,7 @@ class CausalAttention(Model):
     summary: ClassVar[str] = "causal attention with positional decay on the circle, tokens with positions"
     reference: ClassVar[str] = "arXiv:2605.09213"
     measures: ClassVar[tuple[str, ...]] = ("cloud",)
+    flowable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("beta", "decay"):
@@ -40,6 +41,14 @@ class CausalAttention(Model):
     @property
     def dimension(self) -> int | None:
         return 2
+
+    def check(self, measure: Any) -> None:
+        super().check(measure)
+        labels = _labelled(measure)[2]
+        if not ((labels > 0) & (labels <= 1)).all():
+            wrong = labels[~((labels > 0) & (labels <= 1))]
+            remedy = "pass fp.initial.points(x, labels=np.arange(1, n + 1) / n)"
+            raise InputError("labels", wrong.tolist(), "positions lie in (0, 1]", remedy)
 
     def drift_field(self, source: Source) -> Velocity:
         x, weights, labels = _labelled(source)
@@ -83,7 +92,7 @@ def _labelled(source: Any) -> tuple[Real, Real, NDArray[np.float64]]:
             "initial",
             "no labels",
             "causal attention needs the position of every token",
-            "use fp.initial.points(x, labels=[...])",
+            "use fp.initial.points(x, labels=np.arange(1, n + 1) / n)",
         )
     return source.x, source.weights, labels
 

@@ -15,33 +15,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import Source
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError
 from fpsolve.models.base import Calculus, Model, checked_number
+from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
+from fpsolve.models.weights import MatrixLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, ZeroField
-
-KEY_QUERY_LAWS = ("gaussian", "product", "identity")
 
 
 @dataclass(frozen=True)
 class DrawnHeads(Model):
     """dx = ε P_x dW_μ(x) in Itô form, W_μ the noise of random heads V m_A, A drawn for each step; any d, any measure.
 
-    beta: β. heads: H, heads drawn a step. key_query: the law of A, ``gaussian`` (iid entries of deviation
-    key_query_std), ``product`` (A = WW'ᵀ, both factors so) or ``identity`` (A = I, nothing drawn). value_std:
-    deviation of V's entries, 1/√d by default. noise: ε. diffusion: ν. In d = 3 it has the law of
-    :class:`~fpsolve.models.Homogenized` as dt → 0. Raises InputError for bad values.
+    beta: β. heads: H, heads drawn a step. key_query: the law of A, by name ``gaussian`` (iid entries of deviation
+    key_query_std), ``product`` (A = WW'ᵀ, both factors so), ``uniform`` (iid entries of that deviation) or ``identity``
+    (A = I, nothing drawn); or any law of ``fp.transformer``, with a mean or without, a fixed matrix, or a sampler
+    (generator, d) -> (d, d). value_std: deviation of V's entries, 1/√d by default. noise: ε. diffusion: ν. In d = 3
+    and d = 2 the Gaussian laws have the law of :class:`~fpsolve.models.Homogenized` as dt → 0. Raises InputError for
+    bad values.
     """
 
     beta: float
     heads: int = 8
-    key_query: Literal["gaussian", "product", "identity"] = "gaussian"
+    key_query: WeightLaw = "gaussian"
     key_query_std: float = 1.0
     value_std: float | None = None
     noise: float = 1.0
@@ -51,10 +53,9 @@ class DrawnHeads(Model):
     reference: ClassVar[str] = "arXiv:2604.01978"
 
     def __post_init__(self) -> None:
-        if self.key_query not in KEY_QUERY_LAWS:
-            raise unknown_name("key_query", self.key_query, KEY_QUERY_LAWS)
         for name in ("beta", "key_query_std", "noise", "diffusion"):
             checked_number(name, getattr(self, name))
+        object.__setattr__(self, "key_query", checked_law("key_query", self.key_query, self.key_query_std))
         if self.value_std is not None:
             checked_number("value_std", self.value_std)
         checked_count("heads", self.heads)
@@ -66,17 +67,22 @@ class DrawnHeads(Model):
     def channels(self, d: int) -> int:
         return self.heads * d * d
 
+    @property
+    def law(self) -> MatrixLaw:
+        """The law of A."""
+        return as_law("key_query", self.key_query, self.key_query_std)
+
+    def check(self, measure: Any) -> None:
+        super().check(measure)
+        self.law.check(measure.dimension)
+
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of the step [t0, t1], its heads a pure function of (seed, member, step, head)."""
         if not self.is_stochastic:
             return self
-        factors = {"gaussian": 1, "product": 2, "identity": 0}[self.key_query]
-        normals = path.normals(t0, t1, self.heads * factors * d * d, "common")
-        w = self.key_query_std * normals.reshape(self.heads, factors, d, d)
-        if self.key_query == "identity":
-            matrices = np.broadcast_to(np.eye(d), (self.heads, d, d))
-        else:
-            matrices = w[:, 0] if factors == 1 else w[:, 0] @ w[:, 1].transpose(0, 2, 1)
+        words = self.law.normals(d)
+        normals = path.normals(t0, t1, self.heads * words, "common")
+        matrices = self.law.made_of(normals.reshape(self.heads, words), d)
         value_std = 1 / np.sqrt(d) if self.value_std is None else self.value_std
         return HeadsOfStep(self.beta, matrices, value_std, self.noise, self.diffusion)
 

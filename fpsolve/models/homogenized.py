@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -55,7 +56,11 @@ class Homogenized(Model):
     reference: ClassVar[str] = "arXiv:2604.01978"
 
     def __post_init__(self) -> None:
-        if self.key_query not in KEY_QUERY_LAWS:
+        named: object = self.key_query
+        if not isinstance(named, str):
+            remedy = "use models.DeepStochasticTransformer for a fixed matrix A, models.DrawnHeads for your own law"
+            raise InputError("key_query", named, "not the name of a law of A", remedy)
+        if named not in KEY_QUERY_LAWS:
             raise unknown_name("key_query", self.key_query, KEY_QUERY_LAWS)
         for name in ("beta", "noise", "diffusion", "key_query_std"):
             checked_number(name, getattr(self, name))
@@ -69,7 +74,7 @@ class Homogenized(Model):
                 self.drift,
                 f"with key_query={self.key_query!r} a mean value matrix also makes noise V̄(m_A - E m_A), which is not "
                 "isotropic and not implemented",
-                'use key_query="identity", or drift=0',
+                'use key_query="identity", DeepStochasticTransformer for a fixed matrix A, or drift=0',
             )
 
     @property
@@ -80,6 +85,10 @@ class Homogenized(Model):
     @property
     def calculus(self) -> Calculus:
         return "ito" if self.is_stochastic else "any"
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        return [("drift", checked_matrix("drift", self.drift))]
 
     def channels(self, d: int) -> int:
         if not self.is_isotropic:

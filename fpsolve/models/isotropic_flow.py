@@ -21,7 +21,7 @@ from fpsolve.noise import (
     kernel_from_spectrum,
     spectrum_from_kernel,
 )
-from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import HarmonicField, Velocity, ZeroField
 
@@ -47,7 +47,9 @@ class IsotropicFlow(Model):
     def __post_init__(self) -> None:
         for name in ("noise", "diffusion"):
             checked_number(name, getattr(self, name))
-        geometry(self.d)
+        if self.d not in GEOMETRIES:
+            remedy = "use SynchronisationByNoise(draws=8), LinearGaussianLayers or BrownianGradientFlow, in any d"
+            raise InputError("d", self.d, "a spectrum makes a field in harmonics, d = 2 or d = 3", remedy)
         try:
             values = np.asarray(self.spectrum, float)
         except (TypeError, ValueError):

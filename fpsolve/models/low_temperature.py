@@ -11,6 +11,7 @@ It does not depend on μ: a time change, ds = dt/|Ax|, makes it the projected li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +21,14 @@ from numpy.typing import ArrayLike
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import (
+    Model,
+    apply_matrix,
+    checked_matrix,
+    checked_number,
+    checked_same_size,
+    frozen_matrix,
+)
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, Velocity
 
@@ -47,10 +55,15 @@ class LowTemperatureLimit(Model):
         checked_number("diffusion", self.diffusion)
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+        checked_same_size(self.fixed_matrices)
         a = np.atleast_2d(checked_matrix("key_query", self.key_query))
         singular = np.linalg.svd(a, compute_uv=False)
         if singular[-1] <= 1e-12 * singular[0]:
             raise InputError("key_query", self.key_query, "A is singular: Ax/|Ax| is undefined", "use SelfAttention")
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     def drift_field(self, source: Source) -> Velocity:
         value, a = checked_matrix("value", self.value), checked_matrix("key_query", self.key_query)

@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import (
+    Model,
+    apply_matrix,
+    checked_matrix,
+    checked_number,
+    checked_same_size,
+    frozen_matrix,
+)
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
 from fpsolve.sphere.harmonics import Real
@@ -58,6 +65,7 @@ class MultiHead(Model):
             if len(getattr(self, name)) != count:
                 problem = f"{len(getattr(self, name))} given for {count} key-query matrices"
                 raise InputError(name, getattr(self, name), problem, "pass one for each head")
+        checked_same_size(self.fixed_matrices)
         if not self.normalised:
             for head in self.heads:
                 checked_exponent(self.beta * head.key_query)
@@ -92,6 +100,11 @@ class MultiHead(Model):
         assert self.weights is not None
         triples = zip(self.key_query, self.value, self.weights, strict=True)
         return [Head(checked_matrix("key_query", a), checked_matrix("value", v), w) for a, v, w in triples]
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        names = ("key_query", "value")
+        return [(name, checked_matrix(name, matrix)) for name in names for matrix in getattr(self, name)]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

@@ -56,6 +56,7 @@ class NoisyTransformer(Model):
         i_ℓ(β) for d = 3. The growth rate is ℓ(ℓ+d-2)(threshold - ν).
         """
         checked_degree("degree", degree)
+        checked_degree("d", d)
         if degree < 1 or d < 2:
             raise InputError("degree", (degree, d), "thresholds exist for degree >= 1 and d >= 2", "pass degree=1")
         order = d / 2 - 1
@@ -66,4 +67,5 @@ class NoisyTransformer(Model):
 
     def growth_rate(self, degree: int, d: int = 3) -> float:
         """Growth rate of degree ℓ ≥ 1 on the uniform state, ℓ(ℓ+d-2)(threshold - ν)."""
-        return degree * (degree + d - 2) * (self.threshold(degree, d) - self.diffusion)
+        above = self.threshold(degree, d) - self.diffusion
+        return degree * (degree + d - 2) * above

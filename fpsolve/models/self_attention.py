@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import (
+    Model,
+    apply_matrix,
+    checked_matrix,
+    checked_number,
+    checked_same_size,
+    frozen_matrix,
+)
 from fpsolve.sphere.grid import Grid, grid
 from fpsolve.sphere.harmonics import Real, laplacian, power
 from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
@@ -40,13 +47,18 @@ class SelfAttention(Model):
     diffusion: float = 0.0
 
     summary: ClassVar[str] = "deterministic softmax self-attention with fixed weights"
-    reference: ClassVar[str] = "arXiv:2504.14697"
+    reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
             checked_number(name, getattr(self, name))
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+        checked_same_size(self.fixed_matrices)
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:
@@ -61,6 +73,10 @@ class SelfAttention(Model):
 class CoarseField(AmbientField):
     """A field that costs much at every site: on a finer grid, by harmonics from a coarse one where they resolve it."""
 
+    def __init__(self, function: Callable[[Sites], Real], tolerance: float = RESOLVED) -> None:
+        super().__init__(function)
+        self.tolerance = tolerance
+
     def on(self, sites: Sites) -> Real:
         if isinstance(sites, Grid) and sites.lmax >= WORTHWHILE * COARSE and self._from_coarse is not None:
             return self._from_coarse.on(sites)
@@ -70,14 +86,17 @@ class CoarseField(AmbientField):
     def _from_coarse(self) -> HarmonicField | None:
         modes = grid(COARSE).tangent_modes(super().on(grid(COARSE)))
         spectrum = -laplacian(COARSE)[: COARSE + 1] * (power(modes[0]) + power(modes[1]))
-        resolved = spectrum[int(0.9 * COARSE) :].sum() <= RESOLVED**2 * spectrum.sum()
+        resolved = spectrum[int(0.9 * COARSE) :].sum() <= self.tolerance**2 * spectrum.sum()
         return HarmonicField(*modes) if resolved else None
 
 
-def attention_field(scores: Real, function: Callable[[Sites], Real]) -> Velocity:
-    """The field of an attention with B = ``scores``: off the sphere (B ≠ a number) every site costs much."""
+def attention_field(scores: Real, function: Callable[[Sites], Real], tolerance: float = RESOLVED) -> Velocity:
+    """The field of an attention with B = ``scores``: off the sphere (B ≠ a number) every site costs much.
+
+    ``tolerance``: what the last degrees of a coarse grid may carry, as part of the norm, for it to stand for the field.
+    """
     smooth = scores.ndim == 2 and np.linalg.norm(scores, 2) <= SMOOTH
-    return CoarseField(function) if smooth else AmbientField(function)
+    return CoarseField(function, tolerance) if smooth else AmbientField(function)
 
 
 def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:

@@ -34,7 +34,9 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from fpsolve.attention.source import Source
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.initial import Tokens
 from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
@@ -105,10 +107,9 @@ class SpectralSelection(Model):
         stable iff that is negative.
         Raises InputError for a mode or a fraction that does not exist.
         """
-        if not 0 <= fraction <= 1:
-            raise InputError("fraction", fraction, "not a fraction", "pass a number between 0 and 1")
+        check_number("fraction", fraction, 0, 1)
         count = len(self.eigenvalues)
-        if not 0 <= mode < count:
+        if isinstance(mode, bool) or not isinstance(mode, int | np.integer) or not 0 <= mode < count:
             raise InputError("mode", mode, f"there are {count} eigenvectors", "pass mode=0 for the lowest")
         return polarised_rates(self.beta, float(self.eigenvalues[mode]), np.delete(self.eigenvalues, mode), fraction)
 
@@ -117,7 +118,15 @@ class SpectralSelection(Model):
         return bool(self.rates(mode, fraction)[-1] < 0)
 
     def alignment(self, measure: Any) -> Real:
-        """∫⟨x, v_k⟩² dμ of a measure of points for every eigenvector, shape (d,); they sum to one."""
+        """∫⟨x, v_k⟩² dμ of a measure of points for every eigenvector, shape (d,); they sum to one.
+
+        Raises InputError for a measure without points, and for another d.
+        """
+        points = isinstance(measure, Cloud | Tokens)
+        if not points or measure.dimension != self.dimension:
+            problem = f"not points of the unit sphere of R^{self.dimension}"
+            value = f"{type(measure).__name__}" + (f", d = {measure.dimension}" if points else "")
+            raise InputError("measure", value, problem, 'use measure="cloud", or moments(2) of a density')
         along = np.einsum("ka,na->kn", self.eigenvectors, measure.x)
         return np.sum(measure.weights * along**2, axis=1)
 

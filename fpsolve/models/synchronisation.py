@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -11,21 +11,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
+from fpsolve.errors import InputError
 from fpsolve.models.base import Model, apply_matrix, checked_degree, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.drawn_heads import checked_count, undrawn
 from fpsolve.noise import (
     BrownianPath,
     channel_count,
+    circular_channel_count,
+    circular_field,
+    circular_kernel,
+    circular_spectrum,
     isotropic_channels,
     kernel_from_spectrum,
     spectrum_from_kernel,
 )
 from fpsolve.noise.activation import ActivationLike, DualActivation, dual_activation
+from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
 QUADRATURE_NODES = 600
 """For C_ℓ from k, whose derivatives may be singular at t = ±1 (ReLU)."""
+
+CIRCLE_NODES = 4096
+"""Angles for C_m from k on the circle, an error of the order of C at that degree."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,9 @@ class SynchronisationByNoise(Model):
 
     beta: β. activation: φ, ``relu``, ``tanh``, ``erf``, ``gelu``, ``sigmoid``, the coefficients c_0, c_1, … of a
     polynomial or a function of arrays. value: V, a number or (d, d). noise: ε. noise_lmax: degree up to which the
-    field is kept on S². draws: None takes the field of infinite width in harmonics (d = 3); a number draws blocks of
-    that many neurons anew in every step, in any d: W(x) = draws^{-1/2} Σ_j a_j φ(w_j·x), w_j ~ N(0, I). Their mean
-    covariance is k, so that the limit dt → 0 is the same for every width, with weak order 1. diffusion: ν. Raises
+    field is kept on S² and S¹. draws: None takes the field of infinite width in harmonics (d = 3, 2); a number draws
+    blocks of that many neurons anew in every step, in any d: W(x) = draws^{-1/2} Σ_j a_j φ(w_j·x), w_j ~ N(0, I). Their
+    mean covariance is k, so that the limit dt → 0 is the same for every width, with weak order 1. diffusion: ν. Raises
     InputError for bad values.
 
     The law of the noise does not depend on μ, whose two-point function it therefore dissipates as it does for two
@@ -71,11 +80,24 @@ class SynchronisationByNoise(Model):
         return dual_activation(self.activation)
 
     @property
-    def dimension(self) -> int | None:
-        return 3 if self.draws is None and self.is_stochastic else None
+    def is_isotropic(self) -> bool:
+        """Whether the noise is a field in harmonics, of infinite width."""
+        return self.draws is None
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        return [("value", checked_matrix("value", self.value))]
+
+    def check(self, measure: Any) -> None:
+        super().check(measure)
+        if self.is_stochastic and self.draws is None and measure.dimension not in GEOMETRIES:
+            problem = f"blocks of infinite width are known as a field for d = 2 and d = 3, not d = {measure.dimension}"
+            raise InputError("draws", None, problem, "pass draws=8, for example: neurons drawn in every step, in any d")
 
     def channels(self, d: int) -> int:
-        return channel_count(self.noise_lmax) if self.draws is None else self.draws * d
+        if self.draws is not None:
+            return self.draws * d
+        return circular_channel_count(self.noise_lmax) if d == 2 else channel_count(self.noise_lmax)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
@@ -93,18 +115,32 @@ class SynchronisationByNoise(Model):
             return ZeroField()
         if self.draws is not None:
             raise undrawn(self, "MLP weights")
+        if source.dimension == 2:
+            return self.noise * HarmonicField(*circular_field(self.circular_spectrum, increment), d=2)
         modes = isotropic_channels(self.noise_lmax).field(self.spectrum, increment)
         return self.noise * HarmonicField(*modes)
 
     @cached_property
     def spectrum(self) -> Real:
-        """C_ℓ of k, ℓ = 0..noise_lmax, ε not included."""
+        """C_ℓ of k on S², ℓ = 0..noise_lmax, ε not included."""
         values = spectrum_from_kernel(self.dual, self.noise_lmax, max(QUADRATURE_NODES, 2 * self.noise_lmax + 64))
         return np.where(values < 1e-9 * values.max(), 0.0, values)
 
+    @cached_property
+    def circular_spectrum(self) -> Real:
+        """C_m of k on S¹, m = 0..noise_lmax, ε not included."""
+        values = circular_spectrum(self.dual, self.noise_lmax, max(CIRCLE_NODES, 8 * self.noise_lmax))
+        return np.where(values < 1e-9 * values.max(), 0.0, values)
+
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
-        """t ↦ k(t) of the field that is simulated: on S² without ``draws`` it ends at degree noise_lmax."""
-        return self.dual if self.draws is not None else kernel_from_spectrum(self.spectrum)
+        """t ↦ k(t) of the field that is simulated: without ``draws`` it ends at degree noise_lmax.
+
+        ``measure``: a law, tokens or a measure that says by its d whether that is on S² (also for None) or S¹.
+        """
+        if self.draws is not None:
+            return self.dual
+        circle = getattr(measure, "dimension", 3) == 2
+        return circular_kernel(self.circular_spectrum) if circle else kernel_from_spectrum(self.spectrum)
 
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of the step [t0, t1]: with ``draws`` its w_j, a pure function of (seed, member, step, neuron)."""

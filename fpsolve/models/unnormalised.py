@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import (
+    Model,
+    apply_matrix,
+    checked_matrix,
+    checked_number,
+    checked_same_size,
+    frozen_matrix,
+)
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
@@ -37,14 +44,19 @@ class UnnormalisedSelfAttention(Model):
     diffusion: float = 0.0
 
     summary: ClassVar[str] = "deterministic attention without the denominator, gradient flow of the energy"
-    reference: ClassVar[str] = "arXiv:2504.14697"
+    reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
             checked_number(name, getattr(self, name))
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+        checked_same_size(self.fixed_matrices)
         checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
+
+    @property
+    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
+        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

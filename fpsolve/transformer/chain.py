@@ -63,7 +63,7 @@ class RandomTransformer:
         BrownianPath(self.seed, self.member)
         law = HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
         for name, matrix in (("value", law.value_law(self.d)), ("key_query", law.key_query_law())):
-            matrix.mean_matrix(self.d)
+            matrix.check(self.d)
             object.__setattr__(self, name, getattr(law, name))
 
     @property

@@ -1,4 +1,4 @@
-"""Which limit describes a random transformer: its times, the kernel of its data, collapse, the limiting model."""
+"""Which limit describes a random transformer: its times, the kernel of its data, collapse."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Law, Tokens, points, samples
-from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
-from fpsolve.models.base import Model, checked_number
+from fpsolve.models.base import checked_number
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
-from fpsolve.transformer.weights import KEY_QUERY, Fixed, Gaussian, HeadLaw, MatrixLaw, Product
+from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
+from fpsolve.transformer.weights import KEY_QUERY, Gaussian, HeadLaw, MatrixLaw, Product
+
+__all__ = ["SMALL", "Regime", "Scaling", "head_law", "limit", "scaling"]
 
 SMALL = 0.1
 """A term of at most this much is small."""
@@ -45,9 +47,9 @@ class Scaling:
     kappa κ and slope k'(1) of the kernel k_μ of the data, value variance included, with their standard errors (0 where
     they are computed). exponent λ = ½[(d-3)k'(1) - (d-1)κ], per unit of diffusive time, of the distance of two close
     tokens. collapse_time 1/|λ| in diffusive time and collapse_layers H/(η²|λ|) when λ < 0, otherwise infinite.
-    mitigated: λ > 0, that is k'(1)/κ > (d-1)/(d-3), never in d ≤ 3. isotropic: whether K_μ(x,y) = k_μ(⟨x,y⟩); where
-    not, κ and k'(1) are averages over the tokens and directions, and λ the average local rate. All of them are None
-    when V has a mean: then there is a drift and other noise.
+    slope_ratio k'(1)/κ; mitigated: λ > 0, that is slope_ratio > threshold = (d-1)/(d-3), never in d ≤ 3. isotropic:
+    whether K_μ(x,y) = k_μ(⟨x,y⟩); where not, κ and k'(1) are averages over the tokens and directions, and λ the average
+    local rate. All of them but threshold are None when V has a mean: then there is a drift and other noise.
     """
 
     n: int
@@ -80,6 +82,18 @@ class Scaling:
     def collapse_layers(self) -> float | None:
         """The collapse time in layers."""
         return None if self.collapse_time is None else self.collapse_time * self.heads / self.step**2
+
+    @property
+    def slope_ratio(self) -> float | None:
+        """k'(1)/κ; infinite where nothing is left of κ."""
+        if self.slope is None or self.kappa is None:
+            return None
+        return self.slope / self.kappa if self.kappa > 0 else float("inf")
+
+    @property
+    def threshold(self) -> float:
+        """(d-1)/(d-3), what k'(1)/κ must exceed for the aligned state to repel; infinite in d ≤ 3."""
+        return (self.d - 1) / (self.d - 3) if self.d > 3 else float("inf")
 
     @property
     def mitigated(self) -> bool | None:
@@ -127,61 +141,12 @@ def scaling(
     return Scaling(n, d, heads, depth, step, *terms, regime, centred, law.is_isotropic, **known)
 
 
-def limit(law: HeadLaw | Homogenized, regime: str, d: int, step: float) -> Model:
-    """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
-
-    Raises InputError, naming the weight law, where there is no such model: the diffusive limit asks for centred V of
-    uncorrelated entries, the modified one for A a number, all for A a number ≥ 0, Gaussian or a product.
-    """
-    if regime not in ("ballistic", "modified", "diffusive"):
-        raise unknown_name("regime", regime, ("ballistic", "modified", "diffusive"))
-    law = head_law(law, d)
-    value = law.value_law(d)
-    name, std, factor = _named_key_query(law.key_query_law())
-    beta = law.beta * factor
-    if regime == "ballistic":
-        return Ballistic(beta, value.mean, name, std)
-    if regime == "modified":
-        if name != "identity":
-            raise InputError("key_query", law.key_query, "the modified limit is known for A = I", 'use "ballistic"')
-        return ModifiedBallistic(beta, value.mean, step)
-    if np.any(value.mean_matrix(d)):
-        raise InputError("value", law.value, "its mean is a drift that outruns diffusive time", 'use "ballistic"')
-    return Homogenized(beta, name, std, value_std=_entry_std(value, d))
-
-
-def head_law(law: HeadLaw | Homogenized, d: int) -> HeadLaw:
-    """The law of one head of a model Homogenized, or the law itself."""
-    if isinstance(law, HeadLaw):
-        return law
-    if not isinstance(law, Homogenized):
-        raise InputError("law", law, "not the law of a head", "pass fp.transformer.HeadLaw(beta=4.0), for example")
-    value = Gaussian(law.value_deviation(d), mean=law.drift)
-    return HeadLaw(law.beta, value, law.key_query, key_query_std=law.key_query_std if law.is_isotropic else None)
-
-
 def _regime(noise: float, ode_term: float, modified_term: float, diffusive_time: float) -> Regime:
     if diffusive_time > SMALL:
         return "diffusive" if noise <= SMALL else "discrete"
     if ode_term <= SMALL:
         return "ballistic"
     return "modified" if modified_term <= SMALL else "discrete"
-
-
-def _named_key_query(law: MatrixLaw) -> tuple[Any, float, float]:
-    """(name, deviation, factor of β) of a law of A that the models know."""
-    if isinstance(law, Fixed) and np.ndim(law.mean) == 0 and float(law.mean) >= 0:  # type: ignore[arg-type]
-        return "identity", 1.0, float(law.mean)  # type: ignore[arg-type]
-    if isinstance(law, Gaussian | Product) and not np.any(law.mean):
-        return ("gaussian" if isinstance(law, Gaussian) else "product"), law.std, 1.0
-    raise InputError("key_query", law, "no limiting model has this law of A", "use identity, gaussian or product")
-
-
-def _entry_std(value: MatrixLaw, d: int) -> float:
-    std = value.entry_std(d)
-    if std is None:
-        raise InputError("value", value, "the deviation of its entries is not known", "pass Sampled(sampler, std=...)")
-    return std
 
 
 def _tokens(data: Any, n: int, d: int, seed: int) -> Tokens:
@@ -205,7 +170,7 @@ def _tokens(data: Any, n: int, d: int, seed: int) -> Tokens:
 
 def _kernel_of(law: HeadLaw, d: int, tokens: Tokens, count: int, seed: int) -> dict[str, float]:
     """κ, k'(1), λ and their standard errors."""
-    key_query, std = law.key_query_law(), _entry_std(law.value_law(d), d)
+    key_query, std = law.key_query_law(), entry_std(law.value_law(d), d)
     attend = _Attention(tokens.x, tokens.weights)
     if isinstance(key_query, Gaussian | Product) and law.is_isotropic:
         pairs = _isotropic_samples(key_query, law.beta, attend, count, seed)
@@ -217,8 +182,8 @@ def _kernel_of(law: HeadLaw, d: int, tokens: Tokens, count: int, seed: int) -> d
         kappas, slopes = (len(attend.x) * attend.w * values for values in (kappas, slopes))
     kappa, kappa_error = _mean(kappas, exact)
     if d == 3 and law.is_isotropic:
-        named = KeyQueryLaw(*_named_key_query(key_query)[:2])
-        k = kernel(named, law.beta, std, PointSource(tokens.x, tokens.weights))
+        kind, deviation = named_key_query(key_query)
+        k = kernel(KeyQueryLaw(str(kind), deviation), law.beta, std, PointSource(tokens.x, tokens.weights))
         kappa, kappa_error, kappas = k.kappa, k.error, np.full(count, k.kappa)
     slope, slope_error = _mean(slopes, exact)
     exponent, error = _mean(0.5 * ((d - 3) * slopes - (d - 1) * kappas), exact)

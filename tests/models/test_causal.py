@@ -28,7 +28,7 @@ def test_first_token_rests_and_second_follows_it():
     """θ̇₂ = w'(θ₂ - θ₁): tan(φ/2) decays by the exact quadrature of dφ/(β sin φ e^{β cos φ})."""
     ds = fp.solve(
         CausalAttention(beta=1.0), tokens([0.3, 1.5], [0.5, 1.0]), t_end=0.5, dt=0.1, measure="cloud",
-        save_points=True, rtol=1e-10,
+        save_points=True, rtol=1e-10, scheme="rk4",
     )  # fmt: skip
     angle = np.arctan2(ds.points.values[..., 1], ds.points.values[..., 0])
     assert np.abs(angle[:, 0] - 0.3).max() < 1e-14
@@ -46,9 +46,8 @@ def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile():
     angles = np.tile(grid, (positions, 1))
     angles[source] -= eps * np.sin(n * grid) / n  # ρ_n of that position becomes eps/2 of the mass, to first order
     start = tokens(angles.ravel(), np.repeat(sigma, count))
-    ds = fp.solve(
-        CausalAttention(beta, decay), start, t_end=t, dt=0.1, measure="cloud", save_points=True, rtol=1e-10
-    )
+    few = {"measure": "cloud", "save_points": True, "rtol": 1e-10, "scheme": "rk4"}
+    ds = fp.solve(CausalAttention(beta, decay), start, t_end=t, dt=0.1, **few)
     last = ds.points.values[-1].reshape(positions, count, 2)
     mode = np.mean(np.exp(-1j * n * np.arctan2(last[..., 1], last[..., 0])), axis=1).real
     later = slice(positions // 2, None, 40)
@@ -62,7 +61,41 @@ def test_a_causal_model_is_refused_by_the_mean_field_solver():
         fp.solve(CausalAttention(1.0), fp.initial.von_mises_fisher([1.0, 0.0], 1.0), t_end=0.1, dt=0.1)
     with pytest.raises(fp.errors.InputError, match="labels"):
         fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], None), t_end=0.1, dt=0.1, measure="cloud")
-    with pytest.raises(fp.errors.InputError, match="rk4"):
+
+
+@pytest.mark.parametrize("scheme", ["lie_euler", "heun", "ninomiya"])
+def test_flow_schemes_refuse_it_before_computing_and_by_their_name(scheme, monkeypatch):
+    monkeypatch.setattr(CausalAttention, "drift_field", None)
+    with pytest.raises(fp.errors.InputError, match=f"{scheme}.*geodesic_euler.*rk4"):
         fp.solve(
-            CausalAttention(1.0), tokens([0.3, 1.5], [1, 2]), t_end=0.1, dt=0.1, measure="cloud", scheme="lie_euler"
+            CausalAttention(1.0), tokens([0.3, 1.5], [0.5, 1]), t_end=0.1, dt=0.1, measure="cloud", scheme=scheme
         )
+
+
+@pytest.mark.parametrize("labels", [[0.0, 1.0], [0.5, 1.5], [-0.1, 0.5]])
+def test_positions_outside_the_sequence_are_refused(labels):
+    with pytest.raises(fp.errors.InputError) as refused:
+        fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], labels), t_end=0.1, dt=0.1, measure="cloud")
+    assert refused.value.argument == "labels"
+
+
+def test_labels_of_another_shape_are_refused():
+    x = np.eye(2)
+    for labels in (np.array([0.5]), np.array([0.5, np.nan]), np.array([[0.5], [1.0]]), 0.5):
+        with pytest.raises(fp.errors.InputError) as refused:
+            fp.Cloud(x, np.full(2, 0.5), labels=labels)
+        assert refused.value.argument == "labels"
+
+
+@pytest.mark.parametrize("scheme", [None, "euler_maruyama"])
+def test_schemes_for_joint_fields_converge_with_labels(scheme):
+    """At order one to rk4 at 1e-12; the default is geodesic_euler."""
+    rng = np.random.default_rng(2)
+    start = tokens(rng.uniform(0, 2 * np.pi, 12), np.arange(1, 13) / 12)
+
+    def end(steps, scheme):
+        few = {"measure": "cloud", "save_points": True, "scheme": scheme, "rtol": 1e-12}
+        return fp.solve(CausalAttention(2.0), start, t_end=0.5, dt=0.5 / steps, **few).points.values[-1]
+
+    errors = [np.abs(end(steps, scheme) - end(1, "rk4")).max() for steps in (16, 32, 64)]
+    assert np.abs(np.log2(np.array(errors[:-1]) / errors[1:]) - 1).max() < 0.15

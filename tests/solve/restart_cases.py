@@ -63,7 +63,7 @@ def models():
 def cases():
     """(label, job of t_end) that ``prepare`` takes: each model with each scheme and with each measure.
 
-    The schemes on one measure, and on all of them for the models in ``FULL``; the other settings on S² and tokens alone.
+    The schemes on the first measure that they take, and on all for the models in ``FULL``; variants on S² and tokens.
     """
     for label, cls, parameters, least in models():
         for place, start in STARTS.items():
@@ -72,9 +72,10 @@ def cases():
             here = parameters | (THREE if place in ("sphere", "tokens") and "matrix" in parameters else {})
             here |= {"d": 2} if place == "circle" and "d" in inspect.signature(cls).parameters else {}
             for n, measure in enumerate(fp.MEASURES):
-                made = taken(cls(**here), start, measure)
                 every = least and place in ("sphere", "labels") and (n == 0 or cls in FULL or place == "labels")
-                yield from ((f"{label} {place} {measure} {scheme}", job) for scheme, job in (made if every else made[:1]))
+                for m, (scheme, job) in enumerate(taken(cls(**here), start, measure)):
+                    if m == 0 or every or (least and fp.SCHEMES[scheme].measures):
+                        yield f"{label} {place} {measure} {scheme}", job
 
 
 def taken(model, start, measure):

@@ -182,9 +182,10 @@ def test_limits_are_the_models():
         (tr.HeadLaw(1.0), "ballistics", "regime"),
         (tr.HeadLaw(1.0, value=tr.Gaussian(1.0, mean=1.0)), "diffusive", "value"),
         (tr.HeadLaw(1.0, value=lambda rng, d: rng.normal(size=(d, d))), "diffusive", "value"),
-        (tr.HeadLaw(1.0, key_query="gaussian"), "modified", "key_query"),
-        (tr.HeadLaw(1.0, key_query="uniform"), "ballistic", "key_query"),
-        (tr.HeadLaw(1.0, key_query=-1.0), "ballistic", "key_query"),
+        (tr.HeadLaw(1.0, value=tr.Gaussian(1.0, mean=1.0), key_query="uniform"), "diffusive", "value"),
+        (tr.HeadLaw(1.0, value=tr.Sampled(lambda rng, d: 1 + rng.normal(size=(d, d)))), "ballistic", "sampler"),
+        (tr.HeadLaw(1.0, key_query=lambda rng: np.eye(3)), "diffusive", "sampler"),
+        (tr.HeadLaw(1.0, key_query=np.eye(2)), "ballistic", "mean"),
         ("gaussian", "ballistic", "law"),
     ],
 )
@@ -197,7 +198,11 @@ def test_limits_that_do_not_exist_are_refused_by_name(law, regime, argument):
 @pytest.mark.parametrize(
     ("make", "argument"),
     [
-        (lambda: Ballistic(1.0, key_query="uniform"), "key_query"),
+        (lambda: Ballistic(1.0, key_query="uniforms"), "key_query"),
+        (lambda: Ballistic(1.0, key_query=tr.Gaussian), "key_query"),
+        (lambda: Ballistic(1.0, key_query=tr.Gaussian(1.0), key_query_std=2.0), "key_query_std"),
+        (lambda: Ballistic(1.0, np.eye(3), np.eye(2)), "key_query"),
+        (lambda: Ballistic(1.0, draws=1), "draws"),
         (lambda: Ballistic(-1.0), "beta"),
         (lambda: Ballistic(1.0, value=[1.0, 2.0]), "value"),
         (lambda: ModifiedBallistic(1.0, step=-0.1), "step"),
@@ -208,12 +213,3 @@ def test_bad_models_are_refused_by_name(make, argument):
     with pytest.raises(InputError) as refused:
         make()
     assert refused.value.argument == argument
-
-
-def test_random_key_queries_are_refused_off_the_sphere():
-    with pytest.raises(InputError, match="d = 3"):
-        fp.solve(Ballistic(1.0, key_query="gaussian"), unit_tokens(4), t_end=0.1, dt=0.1, measure="cloud")
-
-
-def unit_tokens(d):
-    return fp.initial.points(unit(4, d))
