@@ -131,7 +131,6 @@ def sorted_into_tiles(x: Real, weights: Real, level: int, nodes: int = NODES) ->
     """Sort points of S² into tiles: the face of the cube, then equal angles arctan(x_b/x_a) on it."""
     tile, local = tiles_of(x, level)
     order = np.argsort(tile.astype(np.uint16) if 6 * level**2 < 2**16 else tile, kind="stable")  # the short by radix
-    local = 2 * (scaled - cell) - 1
     return Tiles(x[order], weights[order], level, tile[order], local[order], nodes)
 
 

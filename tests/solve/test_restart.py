@@ -19,6 +19,8 @@ CLOUD = {"save_flow": True, "measure": "cloud"}
 SPECIAL = {
     **{f"policy {name}": (FLOW, {"on_underresolved": name, "lmax_cap": 19}) for name in POLICIES},
     "flow lie_euler": (FLOW, CLOUD),
+    "transport midpoint": (FLOW, {"transport": "midpoint"}),
+    "transport petsc": (FLOW, {"transport": "petsc", "on_underresolved": "refine"}),
     "flow rk4": (fp.models.SelfAttention(beta=2.0), CLOUD),
 }
 """Runs whose result hangs on more than their states."""
@@ -48,6 +50,8 @@ def test_every_model_measure_and_scheme_goes_on_in_a_fresh_process(tmp_path):
 def test_stopped_after_every_step(name, tmp_path):
     """Twelve steps, every third state saved; policies act, fields are collected across the stops."""
     model, special = SPECIAL[name]
+    if special.get("transport") == "petsc":
+        pytest.importorskip("petsc4py")
     whole = prepare(model, LAW, **{**LONGER, **special}).run()
     for _ in range(20):
         asked = iter([False, True])

@@ -1,0 +1,87 @@
+"""The limiting model of a random transformer, and the law of its heads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fpsolve.attention.laws import DIMENSIONS
+from fpsolve.errors import InputError, unknown_name
+from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
+from fpsolve.models.base import Model
+from fpsolve.models.deep_stochastic import DeepStochasticTransformer
+from fpsolve.models.drawn_heads import DrawnHeads
+from fpsolve.models.homogenized import Homogenized
+from fpsolve.models.self_attention import SelfAttention
+from fpsolve.models.weights import is_rotation_invariant
+from fpsolve.transformer.weights import Gaussian, HeadLaw, MatrixLaw, Sampled
+
+
+def limit(law: HeadLaw | Homogenized, regime: str, d: int, step: float) -> Model:
+    """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
+
+    ballistic: :class:`SelfAttention` for a fixed matrix A, otherwise :class:`Ballistic`; modified:
+    :class:`ModifiedBallistic`; for every law. diffusive: :class:`Homogenized` for A a number ≥ 0, and for the centred
+    Gaussian laws in d = 2, 3; :class:`DeepStochasticTransformer` for any other fixed A; :class:`DrawnHeads` for all
+    else. Raises InputError, naming the weight law, where there is no such model: in diffusive time b = P_x V̄ E m_A must
+    vanish, and it is asked of V that its entries are uncorrelated, of known deviation.
+    """
+    if regime not in ("ballistic", "modified", "diffusive"):
+        raise unknown_name("regime", regime, ("ballistic", "modified", "diffusive"))
+    law = head_law(law, d)
+    value, key_query = law.value_law(d), law.key_query_law()
+    key_query.check(d)
+    beta, named = law.beta, named_key_query(key_query)
+    if named[0] == "identity":
+        beta *= float(key_query.mean)  # type: ignore[arg-type]
+    if regime == "modified":
+        return ModifiedBallistic(beta, value.mean, step, key_query=named[0], key_query_std=named[1])
+    if regime == "ballistic":
+        fixed = not key_query.is_random and named[0] != "identity"
+        return SelfAttention(beta, value.mean, key_query.mean) if fixed else Ballistic(beta, value.mean, *named)
+    if np.any(value.mean_matrix(d)):
+        problem = "its mean V̄ makes the drift b = P_x V̄ E m_A, of order 1/ε² in diffusive time; b must vanish"
+        raise InputError("value", law.value, problem, 'use "ballistic", or a centred V')
+    return _diffusive(beta, named, key_query, entry_std(value, d), d)
+
+
+def _diffusive(beta: float, named: tuple[str | MatrixLaw, float], key_query: MatrixLaw, std: float, d: int) -> Model:
+    """The limit with noise alone, deviation ``std`` of V's entries."""
+    if named[0] == "identity" or (is_rotation_invariant(key_query) and d in DIMENSIONS):
+        return Homogenized(beta, *named, value_std=std)  # type: ignore[arg-type]
+    if not key_query.is_random:
+        return DeepStochasticTransformer(beta, std, key_query.mean)
+    return DrawnHeads(beta, key_query=named[0], key_query_std=named[1], value_std=std)
+
+
+def head_law(law: HeadLaw | Homogenized, d: int) -> HeadLaw:
+    """The law of one head of a model Homogenized, or the law itself.
+
+    Raises InputError for anything else, and for a sampler of V that has a mean of its own, as V̄ must be known.
+    """
+    if isinstance(law, HeadLaw):
+        value = law.value_law(d)
+        value.check(d)
+        if isinstance(value, Sampled):
+            value.check_centred(d)
+        return law
+    if not isinstance(law, Homogenized):
+        raise InputError("law", law, "not the law of a head", "pass fp.transformer.HeadLaw(beta=4.0), for example")
+    value = Gaussian(law.value_deviation(d), mean=law.drift)
+    return HeadLaw(law.beta, value, law.key_query, key_query_std=law.key_query_std if law.is_isotropic else None)
+
+
+def named_key_query(law: MatrixLaw) -> tuple[str | MatrixLaw, float]:
+    """(name, deviation) of the laws of A that have one, (law, 1) of the others; ``identity`` for a number ≥ 0."""
+    if not law.is_random and np.ndim(law.mean) == 0 and float(law.mean) >= 0:  # type: ignore[arg-type]
+        return "identity", 1.0
+    if is_rotation_invariant(law):
+        return ("gaussian" if isinstance(law, Gaussian) else "product"), law.std
+    return law, 1.0
+
+
+def entry_std(value: MatrixLaw, d: int) -> float:
+    """The deviation of V's entries. Raises InputError where it is not known."""
+    std = value.entry_std(d)
+    if std is None:
+        raise InputError("value", value, "the deviation of its entries is not known", "pass Sampled(sampler, std=...)")
+    return std
