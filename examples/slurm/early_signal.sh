@@ -11,9 +11,10 @@
 #SBATCH --open-mode=append
 
 export OMP_NUM_THREADS=1
+ranks=
+trap '[ -n "$ranks" ] && kill -USR1 "$ranks"' USR1 TERM
 srun fpsolve ensemble ensemble.toml --members 4096 -o ensemble.zarr &
 ranks=$!
-trap 'kill -USR1 "$ranks"' USR1 TERM
 
 wait "$ranks"
 status=$?

@@ -79,7 +79,7 @@ class SpectrumEngine:
         tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
         self._tensor: Real = np.ascontiguousarray(tensor.reshape(noise_lmax + 1, -1))
         coarser = [coarse_grid(rung) for rung in RUNGS if rung < degree]
-        self._rungs: list[Any] = [*coarser, coarse_grid(degree, 5)] if law.d == 3 else [_Sites(self.grid, 2)]
+        self._rungs: list[Any] = [*coarser, coarse_grid(degree, 7)] if law.d == 3 else [_Sites(self.grid, 2)]
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""

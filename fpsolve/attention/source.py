@@ -19,7 +19,7 @@ from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
-from fpsolve.attention.thinning import Thinned, thinned_density, thinned_points, tiling
+from fpsolve.attention.thinning import FINE, Series, ThinnedSets, resampled
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points
@@ -30,7 +30,7 @@ TOLERANCE = 4e-10
 SMOOTH_TOLERANCE = 1e-6
 """Relative accuracy of M where only a few degrees of log M count: the spectra of the noise."""
 
-DIRECT_PAIRS = 1e8
+DIRECT_PAIRS = 2e7
 """Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
 FEW_PAIRS = 3e5
@@ -136,7 +136,8 @@ class MomentSource(Source):
     """A source on S² or S¹ that sums moments, and falls back on points where the sum cancels.
 
     ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is
-    that of the moments relative to their mass; moments above ``highest`` vanish.
+    that of the moments relative to their mass; moments above ``highest`` vanish. ``density()`` gives (f, p), ρ = f^p,
+    of a band-limited f: safe routes on S² then take few points; by default (ρ, 1) where there are ``coarse_points``.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class MomentSource(Source):
         highest: int | None = None,
         geometry: Geometry = SPHERE,
         coarse_points: Callable[[], tuple[Real, Real]] | None = None,
+        density: Callable[[], Series] | None = None,
     ) -> None:
         self._coarse_points = coarse_points
         self.geometry, self.dimension = geometry, geometry.dimension
@@ -154,7 +156,11 @@ class MomentSource(Source):
         self._highest = highest
         self._known: Coefficients | None = None
         self._known_degree = -1
-        self._thin: dict[tuple[float, int], Thinned] = {}
+        self._resampled: dict[int, PointSource] = {}
+        if density is None and coarse_points is not None and highest is not None:
+            density = lambda: (self.moments(highest), 1)  # noqa: E731
+        self._density = density
+        self._thinned = ThinnedSets(lambda: (self.points.x, self.points.weights), density)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""
@@ -168,6 +174,16 @@ class MomentSource(Source):
     def points(self) -> PointSource:
         """The safe route."""
         return TiledSource(*self._points()) if self.dimension == 3 else PointSource(*self._points())
+
+    def safe(self, radius: float) -> PointSource:
+        """The safe route for |g| ≤ ``radius``: a density on the coarsest grid that serves, if that has fewer points."""
+        if self._density is None or self.dimension == 2:
+            return self.points
+        step = max(0, int(np.ceil(2 * np.log2(max(radius, 1e-3)))))
+        if step not in self._resampled:
+            fewer = TiledSource(*resampled(self._density(), 2 ** (step / 2), FINE))
+            self._resampled[step] = fewer if len(fewer.x) < len(self.points.x) else self.points
+        return self._resampled[step]
 
     @cached_property
     def coarse_points(self) -> PointSource:
@@ -188,7 +204,7 @@ class MomentSource(Source):
         By a small quadrature, and by moments where they are cheaper and do not cancel; ``widest``: the largest radius
         that will be asked for.
         """
-        thin = self._thinned(radius, widest)
+        thin = self.coarse_points if self.dimension == 2 else self._thinned.serving(radius, widest)
         if len(sites.x) * len(thin.x) <= FEW_PAIRS:
             return thin.log_M(radius * sites.x)
         weighted = self._weighted(radius)
@@ -198,28 +214,6 @@ class MomentSource(Source):
         if bad.any():
             log_m[bad] = thin.log_M(radius * sites.x[bad])
         return log_m
-
-    def _thinned(self, radius: float, widest: float) -> PointSource | Thinned:
-        """Few points for |g| ≤ ``radius``: a set serves the radii down to a third of its own."""
-        if self.dimension == 2:
-            return self.coarse_points
-        step = int(np.log(widest / radius) / np.log(3.0))
-        if (widest, step) not in self._thin:
-            if self._coarse_points is not None and self._highest is not None:
-                thin = thinned_density(self.moments(self._highest), widest / 3.0**step)
-            else:
-                thin = self._thinned_points(widest, step)
-            self._thin[widest, step] = thin
-        return self._thin[widest, step]
-
-    def _thinned_points(self, widest: float, step: int) -> Thinned:
-        """Coarser and coarser tiles, each set from the one before."""
-        level = tiling(widest)
-        if step == 0:
-            return thinned_points(self.points.x, self.points.weights, level)
-        finer = self._thinned(widest / 3.0 ** (step - 1), widest)
-        assert isinstance(finer, Thinned)
-        return finer if level < 3 ** (step + 1) else thinned_points(finer.x, finer.weights, level // 3**step)
 
     @cached_property
     def mean(self) -> Real:
@@ -239,7 +233,7 @@ class MomentSource(Source):
         with np.errstate(invalid="ignore", divide="ignore"):
             log_m = np.log(m) + radius
         if bad.any():
-            log_m[bad] = self.points.evaluate(radius * sites.x[bad])[0]
+            log_m[bad] = self.safe(radius).evaluate(radius * sites.x[bad])[0]
         return log_m
 
     def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
@@ -258,7 +252,7 @@ class MomentSource(Source):
             log_m = np.log(m) + radius
         bad |= _too_long(f)
         if bad.any():
-            log_m[bad], f[bad] = self.points.evaluate(radius * sites.x[bad])
+            log_m[bad], f[bad] = self.safe(radius).evaluate(radius * sites.x[bad])
         return log_m, f
 
     def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
@@ -284,7 +278,7 @@ class MomentSource(Source):
                         product[..., b] += entry * f[..., a]
         bad |= _too_long(f) | _too_long(product)
         if bad.any():
-            f[bad], product[bad] = self.points.hessian_F_sphere(radius, Points(sites.x[bad]))
+            f[bad], product[bad] = self.safe(radius).hessian_F_sphere(radius, Points(sites.x[bad]))
         return f, product
 
     def evaluate(self, g: Real) -> tuple[Real, Real]:
@@ -292,17 +286,28 @@ class MomentSource(Source):
         common = float(radii.mean()) if len(g) else 0.0
         if common > 0 and np.ptp(radii) <= 1e-13 * common:
             return self.F_sphere(common, self.geometry.points(g / common))
-        parts = off_sphere.bands(radii) if self.dimension == 3 and len(g) else []
-        direct = len(g) * len(self.points.x) * off_sphere.SECONDS_A_PAIR
-        if not parts or off_sphere.seconds(parts, self._degree) > direct:
+        if self.dimension != 3 or not len(g):
             return self.points.evaluate(g)
-        return self._evaluate_in_bands(g, radii, parts)
+        directions = off_sphere.directions(g, radii)
+        safe = self.safe(float(radii.max()))
+        parts = [part for part in off_sphere.bands(radii) if self._worth_moments(part, directions, len(safe.x))]
+        return self._evaluate_in_bands(g, radii, parts) if parts else safe.evaluate(g)
+
+    def _worth_moments(self, part: off_sphere.Band, directions: Real, count: int) -> bool:
+        """Whether a band costs less by moments, with ``count`` points where these cancel, than by points alone."""
+        by_points = len(part.members) * count * off_sphere.SECONDS_A_PAIR
+        by_moments = off_sphere.seconds(part, self._degree)
+        if by_moments > by_points:
+            return False
+        some = self.geometry.points(directions[part.members[:: off_sphere.SAMPLED]])
+        weighted = self._weighted(float(part.nodes.min()))
+        cancelled = self._cancelled(some.scalar(weighted), weighted, some).mean()
+        return bool(by_moments < (1 - cancelled) * by_points)
 
     def _evaluate_in_bands(self, g: Real, radii: Real, parts: list[off_sphere.Band]) -> tuple[Real, Real]:
-        """The sums by interpolation in |g|, and by points where they cancel."""
-        log_m, f, bad = np.empty(len(g)), np.empty(g.shape), np.empty(len(g), bool)
-        axis = np.eye(self.dimension)[-1]
-        directions = np.where(radii[:, None] > 0, g / np.where(radii > 0, radii, 1.0)[:, None], axis)
+        """The sums by interpolation in |g| in these bands, and by points elsewhere and where they cancel."""
+        directions = off_sphere.directions(g, radii)
+        log_m, f, bad = np.empty(len(g)), np.zeros(g.shape), np.ones(len(g), bool)
         for part in parts:
             here = part.members
             sites = self.geometry.points(np.ascontiguousarray(directions[here]))
@@ -314,7 +319,7 @@ class MomentSource(Source):
             bad[here] = self._cancelled(m, self._weighted(float(part.nodes.min())), sites)
         bad |= _too_long(f)
         if bad.any():
-            log_m[bad], f[bad] = self.points.evaluate(g[bad])
+            log_m[bad], f[bad] = self.safe(float(radii.max())).evaluate(g[bad])
         return log_m, f
 
     def _weighted(self, radius: float) -> Coefficients:

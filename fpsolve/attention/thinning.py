@@ -12,6 +12,7 @@ The twin is the direct sum over all points.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,8 +25,8 @@ from fpsolve.attention.coarse_sphere import product_sites, rings
 from fpsolve.attention.proxies import Index, log_of_signed_sum, sorted_into_tiles, tiles_of
 from fpsolve.sphere.harmonics import Coefficients, Real, power, resized
 
-DENSITY_TOLERANCE, WAVE_TOLERANCE = 1e-10, 1e-7
-"""What is left out of ρ and of e^{g·y} beyond the degrees that the sampling grid integrates."""
+SMOOTH, FINE = (1e-10, 1e-7), (1e-13, 1e-12)
+"""What is left out of ρ and of e^{g·y} beyond the degrees that the sampling grid integrates: M to 1e-6, to 1e-10."""
 
 ROUND_OFF = 1e-14
 """Coefficients of a density, and its values against their peak, are known to this."""
@@ -41,6 +42,10 @@ PRUNE_FROM = 2e6
 
 NEGLIGIBLE = 17.0
 """Clumps below e^{-17} = 4e-8 of M are left out."""
+
+
+Series = tuple[Coefficients, int]
+"""(f, p): a density is f^p, f = Σ f_ℓm Y_ℓm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,25 +99,60 @@ def in_clumps(x: Real, weights: Real, places: Real | None = None) -> Thinned:
     return Thinned(x[order], weights[order], starts)
 
 
-def thinned_density(coefficients: Coefficients, radius: float) -> Thinned:
-    """A positive quadrature of ρ = Σ ρ_ℓm Y_ℓm for |g| ≤ ``radius``."""
+def resampled(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[Real, Real]:
+    """Points (n, 3) and positive weights of sum one: ρ on the coarsest Gauss grid that serves |g| ≤ ``radius``."""
+    coefficients, exponent = density
     spectrum = power(coefficients)
     bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
-    degree, known = (int(np.sum(bound > part * bound[0])) - 1 for part in (DENSITY_TOLERANCE, 0.1 * ROUND_OFF))
-    total = degree + moment_degree(radius, WAVE_TOLERANCE)
+    degree, known = (int(np.sum(bound > part * bound[0])) - 1 for part in (tolerances[0], 0.1 * ROUND_OFF))
+    total = exponent * degree + moment_degree(radius, tolerances[1])
     shape = total // 2 + 1, total + 1 + (total + 1) % 2
     alm = np.ascontiguousarray(resized(coefficients, known))[None]
-    values = ducc0.sht.synthesis(alm=alm, lmax=known, spin=0, nthreads=1, **rings(*shape))[0].reshape(shape)
+    field = ducc0.sht.synthesis(alm=alm, lmax=known, spin=0, nthreads=1, **rings(*shape))[0].reshape(shape)
     x, weights = product_sites(*shape)
-    kept = above_error(values)
+    values = field**exponent
+    kept = above_error(values) if exponent == 1 else values > ROUND_OFF**exponent * values.max()
     mass = (weights * values)[kept]
-    return in_clumps(x[kept], mass / mass.sum())
+    return x[kept], mass / mass.sum()
 
 
 def above_error(values: Real) -> NDArray[np.bool_]:
     """Where ρ stands above round-off of its peak, and above lobes like the negative ones (at most a hundredth)."""
     highest, lowest = float(values.max()), float(values.min())
     return np.asarray(values > np.clip(-2 * lowest, ROUND_OFF * highest, 1e-2 * highest))
+
+
+class ThinnedSets:
+    """The thinned sets of one measure, made when they are asked for and kept.
+
+    ``points()`` gives points and weights, ``density``, where there is one, (f, p) with ρ = f^p.
+    """
+
+    def __init__(self, points: Callable[[], tuple[Real, Real]], density: Callable[[], Series] | None) -> None:
+        self._points, self._density = points, density
+        self._sets: dict[tuple[float, int], Thinned] = {}
+
+    def serving(self, radius: float, widest: float) -> Thinned:
+        """A set for |g| ≤ ``radius``, one of those for ``widest``, a third of it, a ninth of it and so on."""
+        return self._set(widest, max(0, int(np.log(widest / radius) / np.log(3.0))))
+
+    def _set(self, widest: float, step: int) -> Thinned:
+        if (widest, step) not in self._sets:
+            make = self._from_points if self._density is None else self._from_density
+            self._sets[widest, step] = make(widest, step)
+        return self._sets[widest, step]
+
+    def _from_density(self, widest: float, step: int) -> Thinned:
+        assert self._density is not None
+        return in_clumps(*resampled(self._density(), widest / 3.0**step, SMOOTH))
+
+    def _from_points(self, widest: float, step: int) -> Thinned:
+        """Coarser and coarser tiles, each set from the one before; the coarsest tiling has three along an edge."""
+        level = tiling(widest)
+        if step == 0:
+            return thinned_points(*self._points(), level)
+        finer = self._set(widest, step - 1)
+        return finer if level < 3 ** (step + 1) else thinned_points(finer.x, finer.weights, level // 3**step)
 
 
 def thinned_points(x: Real, weights: Real, level: int) -> Thinned:

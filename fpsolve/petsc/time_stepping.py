@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.errors import DivergedError
+from fpsolve.errors import DivergedError, InputError
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.models.base import Model
-from fpsolve.petsc._petsc import petsc, private_options, reason_name
+from fpsolve.petsc._petsc import NOT_SOLVED, destroyed, explanation, petsc, private_options, reason_name
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.implicit import RealForm
 from fpsolve.transport.operators import spectral_bound
@@ -82,10 +82,11 @@ def integrated(
         ts.setOptionsPrefix(prefix)
         try:
             _configure(ts, equation, measure.rtol, duration)
-            _solve(library, ts, y)
+            _check_options(ts, options, duration, ts.getTolerances())
+            _solve(library, ts, y, duration)
             return equation.state(np.array(y.getArray(readonly=True)))
         finally:
-            ts.destroy()
+            destroyed(ts, y)
 
 
 def _configure(ts: Any, equation: Equation, rtol: float, duration: float) -> None:

@@ -28,7 +28,16 @@ _HOME = {
     "zoomed": "zoom",
 }
 
-__all__ = [*_HOME]
+__all__ = [
+    "animation",
+    "branches",
+    "comparison",
+    "density_map",
+    "density_orthographic",
+    "observables",
+    "overview",
+    "zoomed",
+]
 
 
 def __getattr__(name: str) -> Any:

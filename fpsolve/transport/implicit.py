@@ -18,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, factorial
+from typing import NamedTuple
 
 import numpy as np
 
-from fpsolve.errors import UnresolvedError
+from fpsolve.errors import DivergedError, UnresolvedError
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.operators import CircleAdvection, CircleSkew, SkewOperator
@@ -38,10 +39,26 @@ STEP_SHARE, SOLVE_SHARE = 0.8, 0.1
 FINEST_SOLVE = 1e-15
 """Relative residuals below this are round-off."""
 
+RESTART = 200
+"""Length of GMRES's memory, for the density's systems."""
+
+SLACK, ROUND_OFF = 2.0, 2e-14
+"""A true residual may exceed the tolerance by this factor, or be this part of the matrix' norm."""
+
 Apply = Callable[[Real], Real]
 """A matrix acting on real unknowns."""
 
-Solve = Callable[[Apply, Real, float, bool], Real]
+
+
+class Solution(NamedTuple):
+    """What a linear solver reached, its name, and why it stopped."""
+
+    y: Real
+    solver: str
+    reason: str
+
+
+Solve = Callable[[Apply, Real, float, bool], Solution]
 """``solve(matrix, b, rtol, symmetric)``: y with ‖b - matrix y‖ <= rtol ‖b‖, else DivergedError; from y = 0."""
 
 
@@ -123,15 +140,15 @@ def transported(
     """exp(L) u to relative accuracy ``rtol`` in the norm of L² by r_s(L/n)^n; ``substeps`` sets n.
 
     Without it n comes from the error bound below and, for more than one stage, from ``radius``, the bound on the
-    spectrum of L. Raises UnresolvedError where n would be too large, DivergedError
-    from ``solve``.
+    spectrum of L. Raises UnresolvedError where n would be too large, DivergedError from ``solve`` and where the true
+    residual of a system is above its tolerance, whatever the solver says of it.
     """
     form = RealForm.of(operator, u)
     y = form.unknowns(u)
     least = ceil(radius / (LONGEST_STAGE * stages)) if stages > 1 else 1
     n = substeps or max(least, needed_substeps(form, y, rtol, stages))
     while True:
-        moved = _stepped(form, y, n, rtol, solve, pade(stages))
+        moved = _stepped(y, rtol, Systems(form, n, radius, solve), pade(stages))
         if substeps or form.is_skew:
             break
         grown = needed_substeps(form, moved, rtol, stages)  # L^k u is not conserved where div v is not zero
@@ -158,31 +175,63 @@ def needed_substeps(form: RealForm, y: Real, rtol: float, stages: int) -> int:
     return max(1, ceil(needed))
 
 
-def _stepped(form: RealForm, y: Real, n: int, rtol: float, solve: Solve, factors: tuple[Factor, ...]) -> Real:
+@dataclass(frozen=True)
+class Systems:
+    """The systems q(hL) y = u of one transport, h = 1/n, ``radius`` bounding the spectrum of L."""
+
+    form: RealForm
+    n: int
+    radius: float
+    solve: Solve
+
+    def polynomial(self, y: Real, factor: Factor, sign: int = 1) -> Real:
+        """q(hL) y; the sign -1 gives qᵀ for a skew L."""
+        return self.parts(y, factor, sign)[0]
+
+    def parts(self, y: Real, factor: Factor, sign: int = 1) -> tuple[Real, Real]:
+        """q(hL) y and hL y."""
+        first = self.form.times(y, sign / self.n)
+        out = y - factor.alpha * first
+        if factor.beta != 0:
+            out += factor.beta * self.form.times(first, sign / self.n)
+        return out, first
+
+    def advanced(self, u: Real, factor: Factor, rtol: float) -> Real:
+        """q(-hL) q(hL)⁻¹ u; for a skew L through the symmetric positive definite qᵀq."""
+        skew = self.form.is_skew
+
+        def matrix(x: Real) -> Real:
+            out = self.polynomial(x, factor)
+            return self.polynomial(out, factor, -1) if skew else out
+
+        solution = self.solve(matrix, u, rtol, skew)
+        y = self.polynomial(solution.y, factor, -1) if skew else solution.y
+        reached, first = self.parts(y, factor)
+        self._check(solution, u, reached, self._limit(factor, rtol))
+        if factor.beta == 0:
+            return 2 * y - u
+        return (reached if skew else u) + 2 * factor.alpha * first
+
+    def _limit(self, factor: Factor, rtol: float) -> float:
+        """The largest true residual of a system that counts as solved."""
+        z = self.radius / self.n
+        norm = (1 + abs(factor.alpha) * z + factor.beta * z * z) ** (2 if self.form.is_skew else 1)
+        return max(SLACK * rtol, ROUND_OFF * norm)
+
+    @staticmethod
+    def _check(solution: Solution, u: Real, reached: Real, limit: float) -> None:
+        """Raise DivergedError unless ‖u - q y‖ <= limit ‖u‖."""
+        residual = float(np.linalg.norm(u - reached) / np.linalg.norm(u))
+        if not residual <= limit:
+            reason = f"{solution.reason} short of the tolerance {limit:.2g}"
+            remedy = "take options of the convergence test away: the run's rtol sets the tolerance"
+            raise DivergedError(solution.solver, reason, residual, remedy)
+
+
+def _stepped(y: Real, rtol: float, systems: Systems, factors: tuple[Factor, ...]) -> Real:
     """r(L/n)^n y."""
-    tolerance = max(SOLVE_SHARE * rtol / (n * len(factors)), FINEST_SOLVE)
-    advance = _skew_factor if form.is_skew else _general_factor
-    for _ in range(n):
+    tolerance = max(SOLVE_SHARE * rtol / (systems.n * len(factors)), FINEST_SOLVE)
+    for _ in range(systems.n):
         for factor in factors:
-            y = advance(form, y, 1 / n, factor, tolerance, solve)
+            y = systems.advanced(y, factor, tolerance)
     return y
-
-
-def _polynomial(form: RealForm, y: Real, h: float, factor: Factor) -> Real:
-    """q(hL) y; h < 0 gives qᵀ for a skew L."""
-    if factor.beta == 0:
-        return y + form.times(y, -factor.alpha * h)
-    return y + form.times(form.times(y, factor.beta * h * h) - factor.alpha * h * y, 1.0)
-
-
-def _skew_factor(form: RealForm, u: Real, h: float, factor: Factor, rtol: float, solve: Solve) -> Real:
-    """qᵀ q⁻¹ u through the symmetric positive definite qᵀq."""
-    z = solve(lambda y: _polynomial(form, _polynomial(form, y, h, factor), -h, factor), u, rtol, True)
-    y = _polynomial(form, z, -h, factor)
-    return 2 * y - u if factor.beta == 0 else _polynomial(form, y, -h, factor)
-
-
-def _general_factor(form: RealForm, u: Real, h: float, factor: Factor, rtol: float, solve: Solve) -> Real:
-    """q(-hL) q(hL)⁻¹ u."""
-    y = solve(lambda x: _polynomial(form, x, h, factor), u, rtol, False)
-    return 2 * y - u if factor.beta == 0 else u + form.times(y, 2 * factor.alpha * h)

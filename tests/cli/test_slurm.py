@@ -1,10 +1,12 @@
 """The Slurm templates are good shell, and the program takes their command lines."""
 
+import contextlib
 import os
 import re
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -47,9 +49,15 @@ def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, tmp_path)
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "42"}
-    process = subprocess.Popen(["bash", FOLDER / "early_signal.sh"], cwd=tmp_path, env=environment)
-    while not (tmp_path / "started").exists():
-        assert process.poll() is None
-    process.send_signal(signal.SIGUSR1)
-    assert process.wait(timeout=20) == first
+    script = ["bash", FOLDER / "early_signal.sh"]
+    process = subprocess.Popen(script, cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+        time.sleep(0.2)  # the shell has noted whom to tell
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(timeout=20) == first
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert (tmp_path / "requeued").exists() == (first == 75)

@@ -85,10 +85,10 @@ def test_a_concentrated_cloud_falls_back_where_the_sum_cancels(singular: tuple[f
 
 
 def test_the_choice_is_by_cost_and_changes_nothing() -> None:
-    """Few targets go to the direct sum, a grid's worth to the bands; both agree."""
-    density = build(fp.initial.von_mises_fisher(AXIS, 2.0), "density", 31, 1e-6)
-    g = np.ascontiguousarray(4 * density.grid.x.reshape(-1, 3) @ matrix(ANISOTROPIC[0]).T)
-    source = density.source
+    """Few targets go to the direct sum, many to the bands; both agree."""
+    cloud = build(fp.initial.von_mises_fisher(AXIS, 2.0), "cloud", 31, 1e-6)
+    g = np.ascontiguousarray(4 * cloud.x @ matrix(ANISOTROPIC[0]).T)
+    source = cloud.source
     asked: list[int] = []
     bands = source._evaluate_in_bands
     source._evaluate_in_bands = lambda *args: (asked.append(len(args[0])), bands(*args))[1]

@@ -19,6 +19,9 @@ LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
 RUN = {"t_end": 0.6, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 31}
 
+ROUND_OFF = 1e-11
+"""Sums at scattered points may differ in their last bits with where the arrays lie in memory."""
+
 SHORT = {"lmax": 15, "t_end": 0.3}
 
 
@@ -129,8 +132,8 @@ def test_a_cloud_takes_over_as_the_cloud_that_always_ran():
     at = int(np.sum(ds.method.values == "density"))
     assert ds.method.values.tolist() == ["density"] * at + ["cloud"] * 7 and at == 14
     assert ds.handed_over_at == ds.time.values[at]
-    assert np.array_equal(ds.moments[at:], cloud.moments[at:])
-    assert np.array_equal(ds.entropy[at:], cloud.entropy[at:])
+    assert np.abs(ds.moments[at:] - cloud.moments[at:]).max() < ROUND_OFF
+    assert np.abs(ds.entropy[at:] - cloud.entropy[at:]).max() < ROUND_OFF
     assert np.abs(ds.moments.values[:at] - cloud.moments.values[:at]).max() < 1e-5  # measured: 3e-6
     assert error(ds).max() < 1e-5 < error(solved("warn", t_end=0.4)).max()  # measured: 3e-6 and 2e-5
     assert np.isfinite(ds.tail[:at]).all() and np.isnan(ds.tail[at:]).all()
@@ -160,7 +163,8 @@ def test_a_run_taken_up_again_goes_on_as_it_would_have(policy):
     for start in (3, 7, 12):
         again = [state for _, state in job.states(start, seen[start])]
         assert len(again) == len(seen) - start
-        assert all(np.array_equal(a.mean, b.mean) for a, b in zip(again, seen[start:], strict=True))
+        for one, other in zip(again, seen[start:], strict=True):
+            assert np.abs(one.mean - other.mean).max() <= (ROUND_OFF if other.name == "cloud" else 0)
 
 
 @pytest.mark.parametrize("policy", ["stop", "filter", "refine", "cloud"])
