@@ -6,6 +6,7 @@ A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; a test che
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from fpsolve.measures import MEASURES
 from fpsolve.observe.record import LONG_NAMES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "theory.md")
+PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md")
+MEASURED = HERE / "benchmarks.json"
 """Pages with tables."""
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -99,13 +101,37 @@ def theory() -> str:
     for name in fp.theory.__all__:
         thing = getattr(fp.theory, name)
         text = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
-        rows.append((f"`{name}`", re.sub(r" *:cite:`\w*`|:\w+:|; arguments broadcast|\.$", "", text).replace("|", "\\|")))
+        text = re.sub(r" *:cite:`\w*`|:\w+:|; arguments broadcast|\.$", "", text)
+        rows.append((f"`{name}`", text.replace("|", "\\|")))
     return _table(("`fp.theory.`", "what it is"), rows)
+
+
+def benchmarks() -> str:
+    """The rows of the last measurement, a section for each benchmark, with its date and load."""
+    parts = []
+    for name, found in json.loads(MEASURED.read_text(encoding="utf-8")).items():
+        how = f"{found['date']}, load {found['machine']['load']} when it began" + ", `--quick`" * found["quick"]
+        head = list(found["rows"][0])
+        rows = [[_number(row[key]) for key in head] for row in found["rows"]]
+        told = f"{found['what']} `python -m benchmarks --only {name}`, {how}."
+        parts.append(f"## {name}\n\n{told}\n\n{_table(head, rows)}")
+    return "\n".join(parts)
+
+
+def bench_machine() -> str:
+    """The machine and versions of the last measurement."""
+    last = list(json.loads(MEASURED.read_text(encoding="utf-8")).values())[-1]["machine"]
+    return _table(("what", "value"), [(key, value) for key, value in last.items() if key != "load"])
+
+
+def _number(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
     kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
-    return fp.solve(model or fp.models.SelfAttention(beta=1.0), start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
+    model = model or fp.models.SelfAttention(beta=1.0)
+    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
 
 
 def _order(value: float | None) -> str:
@@ -117,7 +143,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory)}
+TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory, benchmarks, bench_machine)}
 
 
 def filled(text: str) -> str:
