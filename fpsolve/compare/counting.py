@@ -12,6 +12,7 @@ import numpy as np
 
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
+from fpsolve.sphere.scattered import SpherePoints
 
 GRID_TRANSFORMS = {
     "SH_to_spat": 1,
@@ -22,6 +23,9 @@ GRID_TRANSFORMS = {
     "spat_to_SHsphtor": 2,
 }
 """Methods of a plan of SHTns, and how many scalar fields each transforms: a vector counts as two."""
+
+POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2}
+"""Methods of SpherePoints, counted likewise."""
 
 
 class Counter:
@@ -59,7 +63,7 @@ def counting() -> Iterator[Counter]:
 
 
 def _entries() -> list[tuple[Any, str]]:
-    scattered = [(ducc0.sht, "synthesis_general"), (ducc0.sht, "adjoint_synthesis_general")]
+    scattered = [(SpherePoints, name) for name in POINT_TRANSFORMS]
     circular = [(ducc0.nufft, "u2nu"), (ducc0.nufft, "nu2u"), (circle, "rfft"), (circle, "irfft")]
     return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular
 
@@ -73,6 +77,14 @@ def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Calla
             return original(plan, *arrays)
 
         return on_grid
+    if name in POINT_TRANSFORMS:
+
+        def on_sphere(points: Any, *arrays: Any) -> Any:
+            fields = POINT_TRANSFORMS[name]
+            counter.add("points", fields, fields * len(points.x))
+            return original(points, *arrays)
+
+        return on_sphere
     if name in ("rfft", "irfft"):
 
         def on_circle(field: Any, *args: Any, **options: Any) -> Any:
@@ -82,9 +94,7 @@ def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Calla
         return on_circle
 
     def at_points(**options: Any) -> Any:
-        where = options.get("loc", options.get("coord"))
-        fields = 1 if options.get("spin", 0) == 0 else 2
-        counter.add("points", fields, fields * len(np.asarray(where)))
+        counter.add("points", 1, len(np.asarray(options["coord"])))
         return original(**options)
 
     return at_points

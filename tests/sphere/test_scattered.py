@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
+import pickle
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 
+import ducc0
 import numpy as np
 import pytest
 from scipy.special import sph_harm_y
@@ -13,7 +19,7 @@ from scipy.special import sph_harm_y
 from fpsolve.sphere import SpherePoints, grid
 from fpsolve.sphere import harmonics as sh
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.sphere.scattered import BLOCK
+from fpsolve.sphere.scattered import BLOCK, EPSILON
 
 POLES = np.array([[0.0, 0, 1], [0, 0, -1], [0, 0, 1]])
 
@@ -59,6 +65,33 @@ def test_moments_and_synthesis_are_scipys() -> None:
     close(at.moments(w, lmax), y.conj() @ w)
     c = random_modes(lmax)
     close(at.scalar(c), np.where(orders == 0, 1, 2) @ (c[:, None] * y).real)
+
+
+def cloud(n: int, seed: int = 5) -> Real:
+    """Directions, every third near a pole, and the poles."""
+    x = np.random.default_rng(seed).normal(size=(n, 3))
+    x[::3, :2] *= 0.01
+    x[: min(n, 3)] = POLES[:n]
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("lmax", "n"), [(1, 5), (8, 3000), (17, 1), (31, 500), (31, 5000), (63, 900), (130, 300)])
+def test_ducc0s_own_transforms_are_the_twin(lmax: int, n: int) -> None:
+    """The same sums with its Legendre functions: they agree to 1e-13 or, where the poles cost both digits, 1e-17 ℓ²."""
+    x, s, t = cloud(n), random_modes(lmax, 1), random_modes(lmax, 2)
+    at, root = SpherePoints(x), np.sqrt(-sh.laplacian(lmax))
+    theta, phi = np.arctan2(np.hypot(x[:, 0], x[:, 1]), x[:, 2]), np.mod(np.arctan2(x[:, 1], x[:, 0]), 2 * np.pi)
+    where = {"loc": np.stack([theta, phi], -1), "lmax": lmax, "epsilon": EPSILON, "nthreads": 1}
+    tolerance = max(1e-13, 1e-17 * lmax**2)
+    close(at.scalar(s), ducc0.sht.synthesis_general(alm=s[None], spin=0, **where)[0], tolerance)
+    pairs = ((at.gradient(s), 0 * t), (at.tangent(s, t), t))
+    for found, toroidal in pairs:
+        modes = np.stack([root * s, -root * toroidal])
+        components = ducc0.sht.synthesis_general(alm=modes, spin=1, **where)
+        close(found, sum(c[:, None] * e for c, e in zip(components, at.frame, strict=True)), tolerance)
+    weights = np.random.default_rng(6).random(n)
+    twin = ducc0.sht.adjoint_synthesis_general(map=weights[None], spin=0, **where)[0]
+    close(at.moments(weights, lmax), twin, tolerance)
 
 
 def test_moments_of_a_dirac() -> None:
@@ -133,3 +166,57 @@ def test_bits_do_not_depend_on_the_number_of_threads() -> None:
         for threads in ("1", "2")
     }
     assert len(said) == 1
+
+
+def churned(seed: int) -> Callable[[], None]:
+    """Leaves the heap otherwise than it was, so that arrays come to lie elsewhere."""
+    libc, rng, held = ctypes.CDLL(None), random.Random(seed), []
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+
+    def churn() -> None:
+        held.extend(libc.malloc(rng.choice([16, 48, 112, 520, 3000, 40000])) for _ in range(3))
+        while len(held) > 200:
+            libc.free(held.pop(rng.randrange(len(held))))
+
+    return churn
+
+
+def moved(array: Real, shift: int) -> Real:
+    """A copy that starts `shift` bytes into its memory."""
+    copy = np.empty(array.nbytes + shift, np.uint8)[shift:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize(("lmax", "n"), [(17, 128), (31, 40), (12, 700)])
+def test_bits_repeat_wherever_arrays_lie_and_whatever_was_asked_before(lmax: int, n: int) -> None:
+    """ducc0's own transform from coefficients to points does not: up to three calls in a thousand differ."""
+    x, c, w = cloud(n), random_modes(lmax), np.random.default_rng(8).random(n)
+    rng, churn, said = random.Random(9), churned(9), {}
+    calls: dict[str, Callable[[SpherePoints, int], Real | Coefficients]] = {
+        "scalar": lambda at, shift: at.scalar(moved(c, shift)),
+        "gradient": lambda at, shift: at.gradient(moved(c, shift)),
+        "tangent": lambda at, shift: at.tangent(moved(c, shift), moved(c, shift)),
+        "moments": lambda at, shift: at.moments(moved(w, shift), lmax),
+    }
+    for _ in range(250):
+        at = SpherePoints(moved(x, 8 * rng.randrange(8)))
+        for name in rng.sample(list(calls), rng.randrange(1, 5)):
+            churn()
+            digest = hashlib.sha256(calls[name](at, 8 * rng.randrange(8)).tobytes()).digest()
+            assert said.setdefault(name, digest) == digest
+
+
+def test_points_are_pickled_without_their_plans() -> None:
+    at, c = SpherePoints(cloud(20)), random_modes(8)
+    values = at.scalar(c)
+    assert np.array_equal(pickle.loads(pickle.dumps(at)).scalar(c), values)
+
+
+def test_only_the_plans_of_the_last_degree_are_kept() -> None:
+    at = SpherePoints(cloud(200))
+    for lmax in (4, 8, 9):
+        at.scalar(random_modes(lmax))
+        at.gradient(random_modes(lmax))
+    assert len(at._plans) == 1
