@@ -30,17 +30,17 @@ def draw(results: dict[str, Any]) -> Figure:
 
 
 def density_step(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    """A step's time, that inside SHTns apart."""
+    """Shares of a step's time inside and outside SHTns, the step's time beside them."""
     names = [f"ℓmax {row['lmax']}" for row in rows]
-    whole = [row["step_ms"] for row in rows]
-    outside = [row["step_ms"] * row["outside_shtns"] for row in rows]
-    axes.barh(names, whole, color=BLUE, label="inside SHTns")
+    outside = [100 * row["outside_shtns"] for row in rows]
+    axes.barh(names, [100 - share for share in outside], left=outside, color=BLUE, label="inside SHTns")
     axes.barh(names, outside, color=ORANGE, label="outside")
     for name, row in zip(names, rows, strict=True):
-        axes.annotate(f"  {100 * row['outside_shtns']:.0f} %", (row["step_ms"], name), va="center", fontsize=9)
-    axes.set_xscale("log")
-    axes.set_xlabel("density step, ms")
-    axes.legend(fontsize=8, frameon=False)
+        axes.annotate(f"  {row['step_ms']:.3g} ms", (100, name), va="center", fontsize=9)
+    axes.set_xlim(0, 120)
+    axes.set_xticks([0, 25, 50, 75, 100])
+    axes.set_xlabel("% of a density step")
+    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.6, 1.0))
 
 
 def spectrum_update(axes: Axes, rows: list[dict[str, Any]]) -> None:

@@ -118,6 +118,23 @@ def benchmarks() -> str:
     return "\n".join(parts)
 
 
+def speed() -> str:
+    """The figures of the last measurement that the README shows."""
+    found = json.loads(MEASURED.read_text(encoding="utf-8"))
+    rows = []
+    for row in found["density_step"]["rows"]:
+        measured = f"{row['step_ms']:.3g} ms, {100 * row['outside_shtns']:.0f} %"
+        rows.append((f"a density step at ℓmax = {row['lmax']}: time, share outside SHTns", measured, "density_step"))
+    for name in ("dedalus_step", "torch_attention"):
+        for row in found[name]["rows"]:
+            if "ratio" in row:
+                what = row.get("scheme") or f"direct sum of {row['tokens']} tokens"
+                rows.append((f"{row['peer']}: {what}, its time over ours", f"{row['ratio']:.3g}", name))
+    about = found["density_step"]
+    told = f"{about['machine']['processor']}, {about['date']}, load {about['machine']['load']}; one core.\n\n"
+    return told + _table(("what", "measured", "`python -m benchmarks --only`"), rows)
+
+
 def bench_machine() -> str:
     """The machine and versions of the last measurement."""
     last = list(json.loads(MEASURED.read_text(encoding="utf-8")).values())[-1]["machine"]
@@ -143,7 +160,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory, benchmarks, bench_machine)}
+TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory, speed, benchmarks, bench_machine)}
 
 
 def filled(text: str) -> str:
