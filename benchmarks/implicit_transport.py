@@ -26,7 +26,10 @@ from fpsolve.transport.implicit import RealForm
 from fpsolve.transport.operators import spectral_bound
 
 LAW = fp.initial.von_mises_fisher([0.6, 0.0, 0.8], 4.0)
-KRYLOV = {"half_density": ("cg", "minres", "gmres"), "density": ("gmres", "gmres -ksp_gmres_restart 30", "bcgs", "bcgsl")}
+KRYLOV = {
+    "half_density": ("cg", "minres", "gmres"),
+    "density": ("gmres", "gmres -ksp_gmres_restart 30", "bcgs", "bcgsl"),
+}
 
 
 class Counting:

@@ -160,7 +160,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-TABLES = {make.__name__: make for make in (models, schemes, measures, laws, dataset, theory, speed, benchmarks, bench_machine)}
+MADE = (models, schemes, measures, laws, dataset, theory, speed, benchmarks, bench_machine)
+TABLES = {make.__name__: make for make in MADE}
 
 
 def filled(text: str) -> str:

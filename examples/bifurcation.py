@@ -2,8 +2,10 @@
 
 The branch of ordered states that leaves the uniform law at ν_c = i_1(β)/β bends to smaller ν below β_*, and to larger
 ν, unstable at first, above it. β_* is found from the bend of the branches alone; I_{5/2}(β_*)/I_{3/2}(β_*) = 1/3.
+With a file's name the branches at β = 2.2 are drawn into it.
 """
 
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -40,12 +42,25 @@ def main() -> None:
     ds = continuation(
         folded.model, folded, to=0.98 * folded.model.diffusion, away_from=UNIFORM, step=0.15, solver=SOLVER
     )
-    fold, threshold = float(ds.event_diffusion[0]), folded.model.threshold()
+    fold, threshold = float(ds.event_diffusion[1]), folded.model.threshold()
     print(f"β = 2: two stable states for ν from {threshold:.5f} to {fold:.5f}")
-    assert ds.event.values.tolist() == ["fold"] and fold > threshold
+    assert ds.event.values.tolist() == ["branch point", "fold"] and fold > threshold
     assert ds.unstable.values[0] == 1 and ds.unstable.values[-1] == 0
     assert np.all(np.diff(ds.order_parameter) > 0)
 
 
+def draw(name: str) -> None:
+    """The uniform and the ordered branch at β = 2.2 by ν."""
+    ordered = start(2.2, 0.03, lmax=19)
+    threshold = ordered.model.threshold()
+    model = fp.models.NoisyTransformer(2.2, diffusion=1.08 * threshold)
+    uniform = continuation(model, UNIFORM, to=0.9 * threshold, lmax=19, solver=SOLVER)
+    branch = continuation(ordered.model, ordered, to=0.9 * threshold, away_from=UNIFORM, solver=SOLVER)
+    fp.plot.branches([uniform, branch], labels=["uniform", "ordered"]).savefig(name, dpi=120)
+
+
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        draw(sys.argv[1])
+    else:
+        main()

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fpsolve.errors import InputError, Interrupted, check_number
+from fpsolve.identity import told
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
@@ -121,10 +122,12 @@ class Job:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = CHECKPOINT_EVERY,
         stop: Callable[[], bool] = lambda: False,
+        keep_last: bool = True,
     ) -> Result:
         """From the first state, or that of the checkpoint, to the last.
 
         stop: asked after every step but the last; once it says yes, the checkpoint is written and Interrupted raised.
+        keep_last: write the last state to the checkpoint too.
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
@@ -143,7 +146,7 @@ class Job:
                 here.records.append(self.recorder(state))
             stopping = n < self.steps and stop()
             if keeper is not None:
-                keeper.see(here, stopping or n == self.steps)
+                keeper.see(here, stopping or (keep_last and n == self.steps))
             if stopping:
                 raise Interrupted(t, checkpoint)
         resolution.end(self.config["solve"]["t_end"])
@@ -225,8 +228,7 @@ def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, 
     if not isinstance(model, Model):  # type: ignore[unreachable,unused-ignore]
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     steps = count_steps(arguments["t_end"], arguments["dt"])
-    if not (np.isfinite(arguments["path_cell"]) and arguments["path_cell"] > 0):
-        raise InputError("path_cell", arguments["path_cell"], "must be finite and positive", "pass path_cell=dt")
+    check_number("path_cell", arguments["path_cell"], 0, above=True)
     check_scheme(scheme_name, scheme, model, arguments["measure"])
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
         value = arguments[name]
@@ -266,18 +268,15 @@ def _contiguous(state: Measure) -> Measure:
     return replace(state, **pieces) if pieces else state  # type: ignore[type-var]
 
 
-def described(thing: Any) -> dict[str, Any]:
-    """A model or an initial law as plain data for the configuration that a result carries."""
+def described(thing: Any, strict: bool = False) -> dict[str, Any]:
+    """A model or an initial law as plain data for the configuration that a result carries.
+
+    What has no exact text, such as a function, is told by its content. strict: raise Unidentified where that fails.
+    """
     recipe = getattr(thing, "recipe", None)
     if recipe:
         return dict(recipe)
     if isinstance(thing, Measure):
         return {"name": thing.name, "mean": thing.mean.tolist()}
     parameters = fields(thing) if is_dataclass(thing) else ()
-    return {"name": type(thing).__name__, **{f.name: _plain(getattr(thing, f.name)) for f in parameters}}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return value if isinstance(value, str | int | float | bool | list | tuple | type(None)) else repr(value)
+    return {"name": type(thing).__name__, **{f.name: told(getattr(thing, f.name), strict) for f in parameters}}

@@ -13,7 +13,7 @@
 export OMP_NUM_THREADS=1
 ranks=
 trap '[ -n "$ranks" ] && kill -USR1 "$ranks"' USR1 TERM
-srun fpsolve ensemble ensemble.toml --members 4096 -o ensemble.zarr &
+srun --kill-on-bad-exit=1 fpsolve ensemble ensemble.toml --members 4096 -o ensemble.zarr &
 ranks=$!
 
 wait "$ranks"

@@ -11,4 +11,4 @@
 export OMP_NUM_THREADS=1
 values=(0.5 1.0 2.0 4.0 8.0)
 beta=${values[$SLURM_ARRAY_TASK_ID]}
-srun fpsolve ensemble ensemble.toml --set "model.beta=$beta" -o "beta-$beta.zarr"
+srun --kill-on-bad-exit=1 fpsolve ensemble ensemble.toml --set "model.beta=$beta" -o "beta-$beta.zarr"

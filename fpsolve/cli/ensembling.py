@@ -101,8 +101,10 @@ def members_of(text: int | str) -> int | range:
 def summary(ds: xr.Dataset, target: Path, done: int, failed: int) -> str:
     """What the store holds."""
     sizes = " x ".join(f"{name} {ds.sizes[name]}" for name in ds["status"].dims)
-    lines = [f"wrote {target}: {sizes}; {done} members done, {failed} failed"]
-    if failed:
+    under = int((ds["status"] == 3).sum())
+    told = f", {under} under-resolved" if under else ""
+    lines = [f"wrote {target}: {sizes}; {done} members done, {failed} failed{told}"]
+    if failed or under:
         causes = dict.fromkeys(str(cause) for cause in ds["cause"].values.ravel() if cause)
         lines += [f"  {cause}" for cause in list(causes)[:3]]
     return "\n".join(lines)

@@ -9,7 +9,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from fpsolve.errors import FPSolveError, InputError, MissingDependencyError
@@ -150,16 +151,20 @@ def _world(launcher: str) -> Any:
 
 
 def on_first(ranks: Ranks, action: Callable[[], T]) -> T:
-    """What ``action`` returns on rank 0, on every rank; an error on purpose is raised on every rank alike."""
+    """What ``action`` returns on rank 0, on every rank; an error on purpose is raised on every rank alike.
+
+    Any other error ends the job, see :func:`ending_all`.
+    """
     outcome: tuple[str, Any] = ("value", None)
-    if ranks.rank == 0:
-        try:
-            outcome = ("value", action())
-        except FPSolveError as error:
-            if ranks.size == 1:
-                raise
-            outcome = ("error", _packed(error))
-    kind, value = ranks.share(outcome)
+    with ending_all(ranks):
+        if ranks.rank == 0:
+            try:
+                outcome = ("value", action())
+            except FPSolveError as error:
+                if ranks.size == 1:
+                    raise
+                outcome = ("error", _packed(error))
+        kind, value = ranks.share(outcome)
     if kind == "error":
         raise _unpacked(*value)
     found: T = value
@@ -167,19 +172,33 @@ def on_first(ranks: Ranks, action: Callable[[], T]) -> T:
 
 
 def together(ranks: Ranks, action: Callable[[], T]) -> T:
-    """What ``action`` returns on each rank; an error on purpose on any of them is raised on all."""
+    """What ``action`` returns on each rank; an error on purpose on any of them is raised on all, any other ends all."""
     error, value = None, None
-    try:
-        value = action()
-    except FPSolveError as raised:
-        if ranks.size == 1:
-            raise
-        error = _packed(raised)
-    errors = ranks.gather(error)
+    with ending_all(ranks):
+        try:
+            value = action()
+        except FPSolveError as raised:
+            if ranks.size == 1:
+                raise
+            error = _packed(raised)
+        errors = ranks.gather(error)
     first = next((one for one in errors if one is not None), None)
     if first is not None:
         raise _unpacked(*(error or first))
     return value  # type: ignore[return-value]
+
+
+@contextmanager
+def ending_all(ranks: Ranks) -> Iterator[None]:
+    """Inside, an error that is none of fpsolve's ends the job with its traceback: others would wait for ever."""
+    try:
+        yield
+    except FPSolveError:
+        raise
+    except BaseException:
+        if ranks.size > 1:
+            die(ranks, "")
+        raise
 
 
 def _packed(error: FPSolveError) -> tuple[bool, str, str, str, str]:

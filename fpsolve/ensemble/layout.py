@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,29 +12,46 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.sweep import Sweep, label
+from fpsolve.ensemble.sizing import default_block
+from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
 from fpsolve.errors import InputError
+from fpsolve.identity import ADDRESS, Unidentified, mark, told
+from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
 from fpsolve.solve import Job, described, prepare
 
-FEWEST_BLOCKS = 64
-"""Blocks of an ensemble of enough members, at four a rank up to 16 ranks: files are blocks times variables."""
-BLOCK_BYTES = 1 << 26
-"""Blocks hold at most this, as a rank keeps one in memory."""
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
+MOST_MEMBERS, LAST_MEMBER = 10_000_000, 1 << 62
+"""Members of a store, and where their numbers end: each takes some hundred bytes of every rank."""
+MOST_BLOCKS = 1_000_000
+"""Every rank has a list of all."""
+MOST_TIMES = 100_000_000
+"""Saved times of a run."""
 
 OWN: Mapping[str, Mapping[str, Any]] = {
     "status": {
         "long_name": "what became of the member",
-        "flag_values": [0, 1, 2],
-        "flag_meanings": "pending done failed",
+        "flag_values": [0, 1, 2, 3],
+        "flag_meanings": "pending done failed under_resolved",
     },
-    "cause": {"long_name": "why the member failed"},
-    "unresolved_from": {"long_name": "first saved time at which the density was under-resolved, NaN for never"},
+    "cause": {"long_name": "why the member failed, or from when it is under-resolved"},
+    "unresolved_from": {"long_name": "time from which the density is under-resolved, NaN for never"},
+    "stopped_at": {"long_name": "time of the last resolved state, where the member stopped, NaN for not at all"},
+    "filtered_from": {"long_name": "time from which the density is filtered, NaN for never"},
+    "refined_from": {"long_name": "time from which the density has a higher degree, NaN for never"},
+    "handed_over_at": {"long_name": "time from which a cloud carries the measure, NaN for never"},
 }
 """What a store has for every member beside the variables of its run."""
+
+NOTES: Mapping[str, tuple[str, ...]] = {
+    "stop": ("stopped_at",),
+    "filter": ("filtered_from",),
+    "refine": ("refined_from", "filtered_from"),
+    "cloud": ("handed_over_at",),
+}
+"""What beside ``unresolved_from`` a member says under each policy for densities that outgrow their degree."""
 
 CAUSE_LENGTH, TEXT_LENGTH = 240, 16
 
@@ -123,28 +139,40 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     grids that differ are refused.
     """
     asked = checked_members(members)
-    first, runs, steps = None, [], []
+    first, runs, steps, starts = None, [], [], []
+    notes = {"unresolved_from": None}
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
+        starts.append(_fingerprint(job.state))
+        notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None
     dims = _sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in _variables(runs, dims).items() if "time" in v.dims}
-    variables["unresolved_from"] = Variable((), (), OWN["unresolved_from"])
+    variables |= {name: Variable((), (), OWN[name]) for name in notes}
     coordinates = _coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, {"long_name": f"swept parameter {axis.key}"})
     coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
-    config = _config(sweep, first, asked)
+    config = _config(sweep, first, asked, starts)
     names = tuple(axis.name for axis in sweep.axes)
     made = Layout(
         sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
         _constants(runs, dims, names, sweep.shape), config, _attributes(runs[0], config), tuple(steps),
     )  # fmt: skip
-    return replace(made, block=_block(made, block, ranks))
+    return _checked_blocks(replace(made, block=_block(made, block, ranks)))
+
+
+def _checked_blocks(layout: Layout) -> Layout:
+    """The layout. Raises InputError for more blocks than anyone counts."""
+    blocks = layout.points * layout.blocks_a_point
+    if blocks > MOST_BLOCKS:
+        remedy = "take larger blocks, save less of a member, or use several stores"
+        raise InputError("block", layout.block, f"{blocks} blocks, more than {MOST_BLOCKS}", remedy)
+    return layout
 
 
 def checked_members(members: int | range) -> range:
@@ -156,8 +184,11 @@ def checked_members(members: int | range) -> range:
         raise InputError("members", members, "not a number of members", remedy)
     else:
         asked = range(int(members))
-    if not len(asked) or asked.step != 1 or asked.start < 0:
+    if not asked or asked.step != 1 or asked.start < 0:
         raise InputError("members", members, "must be one member or more, numbered without gaps", remedy)
+    if asked.stop - asked.start > MOST_MEMBERS or asked.stop > LAST_MEMBER:
+        told = f"a store takes {MOST_MEMBERS} members, numbered below {LAST_MEMBER}"
+        raise InputError("members", members, told, "use several stores")
     return asked
 
 
@@ -168,6 +199,9 @@ def canonical(config: Any) -> bytes:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
+    if job.steps // job.stride > MOST_TIMES:
+        many = f"{job.steps // job.stride} saved times, more than {MOST_TIMES}"
+        raise InputError("save_every", job.config["solve"]["save_every"], many, "save less often")
     times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
     ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
@@ -255,34 +289,49 @@ def padded_stack(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return np.stack([padded(one, shape) for one in values])
 
 
-def _config(sweep: Sweep, first: Job, members: range) -> dict[str, Any]:
+def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> dict[str, Any]:
     """The command as plain data: what decides the numbers, and nothing of where and how they are computed."""
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
     solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
-    config: dict[str, Any] = {
-        "model": described(sweep.model),
+    try:
+        model = described(sweep.model, strict=True)
+        values = {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes}
+    except Unidentified as error:
+        remedy = "use functions, arrays or dataclasses for what decides the numbers"
+        raise InputError("model", sweep.model, f"cannot be told from others: {error}", remedy) from error
+    config = {
+        "model": model,
         "initial": None if any("initial" in axis.places for axis in sweep.axes) else described(sweep.initial),
         "solve": solve,
-        "sweep": {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes},
+        "sweep": values,
         "members": [members.start, members.stop],
+        "initial_state": starts[0] if len(set(starts)) == 1 else list(starts),  # a law's name may not tell which
     }
-    recipe = getattr(sweep.initial, "recipe", {"name": "function"})
-    if isinstance(sweep.initial, Measure) or recipe["name"] == "function":
-        config["initial_state"] = _fingerprint(first.state)  # a name does not tell which
-    told: dict[str, Any] = json.loads(re.sub(r" at 0x[0-9a-f]+", "", json.dumps(config, default=str)))
-    return told
+    plain: dict[str, Any] = json.loads(ADDRESS.sub("", json.dumps(config, default=str)))
+    return plain
 
 
 def _plain(value: Any) -> Any:
+    """A swept value. Raises Unidentified for one that has no content of its own."""
     if hasattr(value, "recipe") or isinstance(value, Measure):
         return described(value)
-    return value if isinstance(value, int | float | str | bool | list | type(None)) else label(value)
+    if isinstance(value, np.ndarray) and value.size > LONGEST_ARRAY:
+        return f"{label(value)} {mark(value)}"
+    return told(value, strict=True)
 
 
 def _fingerprint(state: Measure) -> str:
-    """SHA-256 of the arrays of a state."""
-    arrays = [np.ascontiguousarray(v) for _, v in sorted(vars(state).items()) if isinstance(v, np.ndarray)]
-    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    """A digest of the sums over a first state that its checkpoint has, to nine digits: round-off is no other law."""
+    try:
+        found = fingerprint(state)
+    except (InputError, TypeError):  # a measure that no checkpoint holds
+        return mark(state)
+    sums = {name: [shape, *_digits(size, waves)] for name, (shape, size, *waves) in found["arrays"].items()}
+    return hashlib.sha256(canonical([type(state).__name__, sums, found["plain"]])).hexdigest()[:16]
+
+
+def _digits(size: float, waves: Sequence[float]) -> list[str]:
+    return [f"{size:.9e}", *(f"{round(wave / size, 9) + 0.0:.9f}" if size else "0" for wave in waves)]
 
 
 def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,14 +349,11 @@ def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _block(layout: Layout, asked: int | None, ranks: int) -> int:
-    """Members of a block: as asked, or so many that every rank has four blocks and files stay few."""
+    """Members of a block: as asked, or as ``default_block`` says."""
     count = len(layout.members)
     if asked is not None:
         if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
             raise InputError("block", asked, "not a number of members", "pass block=16, for example, or leave it out")
         return min(asked, count)
-    wanted = FEWEST_BLOCKS
-    while wanted < 4 * ranks:
-        wanted *= 2
-    fair = -(-count // max(1, wanted // layout.points))
-    return max(1, min(fair, BLOCK_BYTES // max(1, layout.member_bytes)))
+    files = sum(layout.pieces(variable) for variable in layout.variables.values() if variable.shape) + 2
+    return default_block(count, layout.points, ranks, layout.member_bytes, files)

@@ -15,10 +15,13 @@ from fpsolve.errors import FPSolveError, InputError
 
 
 class Lock:
-    """A lock on a file, held from :meth:`take` to :meth:`release` or the end of the process (``kill -9`` too)."""
+    """A lock on a file, held from :meth:`take` to :meth:`release` or the end of the process (``kill -9`` too).
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    output: what it is the lock of, for messages.
+    """
+
+    def __init__(self, path: Path, output: Path | None = None) -> None:
+        self.path, self.output = path, output or path
         self._file: IO[str] | None = None
 
     def take(self) -> None:
@@ -31,7 +34,7 @@ class Lock:
             file.close()
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 remedy = "wait for that job to end, or choose another name"
-                raise InputError("output", str(self.path.parent), f"being written by {holder}", remedy) from None
+                raise InputError("output", str(self.output), f"being written by {holder}", remedy) from None
             told = f"{self.path}: this file system gives no locks ({error.strerror})"
             raise FPSolveError(f"{told}; put the output where flock works (Lustre: mounted with -o flock)") from error
         file.seek(0)

@@ -13,21 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 from threadpoolctl import threadpool_limits
 
 from fpsolve.ensemble import store as stores
-from fpsolve.ensemble.comm import Ranks, communicator, die, on_first, together
+from fpsolve.ensemble.comm import Ranks, communicator, die, ending_all, on_first, together
 from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.lock import Lock
 from fpsolve.ensemble.logs import logs
 from fpsolve.ensemble.member import Runner
-from fpsolve.ensemble.records import Records
+from fpsolve.ensemble.mending import mend
+from fpsolve.ensemble.records import DONE, PENDING, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.sweep import Sweep, make_sweep
 from fpsolve.ensemble.tasks import Deal, Desk, ordered
 from fpsolve.ensemble.watch import Watch
-from fpsolve.ensemble.worker import News, Worker
+from fpsolve.ensemble.worker import MemberFailed, News, Worker
 from fpsolve.errors import FPSolveError, InputError, Interrupted
 from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
@@ -54,7 +56,7 @@ class Place:
         return self.work / "checkpoints"
 
     def lock(self) -> Lock:
-        return Lock(self.work / "lock")
+        return Lock(self.work / "lock", self.path)
 
 
 def ensemble(
@@ -94,14 +96,21 @@ def ensemble(
     if place is None and ranks.size > 1:
         raise InputError("output", None, f"{ranks.size} ranks share no memory", "name a store, out.zarr for example")
     with ExitStack() as stack:
+        stack.enter_context(ending_all(ranks))
         stack.enter_context(one_thread(ranks))
         asked = together(ranks, lambda: make_sweep(model, initial, arguments, sweep))
-        layout, lock, group = _set_up(ranks, asked, members, place, block)
+        layout, lock, group, mended = _set_up(ranks, asked, members, place, block)
         stack.callback(lock.release if lock else lambda: None)
         together(ranks, lambda: stack.enter_context(logs(ranks, place.work if place else None, log_dir)))
+        for told in mended:
+            log.warning("%s", told)
+        if fail_fast and place is not None:
+            on_first(ranks, lambda: _refuse_failed(place.path))
         run = Run(ranks, asked, layout, place, group, schedule or ("dynamic" if layout.points > 1 else "static"))
         run.guarded(fail_fast, progress, stop)
-    return as_result(stores.opened(run.store_at))
+        if fail_fast and place is not None:
+            on_first(ranks, lambda: _refuse_failed(place.path))  # of an unfinished block that a former call left
+        return as_result(stores.opened(run.store_at))
 
 
 @contextmanager
@@ -123,10 +132,14 @@ def one_thread(ranks: Ranks) -> Iterator[None]:
 
 def _set_up(
     ranks: Ranks, sweep: Sweep, members: int | range, place: Place | None, block: int | None
-) -> tuple[Layout, Lock | None, zarr.Group | None]:
-    """Everything that can be refused, on rank 0; then the layout on every rank. Only rank 0 has the lock."""
+) -> tuple[Layout, Lock | None, zarr.Group | None, list[str]]:
+    """Everything that can be refused, on rank 0; then the layout on every rank.
+
+    Only rank 0 has the lock, and what it tells of damage in the store that it has mended.
+    """
     lock = place.lock() if place and ranks.rank == 0 else None
     group: list[zarr.Group | None] = [None]
+    mended: list[str] = []
 
     def first() -> Layout:
         layout = make_layout(sweep, members, block, ranks.size)
@@ -136,7 +149,9 @@ def _set_up(
             group[0] = stores.create(None, layout)
             return layout
         assert lock is not None
-        return _claimed(place, layout, lock)
+        layout, told = _claimed(place, layout, lock)
+        mended.extend(told)
+        return layout
 
     try:
         layout = on_first(ranks, first)
@@ -144,11 +159,11 @@ def _set_up(
         if lock is not None:
             lock.release()
         raise
-    return layout, lock, group[0]
+    return layout, lock, group[0], mended
 
 
-def _claimed(place: Place, layout: Layout, lock: Lock) -> Layout:
-    """The store under the lock, created unless it is there; its layout."""
+def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str]]:
+    """The store under the lock, created or mended as it must be; its layout and what was mended."""
     check_output(place.path, overwrite=True, suffixes=(".zarr",))
     if place.path.exists():
         stores.check_existing(place.path, layout)
@@ -161,12 +176,24 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> Layout:
         Records(place.work, layout.digest).prepare()
         place.checkpoints.mkdir(exist_ok=True)
     if place.path.exists():
-        return stores.check_existing(place.path, layout)  # again: it may have come while this job waited
+        layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
+        with stores.naming("mending the store"):
+            return layout, mend(place.path, layout)
     for left in place.path.parent.glob(f".{place.path.stem}.*.partial.zarr"):
         shutil.rmtree(left, ignore_errors=True)  # of a job that was killed while it made the store
     stores.check_space(place.path, layout)
     stores.create(place.path, layout)
-    return layout
+    return layout, []
+
+
+def _refuse_failed(path: Path) -> None:
+    """Raise MemberFailed for the first member that the store holds as bad, with its cause."""
+    ds = stores.opened(path)[["status", "cause"]]
+    for at in np.argwhere(~np.isin(ds["status"].values, (PENDING, DONE)))[:1]:
+        one = ds.isel(dict(zip(ds["status"].dims, map(int, at), strict=True)))
+        where = ", ".join(f"{name} = {one[name].item()}" for name in ds["status"].dims if name != "member")
+        told = f"member {one['member'].item()}{f' ({where})' if where else ''} failed: {one['cause'].item()}"
+        raise MemberFailed(f"{told}; the store {str(path)!r} keeps it")
 
 
 class Run:

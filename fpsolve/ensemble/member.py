@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.layout import CAUSE_LENGTH, Layout, Variable, of_members, padded
-from fpsolve.ensemble.records import DONE, FAILED, Outcome
+from fpsolve.ensemble.layout import CAUSE_LENGTH, OWN, Layout, Variable, of_members, padded
+from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
-from fpsolve.errors import FPSolveError, Interrupted, UnderResolvedWarning, UnresolvedError
+from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.noise import BrownianPath
 from fpsolve.solve import Job, prepare
 
-LONG_MEMBER = 10.0
-"""Seconds from which on members keep checkpoints of their own; shorter ones are computed again from their start."""
+CHECKPOINT_EVERY = 20.0
+"""Seconds between two checkpoints of a member, the first one after as many: a kill costs no more of its work."""
 
-BAD = (FPSolveError, ArithmeticError, np.linalg.LinAlgError)
-"""What ends one member and not the job."""
+BAD = (FPSolveError, ArithmeticError, ValueError)
+"""What ends one member and not the job: its numbers (``LinAlgError`` is a ValueError), no mistake in a program."""
 
 log = logging.getLogger(__name__)
 
@@ -36,29 +35,30 @@ class Runner:
         self.sweep, self.layout, self.checkpoints, self.stop = sweep, layout, checkpoints, stop
         self._index: tuple[int, ...] | None = None
         self._job: Job | None = None
-        self.seconds = LONG_MEMBER
-        """What the last member took; the first one of a rank is taken for a long one."""
 
     def run(self, index: tuple[int, ...], point: int, member: int) -> Outcome:
         """The outcome of a member; raises Interrupted when asked to stop, and errors that are not a member's own."""
-        started = time.perf_counter()
         job = self._member(index, member)
         checkpoint = self._checkpoint(point, member)
         try:
             with warnings.catch_warnings(record=True) as found:
                 warnings.simplefilter("always")
                 warnings.simplefilter("ignore", UnderResolvedWarning)  # kept as unresolved_from
-                result = job.run(progress=False, checkpoint=checkpoint, stop=self.stop)
-            outcome = self._outcome(of_members(result))
-        except Interrupted:
-            raise
+                result = job.run(
+                    progress=False, checkpoint=checkpoint, checkpoint_every=CHECKPOINT_EVERY, stop=self.stop,
+                    keep_last=False,
+                )  # fmt: skip
+            outcome = self._outcome(of_members(result), under_resolved(job, result.attrs))
         except BAD as error:
+            if not is_a_members(error):
+                raise
             log.warning("member %d%s failed: %s", member, self.where(index), error)
             outcome = self.failure(error)
         else:
             for one in found:
                 log.warning("member %d%s: %s", member, self.where(index), one.message)
-        self.seconds = time.perf_counter() - started
+            if outcome.status == UNRESOLVED:
+                log.warning("member %d%s: %s", member, self.where(index), outcome.cause)
         return outcome
 
     def forget(self, point: int, member: int) -> None:
@@ -83,20 +83,18 @@ class Runner:
         return replace(job, path=BrownianPath(job.path.seed, member, job.path.cell), config=config)
 
     def _checkpoint(self, point: int, member: int) -> Path | None:
-        """Where a member keeps its checkpoint; None if it is short and has none."""
-        if self.checkpoints is None:
-            return None
-        path = self.checkpoints / f"{point}-{member}.checkpoint"
-        return path if self.seconds >= LONG_MEMBER or path.exists() else None
+        """Where a member keeps its checkpoint: once it has run for ``CHECKPOINT_EVERY``, and when it is stopped."""
+        return None if self.checkpoints is None else self.checkpoints / f"{point}-{member}.checkpoint"
 
-    def _outcome(self, ds: xr.Dataset) -> Outcome:
-        """The values of a run in the shapes of the store; raises UnresolvedError for means that are not finite."""
-        mean = ds["mean_vector"].values
-        if not np.isfinite(mean).all():
-            bad = ds["time"].values[~np.isfinite(mean).all(axis=1)][0]
-            raise UnresolvedError(float(bad), "the mean is not finite", "raise lmax, or take a smaller dt")
+    def _outcome(self, ds: xr.Dataset, cause: str) -> Outcome:
+        """The values of a run in the shapes of the store; raises UnresolvedError for moments that are not finite."""
+        summed = [ds[name].values for name in ("mean_vector", "moments") if name in ds]
+        finite = np.all([np.isfinite(values).all(1) for values in summed], axis=0)
+        if not finite.all():
+            bad = float(ds["time"].values[~finite][0])
+            raise UnresolvedError(bad, "the moments are not finite", "raise lmax, or take a smaller dt")
         values = {name: _value(ds, name, variable) for name, variable in self.layout.variables.items()}
-        return Outcome(values, DONE)
+        return Outcome(values, UNRESOLVED if cause else DONE, cause)
 
     def failure(self, error: BaseException) -> Outcome:
         """A failed member: no values and the cause."""
@@ -105,8 +103,25 @@ class Runner:
         return Outcome(blank, FAILED, cause)
 
 
+def is_a_members(error: BaseException) -> bool:
+    """Whether an error is one member's own: not a request to stop, a package that lacks, another run's checkpoint."""
+    shared = isinstance(error, Interrupted | ImportError)
+    return not shared and not (isinstance(error, InputError) and error.argument == "checkpoint")
+
+
+def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
+    """Why the end of a run does not count; empty where its density was resolved, or where a policy took care of it."""
+    stopped = attributes.get("stopped_at")
+    if stopped is not None:
+        begun = attributes.get("unresolved_from", stopped + job.dt)
+        return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
+    cared_for = job.policy.name != "warn" or getattr(job.state, "filter", None) is not None
+    begun = None if cared_for else attributes.get("unresolved_from")
+    return "" if begun is None else f"under-resolved from t = {begun:.6g}"
+
+
 def _value(ds: xr.Dataset, name: str, variable: Variable) -> Any:
-    if name == "unresolved_from":
+    if name in OWN:
         return np.array(ds.attrs.get(name, np.nan))
     if name not in ds:
         return padded([], variable.shape, variable.dtype)

@@ -36,12 +36,14 @@ FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 240
 MANY_FILES = 1_000_000
 """More are refused or slow on the file systems of many clusters."""
 
+
 @dataclass(frozen=True)
 class Plan:
     """What an ensemble will take.
 
     members: least and most of a rank. memory: bytes of a rank. stored, files: bytes and files of the store and of the
-    folder beside it. seconds: until the last rank has done its share, statistics not included.
+    folder beside it; peak: the files there are at most at any time. seconds: until the last rank has done its share,
+    statistics not included.
     imbalance: the busiest rank's time over the mean of all. trial: where the times come from.
     """
 
@@ -52,6 +54,7 @@ class Plan:
     memory: int
     stored: int
     files: int
+    peak: int
     seconds: float
     imbalance: float
     trial: str
@@ -82,9 +85,10 @@ def plan(
     how = schedule or ("dynamic" if layout.points > 1 else "static")
     extra = beside_blocks(layout, asked, costs[0])
     loads, counts = shares(layout, costs, extra, ranks, how)
+    size, files = stored(layout, costs, extra)
     return Plan(
-        layout, ranks, how, (int(counts.min()), int(counts.max())), memory(layout),
-        *stored(layout, costs, extra), float(loads.max()), float(loads.max() / loads.mean()), machine(),
+        layout, ranks, how, (int(counts.min()), int(counts.max())), memory(layout), size, files,
+        files + open_files(layout, ranks), float(loads.max()), float(loads.max() / loads.mean()), machine(),
     )  # fmt: skip
 
 
@@ -122,6 +126,14 @@ def stored(layout: Layout, costs: Sequence[Cost], extra: Extra) -> tuple[int, in
     return size + blocks * (STATUS + BLOCK_RECORD) + digests, files + 2 * blocks
 
 
+def open_files(layout: Layout, ranks: int) -> int:
+    """Files besides at any time: of each block in work its record, a member's checkpoint, and one half written.
+
+    Records and checkpoints of blocks that other ranks had begun in a job before this one go when those are complete.
+    """
+    return 3 * min(ranks, layout.points * layout.blocks_a_point)
+
+
 def share(values: Any) -> float:
     """What is left of these values when they are compressed as in the store, frame not counted."""
     raw = np.ascontiguousarray(values, np.float64).tobytes()
@@ -152,13 +164,25 @@ def as_text(found: Plan) -> str:
         "members of a rank": f"{fewest} to {most}, in blocks of {layout.block}",
         "memory of a rank": f"{found.memory / 1e6:.0f} MB, MPI's own not included",
         "store": f"{_bytes(found.stored)} in {found.files} files ({_bytes(layout.nbytes)} not compressed)",
+        "files at a time": f"{found.peak} at most",
         "time": f"{_duration(found.seconds)}, statistics not included; writing as on this machine's temporary folder",
         "imbalance": f"{found.imbalance:.2f}, the busiest rank over the mean",
         "timed on": found.trial,
     }
-    if found.files > MANY_FILES:
-        facts["note"] = f"more than {MANY_FILES} files: pass a larger --block, or plan for fewer ranks"
+    if note := _note(found, busy):
+        facts["note"] = note
     return "\n".join(f"{name:<19}{value}" for name, value in facts.items())
+
+
+def _note(found: Plan, busy: int) -> str:
+    """What to change, if anything."""
+    if found.peak > MANY_FILES:
+        return f"more than {MANY_FILES} files: pass a larger --block, or plan for fewer ranks"
+    whole = found.layout.points * len(found.layout.members) // found.ranks
+    if busy < found.ranks and 0 < whole < found.layout.block:
+        times = found.layout.block // whole
+        return f"blocks are large to keep files few: --block {whole} gives every rank work, and {times} times the files"
+    return ""
 
 
 def _bytes(count: int) -> str:

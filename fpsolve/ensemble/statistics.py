@@ -1,6 +1,7 @@
 """Statistics over members: one pass in member order by one rank, so that their bits do not depend on the ranks.
 
-Mean and variance are Welford's running ones, member after member. Members that failed or are pending are left out.
+Mean and variance are Welford's running ones, member after member. A saved time of a member counts if that is
+done, or became under-resolved later; members that failed or are pending do not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.records import DONE, FAILED
+from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED
 from fpsolve.errors import InputError
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -55,53 +56,92 @@ class Running:
         return np.sqrt(self.variance / np.maximum(self.count, 1))
 
 
+class Trusted:
+    """Which members count at which saved times: ``until[point, member]`` is the first time at which one does not."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self.status = ds["status"].values
+        self.time = ds["time"].values
+        self.until = np.where(self.status == DONE, np.inf, -np.inf)
+        near = 1e-9 * float(np.abs(self.time).max(initial=0.0))
+        for name, shift in (("unresolved_from", -near), ("stopped_at", near)):
+            if name in ds:
+                at = np.where(np.isnan(ds[name].values), np.inf, ds[name].values + shift)
+                before = self.until if name == "stopped_at" else np.full(at.shape, np.inf)
+                self.until = np.where(self.status == UNRESOLVED, np.minimum(before, at), self.until)
+
+    def count(self) -> Any:
+        """Members that count, (point, time)."""
+        later = [len(one) - np.searchsorted(np.sort(one), self.time, "right") for one in _rows(self.until)]
+        return np.array(later).reshape(*self.status.shape[:-1], -1)
+
+    def only(self, values: Any, index: tuple[int, ...], members: slice, times: slice = slice(None)) -> Any:
+        """Values (member, time, …) of some members, NaN where they do not count; those that never do are left out."""
+        until = self.until[index][members]
+        some = until > -np.inf
+        counts, values = until[some][:, None] > self.time[times], values[some]
+        if counts.all():
+            return values
+        return np.where(counts.reshape(*counts.shape, *(1,) * (values.ndim - 2)), values, np.nan)
+
+
 def statistics(ds: xr.Dataset) -> xr.Dataset:
-    """Statistics of an ensemble over its members that are done, by point of the sweep and saved time.
+    """Statistics of an ensemble over its members, by point of the sweep and saved time, where they are resolved.
 
     ``X_mean``, ``X_variance`` (unbiased) and ``X_error`` (of the mean) of every variable X with members, of ``density``
-    the mean alone; ``X_quantiles`` of those with one number a time; ``spectrum_…`` of Σ_m|ρ_ℓm|² by degree ``ell``;
-    ``count`` and ``failed``. Raises InputError for a Dataset without members.
+    the mean alone; ``X_quantiles`` of those with one number a time; ``spectrum_…`` of Σ_m|ρ_ℓm|² by degree ``ell``.
+    ``count``: the members at every time, those that become under-resolved only until then; ``X_count`` where some of
+    them have no finite X. ``failed`` and ``underresolved``: members, at any time. Raises InputError for a Dataset
+    without members.
     """
     if "member" not in ds.dims or "status" not in ds:
         raise InputError("ds", list(ds.sizes), "no ensemble: it has no members", "pass what fp.ensemble returned")
     axes = tuple(str(name) for name in ds["status"].dims if name != "member")
-    status = ds["status"].values
+    trusted = Trusted(ds)
     found = xr.Dataset(coords={name: one for name, one in ds.coords.items() if "member" not in one.dims})
-    found["count"] = (axes, (status == DONE).sum(-1), {"long_name": "members that are done"})
-    found["failed"] = (axes, (status == FAILED).sum(-1), {"long_name": "members that failed"})
+    found["count"] = ((*axes, "time"), trusted.count(), {"long_name": "members that are resolved at this time"})
+    for flag, key, told in ((FAILED, "failed", "failed"), (UNRESOLVED, "underresolved", "became under-resolved")):
+        found[key] = (axes, (trusted.status == flag).sum(-1), {"long_name": f"members that {told}"})
     for name, one in ds.data_vars.items():
-        if "member" in one.dims and one.dtype.kind == "f" and name != "unresolved_from":
-            _of_variable(found, str(name), one, status == DONE, axes)
+        if {"member", "time"} <= set(one.dims) and one.dtype.kind == "f":
+            _of_variable(found, str(name), one, trusted, axes)
     if "moments" in ds:
-        _of_spectrum(found, ds["moments"], status == DONE, axes, _degrees(ds, axes))
+        _of_spectrum(found, ds["moments"], trusted, axes, _degrees(ds, axes))
     about = {key: ds.attrs[key] for key in ds.attrs if key.startswith(("fpsolve", "Conventions"))}
     return found.assign_coords(quantile=("quantile", np.array(QUANTILES))).assign_attrs(
         about, title="fpsolve ensemble: statistics over members"
     )
 
 
-def _of_variable(found: xr.Dataset, name: str, one: xr.DataArray, done: Any, axes: tuple[str, ...]) -> None:
+def _rows(values: Any) -> Any:
+    return values.reshape(-1, values.shape[-1])
+
+
+def _of_variable(found: xr.Dataset, name: str, one: xr.DataArray, trusted: Trusted, axes: tuple[str, ...]) -> None:
     shape = tuple(one.sizes[axis] for axis in axes)
     inner = tuple(str(dim) for dim in one.dims[len(axes) + 1 :])
     runs = {index: Running(one.shape[len(axes) + 1 :]) for index in np.ndindex(shape)}
     for index, running in runs.items():
-        for value in _in_order(one, index, done[index]):
+        for value in _in_order(one, index, trusted):
             running.add(value)
     _keep(found, name, runs, axes, inner, shape, dict(one.attrs), name not in MEAN_ONLY)
+    _keep_counts(found, name, runs, axes, inner, shape)
     if inner == ("time",):
-        values = np.stack([_quantiles(one, index, done[index]) for index in runs])
+        values = np.stack([_quantiles(one, index, trusted) for index in runs])
         about = {**one.attrs, "long_name": f"quantiles over members of: {one.attrs.get('long_name', name)}"}
         found[f"{name}_quantiles"] = ((*axes, "quantile", "time"), values.reshape(*shape, *values.shape[1:]), about)
 
 
-def _of_spectrum(found: xr.Dataset, moments: xr.DataArray, done: Any, axes: tuple[str, ...], degrees: Any) -> None:
+def _of_spectrum(
+    found: xr.Dataset, moments: xr.DataArray, trusted: Trusted, axes: tuple[str, ...], degrees: Any
+) -> None:
     """Σ_m|ρ_ℓm|², the sum of squares of the real moments of one degree, member by member."""
     shape, lmax = tuple(moments.sizes[axis] for axis in axes), int(np.nanmax(degrees))
     runs = {}
     for index in np.ndindex(shape):
         runs[index] = Running((moments.sizes["time"], lmax + 1))
         having = [degrees[index] == ell for ell in range(lmax + 1)]
-        for value in _in_order(moments, index, done[index]):
+        for value in _in_order(moments, index, trusted):
             runs[index].add(np.stack([_power(value, these) for these in having], -1))
     attrs = {"long_name": "power of a degree, Σ_m |ρ_ℓm|²", "units": "1"}
     _keep(found, "spectrum", runs, axes, ("time", "ell"), shape, attrs, True)
@@ -132,22 +172,35 @@ def _keep(
         found[f"{name}_{kind}"] = ((*axes, *inner), values.reshape(*shape, *values.shape[1:]), about)
 
 
-def _in_order(one: xr.DataArray, index: tuple[int, ...], done: Any) -> Iterator[Any]:
-    """The values of the members that are done, in member order, read some at a time."""
+def _keep_counts(
+    found: xr.Dataset, name: str, runs: dict[tuple[int, ...], Running], axes: tuple[str, ...], inner: tuple[str, ...],
+    shape: tuple[int, ...],
+) -> None:  # fmt: skip
+    """``X_count`` where a member that counts has no finite X; entries that no member has are padding."""
+    counts = np.stack([running.count for running in runs.values()])
+    counts = counts.reshape(*shape, *counts.shape[1:])
+    all_of_them = np.expand_dims(found["count"].values, tuple(range(len(axes) + 1, counts.ndim)))
+    if ((counts > 0) & (counts < all_of_them)).any():
+        found[f"{name}_count"] = ((*axes, *inner), counts, {"long_name": f"members with finite values of {name}"})
+
+
+def _in_order(one: xr.DataArray, index: tuple[int, ...], trusted: Trusted) -> Iterator[Any]:
+    """The values of the members that count, in member order, read some at a time; NaN at times when they do not."""
     each = max(1, int(np.prod(one.shape[len(index) + 1 :])) * 8)
     size = max(1, MEMBERS_AT_ONCE_BYTES // each)
-    for start in range(0, len(done), size):
-        part = one[(*index, slice(start, start + size))].values
-        yield from part[done[start : start + size]]
+    for start in range(0, one.sizes["member"], size):
+        some = slice(start, start + size)
+        yield from trusted.only(one[(*index, some)].values, index, some)
 
 
-def _quantiles(one: xr.DataArray, index: tuple[int, ...], done: Any) -> Any:
-    """Quantiles over members, (quantile, time), some times at a time; NaN where a member has no value left out."""
+def _quantiles(one: xr.DataArray, index: tuple[int, ...], trusted: Trusted) -> Any:
+    """Quantiles over members, (quantile, time), some times at a time; members without a value are left out."""
     members, times = one.shape[-2:]
     size = max(1, QUANTILE_BYTES // (8 * members))
     parts = []
     for start in range(0, times, size):
-        values = one[(*index, slice(None), slice(start, start + size))].values[done]
+        some = slice(start, start + size)
+        values = trusted.only(one[(*index, slice(None), some)].values, index, slice(None), some)
         parts.append(np.stack([_column(values[:, n]) for n in range(values.shape[1])], 1))
     return np.concatenate(parts, 1)
 

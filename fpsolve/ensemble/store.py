@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -124,21 +125,60 @@ def _empty(group: zarr.Group, name: str, variable: Variable, layout: Layout) -> 
 
 def check_existing(path: Path, layout: Layout) -> Layout:
     """The layout with the existing store's block; raises InputError listing what differs in the configuration."""
-    try:
-        group = zarr.open_group(path, mode="r", use_consolidated=False)
-    except Exception as error:  # of zarr's many
-        raise InputError("output", str(path), f"cannot be opened as Zarr ({error})", "choose another name") from error
-    if "fpsolve_config_sha256" not in group.attrs or "status" not in group:
+    attrs = read_json(path / ".zattrs")
+    if attrs is None and (path / "status").is_dir():
+        told = "its file .zattrs is missing or damaged: nothing tells which configuration it is of"
+        raise InputError("output", str(path), told, "put the file back, or choose another name")
+    if attrs is None or "fpsolve_config_sha256" not in attrs:
         raise InputError("output", str(path), "exists and is not an ensemble of fpsolve", "choose another name")
-    stored = json.loads(str(group.attrs["fpsolve_config"]))
-    if group.attrs["fpsolve_config_sha256"] != layout.digest:
+    if attrs["fpsolve_config_sha256"] != layout.digest:
+        raise _other(path, attrs, layout)
+    return replace(layout, block=_block_of(path, layout))
+
+
+def _other(path: Path, attrs: Mapping[str, Any], layout: Layout) -> InputError:
+    """The refusal of a store of another configuration, with the differences."""
+    try:
+        stored = json.loads(str(attrs["fpsolve_config"]))
         listed = differences(stored, layout.config)
-        remedy = "choose another name"
-        if set(listed) == {"members"}:
-            remedy += f"; further members go into a store of their own, --members {stored['members'][1]}:END"
-        told = "; ".join(f"{key} was {was}, now {now}" for key, (was, now) in listed.items())
-        raise InputError("output", str(path), f"holds an ensemble of another configuration: {told}", remedy)
-    return replace(layout, block=int(group["status"].chunks[-1]))  # type: ignore[union-attr]
+    except (KeyError, ValueError):
+        told = "holds an ensemble of another configuration, or its attribute fpsolve_config is damaged"
+        return InputError("output", str(path), told, "choose another name")
+    if len(listed) > 1:
+        listed.pop("initial_state", None)  # the others tell why
+    remedy = "choose another name"
+    if set(listed) == {"members"}:
+        remedy += f"; further members go into a store of their own, --members {stored['members'][1]}:END"
+    if not listed:
+        return InputError("output", str(path), "its attribute fpsolve_config_sha256 is damaged", remedy)
+    told = "; ".join(f"{key} was {_cut(was)}, now {_cut(now)}" for key, (was, now) in listed.items())
+    return InputError("output", str(path), f"holds an ensemble of another configuration: {told}", remedy)
+
+
+def _cut(value: Any, limit: int = 200) -> str:
+    text = str(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _block_of(path: Path, layout: Layout) -> int:
+    """Members of a block of a store, as most of its arrays tell. Raises InputError where none does."""
+    at, told = len(layout.shape), Counter[int]()
+    for name in (*layout.variables, "status", "cause"):
+        chunks = (read_json(path / name / ".zarray") or {}).get("chunks")
+        if isinstance(chunks, list) and len(chunks) > at and isinstance(chunks[at], int) and chunks[at] > 0:
+            told[chunks[at]] += 1
+    if not told:
+        raise InputError("output", str(path), "none of its files .zarray can be read", "choose another name")
+    return told.most_common(1)[0][0]
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The table in a file; None if there is none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
@@ -153,8 +193,8 @@ def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]
 
 def other_versions(path: Path) -> dict[str, tuple[Any, Any]]:
     """Versions of packages that differ between the store and this process."""
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
-    return differences(json.loads(str(group.attrs["fpsolve_versions"])), versions())
+    attrs = read_json(path / ".zattrs") or {}
+    return differences(json.loads(str(attrs["fpsolve_versions"])), versions())
 
 
 def check_space(path: Path, layout: Layout) -> None:
@@ -170,8 +210,8 @@ def write_statistics(path: Path, found: xr.Dataset) -> None:
     try:
         if opened(path, "statistics").load().identical(found):
             return
-    except (OSError, KeyError, ValueError):
-        pass  # none yet, or half of them
+    except Exception:  # of xarray's, zarr's and the codecs' many: none yet, or half of them
+        shutil.rmtree(path / "statistics", ignore_errors=True)
     kinds = {name: {"_FillValue": None} for name, one in found.variables.items() if one.dtype.kind in "fiu"}
     found.drop_encoding().to_zarr(path, group="statistics", mode="w", zarr_format=2, consolidated=True, encoding=kinds)
     zarr.consolidate_metadata(zarr.open_group(path, mode="r+", use_consolidated=False).store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -12,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
 from fpsolve.solve import OF_THE_CALL, described, solve
 
 NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""
+
+LONGEST_ARRAY = 16
+"""Arrays of more numbers are called by their shape."""
 
 TAKEN = ("member", "time", "status", "cause")
 """Names that a store has already."""
@@ -35,10 +40,21 @@ class Axis:
 
     @property
     def labels(self) -> Any:
-        """The values as a coordinate: numbers if all are, otherwise texts."""
+        """The values as a coordinate: numbers if all are, otherwise texts, equal ones of unequal values marked."""
         if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in self.values):
             return np.array(self.values)
-        return np.array([label(value) for value in self.values])
+        texts = [label(value) for value in self.values]
+        count = Counter(texts)
+        both = zip(texts, self.values, strict=True)
+        return np.array([text if count[text] == 1 else f"{text} {self._mark(value)}" for text, value in both])
+
+    def _mark(self, value: Any) -> str:
+        """What tells values of one text apart. Raises InputError where nothing does."""
+        try:
+            return mark(value)
+        except Unidentified as error:
+            told, remedy = f"cannot be told from others: {error}", "use functions, arrays or dataclasses"
+            raise InputError(f"sweep.{self.key}", label(value), told, remedy) from error
 
 
 @dataclass(frozen=True)
@@ -92,8 +108,10 @@ class Sweep:
             raise InputError(f"sweep.{key}", error.value, error.problem, error.remedy) from error
 
     def renamed(self, taken: AbstractSet[str]) -> Sweep:
-        """Axes whose names are ``taken`` by variables of a run get the full name of their parameter, ``solve.lmax``."""
-        axes = (replace(a, name=f"{a.places[0]}.{a.parameter}") if a.name in taken else a for a in self.axes)
+        """Axes whose names are ``taken`` by variables of a run get the full key of their parameter, ``solve.lmax``."""
+        tables = {"law": "initial"}
+        full = {a.key: f"{tables.get(a.places[0], a.places[0])}.{a.parameter}" for a in self.axes}
+        axes = (replace(a, name=full[a.key]) if a.name in taken else a for a in self.axes)
         return replace(self, axes=tuple(axes))
 
     def describe(self, index: tuple[int, ...]) -> str:
@@ -201,8 +219,12 @@ def label(value: Any) -> str:
         return value
     if isinstance(value, float):
         return f"{value:.12g}"
+    if isinstance(value, np.ndarray) and value.size > LONGEST_ARRAY:
+        return f"array{value.shape}"
+    if callable(value) and not isinstance(value, np.ufunc):
+        return name_of(value)
     if not hasattr(value, "recipe") and not hasattr(value, "source"):
-        return repr(value)
+        return ADDRESS.sub("", repr(value))
     name, *rest = described(value).items()
     return f"{name[1]}({', '.join(f'{key}={_short(one)}' for key, one in rest)})"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsolve.ensemble.member import BAD, Runner
-from fpsolve.ensemble.records import FAILED, Damaged, Outcome, Records
+from fpsolve.ensemble.records import DONE, Damaged, Outcome, Records
 from fpsolve.ensemble.store import KEPT, Store
 from fpsolve.ensemble.tasks import Block
 from fpsolve.errors import FPSolveError
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class News:
-    """What a rank tells of a member: whether it was computed now, whether it failed, seconds, its last overlap."""
+    """What a rank tells of a member: whether it was computed now, failed or under-resolved, seconds, last overlap."""
 
     point: int
     member: int
@@ -59,6 +59,7 @@ class Worker:
         self.at = f", block {block.number}"
         kept, whole = self._kept(block)
         for member in kept:
+            self._check(block, member, kept[member])
             self._told(block, member, kept[member], 0.0, False)
         if whole:
             return
@@ -69,7 +70,7 @@ class Worker:
         if self.records is not None:
             with telling_what_is_kept():
                 self.records.write_block(block.number, {member: one.digest for member, one in outcomes.items()})
-            self.records.forget_members(block.point, list(block.members))
+            self.records.forget_members(block.number)
         spent = time.perf_counter() - started
         log.info("block %d%s: %d members in %.2f s", block.number, self.runner.where(block.index), len(outcomes), spent)
 
@@ -77,19 +78,24 @@ class Worker:
         self.at = f", member {member}{self.runner.where(block.index)}"
         started = time.perf_counter()
         outcome = self.runner.run(block.index, block.point, member)
-        if self.fail_fast and outcome.status == FAILED:
-            raise MemberFailed(f"member {member}{self.runner.where(block.index)} failed: {outcome.cause}")
         if self.records is not None:
             with telling_what_is_kept():
-                self.records.write_member(block.point, member, outcome)
+                self.records.write_member(block.number, block.point, member, outcome)
             self.runner.forget(block.point, member)
+        self._check(block, member, outcome)
         self._told(block, member, outcome, time.perf_counter() - started, True)
         return outcome
 
+    def _check(self, block: Block, member: int, outcome: Outcome) -> None:
+        """Raise MemberFailed for a bad member where the first one is to end the ensemble."""
+        if self.fail_fast and outcome.status != DONE:
+            raise MemberFailed(f"member {member}{self.runner.where(block.index)} failed: {outcome.cause}")
+
     def _told(self, block: Block, member: int, outcome: Outcome, seconds: float, computed: bool) -> None:
         overlap: Any = outcome.values.get("overlap")
-        last = float("nan") if overlap is None else float(overlap.ravel()[-1])
-        self.tell(News(block.point, member, computed, outcome.status == FAILED, seconds, last))
+        bad = outcome.status != DONE
+        last = float("nan") if overlap is None or bad else float(overlap.ravel()[-1])
+        self.tell(News(block.point, member, computed, bad, seconds, last))
 
     def _kept(self, block: Block) -> tuple[dict[int, Outcome], bool]:
         """Members of a block that need no computing, and whether the block as a whole needs nothing."""
@@ -108,22 +114,15 @@ class Worker:
             if member not in sound:
                 where = self.runner.where(block.index)
                 log.warning("member %d%s is not in the store as it was written: computed again", member, where)
-        return sound, len(sound) == len(block.members)
+        return {**self._recorded(block), **sound}, len(sound) == len(block.members)
 
     def _recorded(self, block: Block) -> dict[int, Outcome]:
-        """Members of a block without a record that have one of their own."""
+        """Members of a block that is not complete, from its record."""
         assert self.records is not None
-        found = {}
-        for member in block.members:
-            try:
-                outcome = self.records.read_member(block.point, member)
-            except Damaged as error:
-                where = self.runner.where(block.index)
-                log.warning("the record of member %d%s is not trusted: %s", member, where, error)
-                continue
-            if outcome is not None:
-                found[member] = outcome
-        return found
+        found, damages = self.records.read_members(block.number, block.point)
+        for what, why in damages:
+            log.warning("the record of %s%s is not trusted: %s", what, self.runner.where(block.index), why)
+        return {member: one for member, one in found.items() if member in block.members}
 
 
 __all__ = ["BAD", "MemberFailed", "News", "Worker"]

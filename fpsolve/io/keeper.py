@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
+from fpsolve.identity import ADDRESS
 from fpsolve.io.checkpoint import Damaged, Snapshot, read, split, write
 from fpsolve.io.output import check_output
 from fpsolve.measures import Measure
@@ -21,9 +21,6 @@ from fpsolve.observe.record import versions
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
-
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-"""Where a function lives, in its repr; no part of a configuration."""
 
 
 class Keeper:
@@ -106,22 +103,29 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def fingerprint(state: Measure) -> dict[str, Any]:
-    """Shape, Σ|a| and |Σ a_k e^{ik}| of each array of a state: tells two laws of one description apart."""
+    """Shape, Σ|a| and Σ a_k e^{ik} of each array of a state: tells two laws of one description apart.
+
+    The sum is taken of the real and of the imaginary parts and told by both of its own: signs count.
+    """
     arrays, plain = split(state)
     sums = {}
     for name, array in arrays.items():
         flat = np.ravel(array)
-        wave = np.sum(flat * np.exp(1j * np.arange(flat.size)))
-        sums[name] = [list(np.shape(array)), float(np.abs(flat).sum()), float(abs(wave))]
+        turn = np.exp(1j * np.arange(flat.size))
+        waves = [np.sum(flat.real * turn), *([np.sum(flat.imag * turn)] if np.iscomplexobj(flat) else [])]
+        parts = [float(part) for wave in waves for part in (wave.real, wave.imag)]
+        sums[name] = [list(np.shape(array)), float(np.abs(flat).sum()), *parts]
     return {"arrays": sums, "plain": plain}
 
 
 def _same_start(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if old["plain"] != new["plain"] or old["arrays"].keys() != new["arrays"].keys():
         return False
-    for name, (shape, size, wave) in new["arrays"].items():
-        was_shape, was_size, was_wave = old["arrays"][name]
-        if was_shape != shape or not np.allclose([was_size, was_wave], [size, wave], rtol=0, atol=SAME_START * size):
+    for name, (shape, size, *waves) in new["arrays"].items():
+        was_shape, was_size, *was_waves = old["arrays"][name]
+        if was_shape != shape or len(was_waves) != len(waves):
+            return False
+        if not np.allclose([was_size, *was_waves], [size, *waves], rtol=0, atol=SAME_START * size):
             return False
     return True
 

@@ -94,7 +94,7 @@ def private_options(options: str | None, **defaults: object) -> Iterator[str]:
 
     PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver
     (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError for values
-    that PETSc refuses, and at the end for options that no object asked for; a failed solve raises its own error instead.
+    that PETSc refuses, and at the end for options that no object asked for; a failed solve raises its own error.
     """
     prefix = f"fpsolve_{next(_numbers)}_"
     asked = parsed(options)
@@ -127,11 +127,11 @@ def _refusals(options: str | None) -> Iterator[None]:
 
 
 def explanation(error: Any) -> str:
-    """The sentences of a ``petsc4py.PETSc.Error``, or its number and where it arose, without the traceback."""
+    """Where a ``petsc4py.PETSc.Error`` arose and its sentences, or its number, without the traceback."""
     lines = [line.removeprefix("[0] ").rstrip(".") for line in str(error).splitlines()[1:]]
     said = [line for line in lines if not re.match(r"\w+\(\) at |See http|Check ", line) and "http" not in line]
     arose = [line.split("(")[0] for line in lines if re.match(r"\w+\(\) at ", line)]
-    return ": ".join(said) or f"error {error.ierr}" + (f" in {arose[-1]}" if arose else "")
+    return ": ".join([*arose[-1:], *(said or [f"error {error.ierr}"])])
 
 
 def destroyed(*objects: Any) -> None:

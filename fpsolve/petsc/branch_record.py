@@ -13,6 +13,7 @@ from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.observe.free_energy import interaction_energy
 from fpsolve.petsc.heads import heads_of, is_gradient_flow
+from fpsolve.sphere.harmonics import Real
 
 if TYPE_CHECKING:
     from fpsolve.petsc.continuation import Event, Point
@@ -34,6 +35,7 @@ LONG_NAMES = {
     "coefficients": "ρ in the real orthonormal harmonics",
     "residual": "|ρ - S[ρv]/ν| in L²",
     "event": "where an eigenvalue crosses zero",
+    "event_change": "change of the number of unstable eigenvalues along the branch",
     "event_mode": "the neutral mode in the real orthonormal harmonics",
 }
 
@@ -59,7 +61,7 @@ def dataset(parameter: str, points: Sequence[Point], events: Sequence[Event], mo
     arclength = np.concatenate([[0.0], np.cumsum(chords)])
     coordinates = {
         "arclength": ("point", arclength),
-        "event_arclength": ("crossing", np.array([arclength[e.after] + e.share * chords[e.after] for e in events])),
+        "event_arclength": ("crossing", np.array([_place(e, points[0], arclength) for e in events], float)),
         "degree": np.arange(1, min(AMPLITUDES, density.lmax) + 1),
         "harmonic_degree": ("harmonic", degrees),
         "harmonic_order": ("harmonic", orders),
@@ -70,6 +72,14 @@ def dataset(parameter: str, points: Sequence[Point], events: Sequence[Event], mo
     for name in ds.data_vars:
         ds[name].attrs |= {"units": "1"} | ({"long_name": LONG_NAMES[str(name)]} if name in LONG_NAMES else {})
     return ds
+
+
+def _place(event: Event, first: Point, arclength: Real) -> float:
+    """The arclength of an event; negative for the start of the branch before its first point."""
+    if event.after < 0:
+        return -float(np.linalg.norm(first.y - event.point.y))
+    before, behind = arclength[event.after : event.after + 2]
+    return float(before + event.share * (behind - before))
 
 
 def _row(parameter: str, point: Point, modes: int) -> dict[str, tuple[Any, Any]]:
@@ -107,6 +117,7 @@ def _event_columns(
         "event": ("crossing", np.array([event.kind for event in events], dtype=np.str_)),
         "event_after": ("crossing", np.array([event.after for event in events], int)),
         "event_multiplicity": ("crossing", np.array([event.multiplicity for event in events], int)),
+        "event_change": ("crossing", np.array([event.change for event in events], int)),
         "event_degree": ("crossing", np.array([event.degree for event in events], int)),
         "event_coefficients": (
             ("crossing", "harmonic"),

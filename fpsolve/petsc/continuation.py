@@ -12,18 +12,35 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, chec
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model
-from fpsolve.petsc.bordered import Family
+from fpsolve.petsc.at_uniform import uniform_point
+from fpsolve.petsc.bordered import NOTHING, Family
 from fpsolve.petsc.branch_record import dataset
-from fpsolve.petsc.events import Event, events_between
+from fpsolve.petsc.events import Event, at_uniform, events_between
 from fpsolve.petsc.points import Branch, Point
+from fpsolve.petsc.retrace import Retrace
 from fpsolve.petsc.stationary import TAIL, StationaryState, as_density, make_settings, stationary
 from fpsolve.sphere.harmonics import Real
+
+SAG, SAG_OF_STATE = 0.002, 0.001
+"""Largest distance of the branch from the chord of a step: part of the way to ``to``, and in |u|_{L²}."""
+
+LEAST_SPAN = 0.02
+"""The way to ``to`` counts as this part of the parameter at least."""
 
 QUICK, SLOW = 4, 7
 """Newton iterations up to which the next step grows, and from which it shrinks."""
 
-GROWTH, LONGEST, SHORTEST = 1.4, 4.0, 1e-4
+GROWTH, LONGEST, SHORTEST = 1.4, 2.0, 1e-4
 """Growth of a step, and its bounds relative to the first one."""
+
+SAFETY = 0.9
+"""Part of the step that the bend allows which is taken."""
+
+GRAZE = 0.1
+"""A step that comes from the uniform state's surroundings ends no nearer to it than this part of |u|."""
+
+NEAR_UNIFORM = 0.1
+"""|u|_{L²} up to which the first point of a branch may have come from the uniform state."""
 
 STRAIGHT = 0.7
 """Least product of consecutive unit tangents: below it a step may have left the branch and is halved."""
@@ -40,22 +57,24 @@ def continuation(
     modes: int = 6,
     away_from: Density | Law | None = None,
     lmax: int | None = None,
+    retrace: bool = False,
     **settings: Any,
 ) -> xr.Dataset:
     """The branch of stationary states through ``start`` as ``parameter`` (``diffusion`` or ``beta``) varies.
 
     A step goes along the branch's tangent by an arclength in (|u|_{L²}, p/p_0), p_0 the model's own value, and is
-    corrected across it by Newton–Krylov :cite:`keller1977`; it adapts to the iterations needed, so that folds are
-    passed. It ends at p = ``to`` or after ``max_points`` (attribute ``ended``).
+    corrected across it by Newton–Krylov :cite:`keller1977`; it adapts to the iterations needed and to the bend, so that
+    folds are passed and chords are good pictures. It ends (attribute ``ended``) at ``to``, after ``max_points``, or,
+    unless ``retrace``, where it repeats what it has passed, as a loop or in a mirror image.
     start: a :class:`StationaryState`, whose model is taken, or a guess at the model's value. away_from: the state whose
-    branch was left, for a start close to it (``branch_off``): the first step leads away from it; by default the
-    parameter first moves towards ``to``. modes: eigenvalues kept; 0 computes none, and finds no bifurcations.
+    branch was left, for a start close to it (``branch_off``): the first step leads away from it, and where it is the
+    uniform law the branch point there is the first event; by default the parameter first moves towards ``to``. modes:
+    eigenvalues kept; 0 computes none, and finds no bifurcations.
     settings: as in :func:`stationary`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
     ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
     DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
     """
-    for name, value, above in (("to", to, True), ("step", step, True), ("max_points", max_points, True)):
-        check_number(name, value, 0, above=above)
+    _check_numbers(to=to, step=step, max_points=max_points)
     check_number("modes", modes, 0)
     state = start if isinstance(start, StationaryState) else stationary(model, start, lmax=lmax, **settings)
     family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
@@ -63,14 +82,21 @@ def continuation(
         raise InputError("to", to, f"the branch starts at this {parameter}", "pass another value")
     branch = Branch(family, make_settings(settings), modes > 0)
     points = [branch.first(state, _first_row(branch, state, to, away_from))]
-    events: list[Event] = []
+    events = _origin(branch, points[0]) if away_from is not None and modes > 0 else []
+    seen = None if retrace else Retrace(family.equation(family.value).degrees)
     try:
-        ended = _follow(branch, points, events, to / family.scale, step, int(max_points))
+        ended = _follow(branch, points, events, to / family.scale, step, int(max_points), seen)
     except DivergedError as error:
         error.branch = dataset(parameter, points, events, modes)  # type: ignore[attr-defined]
         raise
     _warn_if_unresolved(parameter, points)
     return dataset(parameter, points, events, modes).assign_attrs(ended=ended)
+
+
+def _check_numbers(**numbers: float) -> None:
+    """Raise InputError unless all are positive."""
+    for name, value in numbers.items():
+        check_number(name, value, 0, above=True)
 
 
 def _warn_if_unresolved(parameter: str, points: list[Point]) -> None:
@@ -98,20 +124,37 @@ def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Den
     return np.append(away / size, 0.0)
 
 
-def _follow(branch: Branch, points: list[Point], events: list[Event], goal: float, step: float, most: int) -> str:
-    """Append points until q passes ``goal`` or there are ``most``; says which."""
-    length = step
+def _origin(branch: Branch, first: Point) -> list[Event]:
+    """The branch point at the uniform state from which a branch with this first point starts, if it does."""
+    u = first.y[:-1]
+    if np.linalg.norm(u) > NEAR_UNIFORM:
+        return []
+    point = uniform_point(branch, u, float(first.y[-1]))
+    return [] if point is None else [at_uniform(point, -1, 0.0, 0)]
+
+
+def _follow(
+    branch: Branch,
+    points: list[Point],
+    events: list[Event],
+    goal: float,
+    step: float,
+    most: int,
+    seen: Retrace | None,
+) -> str:
+    """Append points until q passes ``goal``, the branch repeats itself, or there are ``most``; says which."""
+    length, span = step, max(abs(goal - points[0].y[-1]), LEAST_SPAN)
     while len(points) < most:
         last = points[-1]
         try:
             new = branch.corrected(last.y + length * last.tangent, last.tangent)
-            straight = float(new.tangent @ last.tangent) >= STRAIGHT
+            bend = 2.0 if _grazes(last, new) else _bend(last, new, span)
         except DivergedError as error:
             if length <= SHORTEST * step:
                 raise error
-            straight = False
-        if not straight and length > SHORTEST * step:
-            length /= 2
+            bend = np.inf
+        if bend > 1 and length > SHORTEST * step:
+            length *= max(0.5, SAFETY / np.sqrt(bend)) if np.isfinite(bend) else 0.5
             continue
         reached = (new.y[-1] - goal) * (points[0].y[-1] - goal) <= 0
         if reached:
@@ -121,8 +164,24 @@ def _follow(branch: Branch, points: list[Point], events: list[Event], goal: floa
             events += events_between(branch, last, new, len(points) - 2)
         if reached:
             return "to"
-        length = _next_length(length, step, new.state.iterations)
+        if seen is not None and seen.passed(last, new):
+            return "retraced"
+        length = _next_length(length, step, new.state.iterations, bend)
     return "max_points"
+
+
+def _grazes(last: Point, new: Point) -> bool:
+    """Whether a step lands so near to the uniform state that its neutral modes cannot be told from round-off."""
+    before = float(np.linalg.norm(last.y[:-1]))
+    return before > NOTHING and float(np.linalg.norm(new.y[:-1])) < GRAZE * before
+
+
+def _bend(last: Point, new: Point, span: float) -> float:
+    """The distance of the branch from the chord, h|Δt|/8, by what is allowed; infinite for a turn that is too sharp."""
+    if float(new.tangent @ last.tangent) < STRAIGHT:
+        return np.inf
+    sag = float(np.linalg.norm(new.y - last.y)) * np.abs(new.tangent - last.tangent) / 8
+    return max(float(sag[-1]) / (SAG * span), float(np.linalg.norm(sag[:-1])) / SAG_OF_STATE)
 
 
 def _at(branch: Branch, last: Point, new: Point, goal: float) -> Point:
@@ -134,6 +193,7 @@ def _at(branch: Branch, last: Point, new: Point, goal: float) -> Point:
     return branch.corrected(guess, row)
 
 
-def _next_length(length: float, step: float, iterations: int) -> float:
+def _next_length(length: float, step: float, iterations: int, bend: float) -> float:
     factor = GROWTH if iterations <= QUICK else 1 / GROWTH if iterations >= SLOW else 1.0
+    factor = min(factor, SAFETY / np.sqrt(max(bend, 1e-3)))
     return float(np.clip(length * factor, SHORTEST * step, LONGEST * step))

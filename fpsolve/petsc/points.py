@@ -8,14 +8,18 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from fpsolve.errors import DivergedError
 from fpsolve.petsc.bordered import BorderedSystem, Condition, Family
 from fpsolve.petsc.equation import Generator
 from fpsolve.petsc.stability import Stability, linear_stability
 from fpsolve.petsc.stationary import Settings, StationaryState, accepted
 from fpsolve.sphere.harmonics import Real
 
-COUNTED = 32
-"""Leading eigenvalues known at every point; more than so many unstable ones are not told apart."""
+COUNTED, STABLE = 32, 8
+"""Leading eigenvalues known at every point at least, and stable ones beyond many unstable ones."""
+
+SOLVED = 1e-6
+"""Largest residual of a tangent's linear system."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,17 @@ class Branch:
         q = getattr(state.model, self.family.parameter) / self.family.scale
         return self._point(state, np.append(self._unknowns(state), q), row)
 
+    def at_rest(self, u: Real, q: float, tangent: Real) -> Point:
+        """The point of a state that solves the equations by itself, its tangent given. Raises DivergedError."""
+        system = BorderedSystem(self.family, self.symmetries, u, q * self.family.scale)
+        state = accepted(self.family, system, self._settings.solve(system))
+        y = np.append(self._unknowns(state), q)
+        return Point(y, tangent, state, self.spectrum(y[:-1], q * self.family.scale))
+
+    def spectrum(self, u: Real, p: float) -> Stability:
+        """Leading eigenvalues at a state."""
+        return linear_stability(self.family.equation(p), u, self.symmetries, COUNTED, STABLE)
+
     def _system(self, y: Real, condition: Condition) -> BorderedSystem:
         return BorderedSystem(self.family, self.symmetries, y[:-1], float(y[-1]) * self.family.scale, condition)
 
@@ -59,15 +74,21 @@ class Branch:
         return state.density.geometry.to_real(state.density.coefficients)[1:]
 
     def _point(self, state: StationaryState, y: Real, row: Real) -> Point:
-        equation = self.family.equation(float(y[-1]) * self.family.scale)
-        spectrum = linear_stability(equation, y[:-1], self.symmetries, COUNTED) if self._with_spectrum else None
+        spectrum = self.spectrum(y[:-1], float(y[-1]) * self.family.scale) if self._with_spectrum else None
         return Point(y, self._tangent(y, row), state, spectrum)
 
     def _tangent(self, y: Real, row: Real) -> Real:
-        """The unit vector along the branch with a positive product with ``row``, across the rotations."""
+        """The unit vector along the branch with a positive product with ``row``, across the rotations.
+
+        Raises DivergedError where its linear system is not solved.
+        """
         system = self._system(y, Condition(row[:-1], float(row[-1]), 0.0))
         action, n = system.linearised(system.start)[1], len(system.start)
         last = np.append(np.zeros(n - 1), 1.0)
-        solution, _ = gmres(LinearOperator((n, n), matvec=action, dtype=float), last, rtol=1e-9, restart=200, maxiter=3)
+        matrix = LinearOperator((n, n), matvec=action, dtype=float)
+        solution, _ = gmres(matrix, last, rtol=1e-9, restart=min(200, n), maxiter=3)
+        residual = float(np.linalg.norm(matrix @ solution - last))
+        if not residual <= SOLVED:
+            raise DivergedError("SciPy gmres", "the branch's tangent was not found", residual, "take a smaller step")
         along = np.append(solution[: len(y) - 1], solution[-1])
         return along / np.linalg.norm(along)

@@ -8,18 +8,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number, unknown_name
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model, checked_degree
+from fpsolve.petsc._petsc import parsed
 from fpsolve.petsc.bordered import BorderedSystem, Family, moving_generators
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
+from fpsolve.petsc.real_basis import from_real
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients
+
+Guess = Density | Law | xr.Dataset
+"""What a guess may be: a density, a law, the result of a run."""
+
+REMEDY = "pass a better guess (what fp.solve returns, say), raise max_iterations, or atol if that is round-off"
+
+WAVE_REMEDY = "follow it with fp.solve, or pass a guess with another orientation"
 
 SOLVERS: dict[str, Callable[..., Root]] = {"petsc": newton, "numpy": newton_numpy}
 """SNES, and the dense twin for small degrees."""
+
+LOOSEST = 1e-6
+"""Tolerances above this find no stationary states: :func:`fpsolve.petsc.stability.stability` refuses them too."""
+
+TURNS = 10.0
+"""An iteration that fails where the equation without ω is off by this factor more was near a wave that rotates."""
 
 LMAX = 23
 """Degree of a guess that has none of its own."""
@@ -45,11 +62,15 @@ class Settings:
     petsc_options: str | None = None
 
     def __post_init__(self) -> None:
-        check_number("rtol", self.rtol, 0, 0.1)
-        check_number("atol", self.atol, 0, above=True)
+        check_number("rtol", self.rtol, 0, LOOSEST)
+        check_number("atol", self.atol, 0, LOOSEST, above=True)
         checked_degree("max_iterations", self.max_iterations)
         if self.solver not in SOLVERS:
             raise unknown_name("solver", self.solver, SOLVERS)
+        parsed(self.petsc_options)
+        if self.petsc_options is not None and self.solver != "petsc":
+            problem = f"solver={self.solver!r} does not use PETSc"
+            raise InputError("petsc_options", self.petsc_options, problem, 'use solver="petsc", or leave them out')
 
     def solve(self, system: Any) -> Root:
         """The root of a system, converged or not."""
@@ -77,15 +98,16 @@ class StationaryState:
 
 
 def stationary(
-    model: Model, guess: Density | Law, *, lmax: int | None = None, **settings: Any
+    model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any
 ) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 
     Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.
     Where the model commutes with rotations, phase conditions keep the state in the guess's orientation.
     model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, on S² or S¹.
-    guess: a Density, or a law; lmax: its degree (default the guess's own, 23 for a law).
-    settings: rtol, atol (1e-12) and max_iterations of :class:`Settings`; petsc_options, a string such as
+    guess: a Density, a law, or what :func:`fpsolve.solve` returned, whose last ``moments`` are taken; lmax: its degree
+    (default a Density's own, otherwise 23).
+    settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`Settings`; petsc_options, a string such as
     "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
 
     Raises InputError for other models, ν = 0 and bad settings; DivergedError when Newton's method fails, when what
@@ -124,23 +146,34 @@ def as_density(guess: Any, lmax: int | None) -> Density:
         check_number("lmax", int(lmax), 4)
     if isinstance(guess, Law):
         return Density.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
+    if isinstance(guess, xr.Dataset):
+        return _last_state(guess, LMAX if lmax is None else lmax)
     if not isinstance(guess, Density):
-        raise InputError("guess", guess, "neither a density nor a law", "pass fp.initial.von_mises_fisher(...), …")
+        remedy = "pass fp.initial.von_mises_fisher(...), the result of fp.solve, …"
+        raise InputError("guess", guess, "neither a density, nor a law, nor the result of a run", remedy)
     degree = guess.lmax if lmax is None else lmax
     return Density(guess.moments(degree), guess.rtol, d=guess.dimension)
+
+
+def _last_state(ds: xr.Dataset, lmax: int) -> Density:
+    """The density of a run's last ``moments``, higher degrees zero."""
+    if not {"moments", "mean_vector", "time"} <= set(ds.variables):
+        names = sorted(map(str, ds.data_vars))
+        raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
+    here, moments = geometry(ds.sizes["component"]), ds["moments"].values[-1]
+    saved = int(ds["degree"].values.max())
+    return Density(here.resized(from_real(moments, here.dimension, saved), lmax), 1e-8, d=here.dimension)
 
 
 def accepted(family: Family, system: BorderedSystem, root: Root) -> StationaryState:
     """The state of a root, after everything that could make it none has been refused."""
     u, _, p = system.parts(root.y)
     if not root.converged:
-        remedy = "pass a better guess (relax it with fp.solve), raise max_iterations, or atol if that is round-off"
-        raise refused(root.reason, root.norm, remedy)
+        raise _failed(family, system, root)
     equation, model = family.equation(p), family.at(p)
     residual = float(np.linalg.norm(equation.residual(u)))
     if residual > 1e3 * max(root.norm, 1e-12):
-        problem = f"{root.reason} at a wave that rotates at {system.angular_velocity(root.y):.3g} rad per unit time"
-        raise refused(problem, residual, "follow it with fp.solve, or pass a guess with another orientation")
+        raise refused(f"{root.reason} at {_wave(system, root)}", residual, WAVE_REMEDY)
     density = Density(equation.coefficients(u), 1e-8, d=family.d)
     if density.min_density < -NEGATIVE * density.values.max():
         problem = f"its least density is {density.min_density:.3g}"
@@ -150,6 +183,18 @@ def accepted(family: Family, system: BorderedSystem, root: Root) -> StationarySt
     return StationaryState(
         model, density, residual, rate, len(turning), root.reason, root.iterations, root.linear_iterations
     )
+
+
+def _failed(family: Family, system: BorderedSystem, root: Root) -> DivergedError:
+    """The error for an iteration that did not converge."""
+    u, _, p = system.parts(root.y)
+    if p > 0 and np.linalg.norm(family.equation(p).residual(u)) > TURNS * root.norm:
+        return refused(f"{root.reason} near {_wave(system, root)}", root.norm, WAVE_REMEDY)
+    return refused(root.reason, root.norm, REMEDY)
+
+
+def _wave(system: BorderedSystem, root: Root) -> str:
+    return f"a wave that rotates at {system.angular_velocity(root.y):.3g} rad per unit time"
 
 
 def _checked_rate(model: Model, density: Density, residual: float) -> float:

@@ -90,8 +90,8 @@ def petsc_transport(
     """exp(L) u to ``rtol`` by the implicit midpoint rule, or the Gauss method of ``stages`` stages.
 
     ``options``: PETSc's, for this transport alone. ``substeps``: their number, otherwise from ``rtol``. Raises
-    DivergedError with KSP's reason or where the true residual is above the tolerance, UnresolvedError when the sub-steps
-    are too many, InputError for options that are not used or that PETSc refuses.
+    DivergedError with KSP's reason or where the true residual is above the tolerance, UnresolvedError when the
+    sub-steps are too many, InputError for options that are not used or that PETSc refuses.
     """
     if radius == 0:
         return u.copy()

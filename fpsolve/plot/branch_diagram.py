@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 MARKERS = {"fold": "s", "branch point": "o", "Hopf point": "^"}
 """How events are marked."""
 
+WIDTH = 40
+"""Letters on one line of the label at the side."""
+
 
 def branches(
     datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = "order_parameter", labels: Sequence[str] | None = None
@@ -26,8 +30,9 @@ def branches(
     """``quantity`` (a variable by ``point``) of one or more branches of ``fp.petsc.continuation`` by their parameter.
 
     Stable parts are solid, unstable ones dashed, all solid where no eigenvalues were computed; squares are folds,
-    circles branch points, triangles Hopf points. Raises InputError for results that are no branches, branches in
-    different parameters, or a quantity that they do not have.
+    circles branch points, triangles Hopf points. A branch is drawn from the branch point that it came from, if known.
+    Raises InputError for results that are no branches, branches in different parameters, or a quantity that they do
+    not have.
     """
     given = [datasets] if isinstance(datasets, xr.Dataset) else list(datasets)
     names = [None] * len(given) if labels is None else list(labels)
@@ -39,7 +44,7 @@ def branches(
     for index, (ds, name) in enumerate(zip(given, names, strict=True)):
         _draw(axes, ds, parameter, quantity, style.COLOURS[index % len(style.COLOURS)], name)
     axes.set_xlabel(given[0][parameter].attrs.get("long_name", parameter))
-    axes.set_ylabel(given[0][quantity].attrs.get("long_name", quantity))
+    axes.set_ylabel(fill(given[0][quantity].attrs.get("long_name", quantity), WIDTH))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if labels is not None:
@@ -63,7 +68,7 @@ def _draw(axes: Axes, ds: xr.Dataset, parameter: str, quantity: str, colour: str
     """Segment by segment; a segment is stable when both of its ends are."""
     unstable = ds["unstable"].values if "unstable" in ds else np.zeros(ds.sizes["point"], int)
     after = ds["event_after"].values
-    neutral = np.minimum(unstable[after], unstable[after + 1])
+    neutral = np.minimum(unstable[np.maximum(after, 0)], unstable[after + 1])
     order = np.argsort(np.concatenate([ds["arclength"].values, ds["event_arclength"].values]))
     joined = [np.concatenate([ds[name].values, ds[f"event_{name}"].values])[order] for name in (parameter, quantity)]
     x, y = joined

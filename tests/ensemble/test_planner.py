@@ -1,5 +1,7 @@
 """Plans against real stores, against shares counted by hand, and up to 10⁵ ranks."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from fpsolve.cli.planning import plan_ensemble
 from fpsolve.ensemble import ensemble
 from fpsolve.ensemble.layout import make_layout
 from fpsolve.ensemble.planner import as_text, plan, shares
+from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.sweep import make_sweep
 from fpsolve.ensemble.trial import Cost, Extra
 from fpsolve.errors import InputError
@@ -27,9 +30,9 @@ def on_disk(folder):
 @pytest.mark.parametrize(
     "kind",
     [
-        {"members": 24},
+        {"members": 24, "block": 1},
         {"members": 20, "sweep": {"noise": [0.1, 0.2]}, "block": 8, "save_density": True},
-        {"members": 3, "sweep": {"lmax": [9, 15]}, "block": 3, "save_every": 0.5},
+        {"members": 3, "sweep": {"lmax": [13, 15]}, "block": 3, "save_every": 0.5},
     ],
 )
 def test_bytes_and_files_of_real_stores(kind, tmp_path):
@@ -39,6 +42,20 @@ def test_bytes_and_files_of_real_stores(kind, tmp_path):
     size, files = on_disk(tmp_path)
     assert found.stored == pytest.approx(size, rel=0.05)
     assert found.files == pytest.approx(files, rel=0.03, abs=1)
+    assert 0 < found.peak - found.files <= 9
+
+
+def test_files_while_an_ensemble_runs_stay_below_the_peak(tmp_path, monkeypatch):
+    """Counted at every step of 20 members in blocks of 5."""
+    seen = []
+
+    def look():
+        seen.append(on_disk(tmp_path)[1])
+        return False
+
+    found = plan(MODEL, LAW, members=20, block=5, ranks=1, budget=0.2, **RUN)
+    ensemble(MODEL, LAW, members=20, block=5, output=tmp_path / "a.zarr", progress=False, stop=look, **RUN)
+    assert max(seen) <= found.peak and len(list((tmp_path / "a.zarr.work/members").iterdir())) == 0
 
 
 def planned(members, ranks, schedule, steps=(10,), block=1, prepare=0.0, extra=Extra(0, 0, 0.0, 0.0)):  # noqa: B008
@@ -74,11 +91,28 @@ def test_preparing_and_writing_are_counted():
 
 
 def test_a_hundred_thousand_ranks():
+    """The default keeps files few, though ranks are idle, and says what block gives them all work."""
     found = plan(MODEL, LAW, members=200_000, ranks=100_000, budget=0.2, **RUN)
-    assert found.members == (1, 2) or found.members == (2, 2)
-    assert found.seconds < 60 and found.files > 10**6
-    assert "more than 1000000 files" in as_text(found)
-    assert np.isfinite(found.imbalance) and found.memory > 1e7
+    assert found.files < 1.01e5 and found.members[0] == 0
+    assert "idle" in as_text(found) and "--block 2 gives every rank work" in as_text(found)
+    asked = plan(MODEL, LAW, members=200_000, ranks=100_000, block=2, budget=0.2, **RUN)
+    assert asked.members == (2, 2) and asked.files > 8 * found.files
+    assert "idle" not in as_text(asked)
+    assert asked.seconds < 60 and np.isfinite(asked.imbalance) and asked.memory > 1e7
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4, 7, 16, 64, 1000, 10_000, 100_000])
+def test_default_blocks(ranks):
+    """Files below 10⁵; unless for that, no rank has much more than its share; 32 members a rank come in eights."""
+    for points, members in product((1, 12), (1, 10, 32, 100, 256, 4096, 10**5, 10**7)):
+        block = default_block(members, points, ranks, 3000, 10)
+        blocks, runs = points * -(-members // block), points * members
+        assert 1 <= block <= members and block * 3000 <= 1 << 26
+        assert 10 * blocks <= 1e5
+        if 10 * runs <= 1e5:
+            assert min(-(-blocks // ranks) * block, runs) <= 1.03 * -(-runs // ranks)
+    if ranks <= 1000:
+        assert default_block(32 * ranks, 1, ranks, 3000, 10) == 8
 
 
 @pytest.mark.parametrize("ranks", [0, 100_001, 2.0, True])

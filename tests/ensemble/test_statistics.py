@@ -30,7 +30,8 @@ def made():
 
 def test_moments_and_quantiles_are_those_of_numpy(made):
     found = statistics(made)
-    assert found["count"].values.tolist() == [48, 49] and found.failed.values.tolist() == [2, 1]
+    assert found["count"].values.tolist() == [[48] * 4, [49] * 4] and found.failed.values.tolist() == [2, 1]
+    assert found["count"].dims == ("beta", "time") and not any(str(name).endswith("_count") for name in found)
     for n in (0, 1):
         good = made.overlap.values[n][made.status.values[n] == 1]
         np.testing.assert_allclose(found.overlap_mean[n], good.mean(0), rtol=1e-15)
@@ -63,3 +64,33 @@ def test_one_member_has_a_mean_and_no_variance(made):
 def test_what_is_no_ensemble_is_refused(made):
     with pytest.raises(InputError, match="no ensemble"):
         statistics(made.isel(member=0))
+
+
+def test_a_member_counts_until_it_is_under_resolved(made):
+    """Two of them, from t = 0 and from t = 2 on, one that ends at t = 1, and one failed: 46 to 48 of 50 count."""
+    status, nan = made.status.values.copy(), np.full((2, 50), np.nan)
+    status[0, [10, 11, 12]] = 3
+    unresolved, stopped = nan.copy(), nan.copy()
+    unresolved[0, 10], unresolved[0, 11], stopped[0, 12] = 0.0, 2.0 + 1e-15, 1.0 - 1e-15
+    made = made.assign(
+        status=(made.status.dims, status), unresolved_from=(made.status.dims, unresolved),
+        stopped_at=(made.status.dims, stopped),
+    )  # fmt: skip
+    found = statistics(made)
+    assert found["count"].values.tolist() == [[47, 47, 45, 45], [49] * 4]
+    assert found.underresolved.values.tolist() == [3, 0] and found.failed.values.tolist() == [2, 1]
+    for n, without in enumerate([(10,), (10,), (10, 11, 12), (10, 11, 12)]):
+        keep = [m for m in range(50) if m not in (3, 7, *without)]
+        good, moments = made.overlap.values[0, keep, n], made.moments.values[0, keep, n]
+        assert found.overlap_mean[0, n] == pytest.approx(good.mean(), rel=1e-14)
+        np.testing.assert_array_equal(found.overlap_quantiles[0, :, n], np.quantile(good, found["quantile"]))
+        np.testing.assert_allclose(found.moments_variance[0, n], moments.var(0, ddof=1), rtol=1e-12)
+        np.testing.assert_allclose(found.spectrum_mean[0, n, 2], (moments[:, 4:] ** 2).sum(-1).mean(), rtol=1e-13)
+
+
+def test_values_that_are_not_finite_are_counted(made):
+    """A member that is done and lacks one number is left out of it, and X_count says so; other variables have none."""
+    made["overlap"][1, 5, 2] = np.nan
+    found = statistics(made)
+    assert found.overlap_count.values.tolist() == [[48] * 4, [49, 49, 48, 49]]
+    assert found["count"].values.tolist() == [[48] * 4, [49] * 4] and "moments_count" not in found

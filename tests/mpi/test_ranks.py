@@ -20,15 +20,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def job(ranks, case, store, timeout=LONGEST):
-    """Run the program on so many ranks; ``(status, output, seconds)``."""
+def job(ranks, case, store, timeout=LONGEST, program=("-m", "tests.mpi.program")):
+    """Run a program on so many ranks; ``(status, output, seconds)``."""
     oversubscribed = [] if "mpich" in str(MPIEXEC) else ["--oversubscribe"]
-    command = [MPIEXEC, *oversubscribed, "-n", str(ranks), sys.executable, "-m", "tests.mpi.program", case, str(store)]
+    command = [MPIEXEC, *oversubscribed, "-n", str(ranks), sys.executable, *program, case, str(store)]
     allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
     allowed["OMPI_MCA_mpi_yield_when_idle"] = "1"  # ranks that wait leave the cores to those that work
     started = time.monotonic()
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **allowed}, timeout=timeout, text=True,
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **allowed}, timeout=timeout, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.returncode, done.stdout, time.monotonic() - started
@@ -81,3 +81,17 @@ def test_a_stop_on_one_rank_stops_all_and_the_same_call_goes_on(alone, tmp_path)
     assert not (tmp_path / "a.zarr.work/blocks/1.json").exists(), "the block of rank 1"
     assert job(2, "dynamic", tmp_path / "a.zarr")[0] == 0
     assert identical(tmp_path / "a.zarr", alone)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_an_error_in_the_set_up_of_one_rank_ends_all(tmp_path, ranks):
+    """The density is evaluated by rank 0 alone, while the others wait for the layout."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nimport fpsolve as fp\nfrom tests.ensemble.conftest import MODEL, RUN\n"
+        "def density(x):\n    raise ValueError('no such density')\n"
+        "fp.ensemble(MODEL, fp.initial.function(density), members=4, output=sys.argv[2], **RUN)\n"
+    )
+    status, told, seconds = job(ranks, "-", tmp_path / "a.zarr", program=(str(program),))
+    assert status != 0 and "rank 0 on " in told and "ValueError: no such density" in told and "Traceback" in told
+    assert seconds < 30 and not (tmp_path / "a.zarr").exists()

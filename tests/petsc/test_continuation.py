@@ -13,8 +13,10 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning
 from fpsolve.observe.free_energy import free_energy
 from fpsolve.petsc.branching import branch_off
 from fpsolve.petsc.continuation import continuation
+from fpsolve.petsc.events import events_between
+from fpsolve.petsc.points import Point
 from fpsolve.petsc.real_basis import from_real
-from fpsolve.petsc.stability import stability
+from fpsolve.petsc.stability import Stability, stability
 from fpsolve.petsc.stationary import stationary
 from fpsolve.plot import branches
 from fpsolve.theory import attention_multiplier, critical_beta, critical_diffusion, transition_beta
@@ -98,7 +100,7 @@ def discontinuous():
 
 def test_below_beta_star_the_ordered_state_is_stable_from_the_threshold_on(continuous):
     ds = continuous
-    assert ds.ended == "to" and ds.sizes["crossing"] == 0
+    assert ds.ended == "to" and ds.event.values.tolist() == ["branch point"]
     assert (np.diff(ds.diffusion) < 0).all() and (np.diff(ds.order_parameter) > 0).all()
     assert (ds.unstable == 0).all() and (ds.rotations == 2).all() and (ds.residual < 1e-10).all()
     assert ds.diffusion.values[-1] == pytest.approx(0.8 * ds.diffusion.values[0], rel=1e-12)
@@ -107,12 +109,13 @@ def test_below_beta_star_the_ordered_state_is_stable_from_the_threshold_on(conti
 def test_above_beta_star_the_branch_folds_and_two_states_coexist(discontinuous):
     """From the threshold the branch goes to larger ν, unstable, turns at a fold and is stable from there."""
     ds, threshold = discontinuous, Noisy(2.2, 1.0).threshold()
-    assert ds.event.values.tolist() == ["fold"] and ds.event_multiplicity.values.tolist() == [1]
-    fold = float(ds.event_diffusion.values[0])
+    assert ds.event.values.tolist() == ["branch point", "fold"] and ds.event_multiplicity.values.tolist() == [3, 1]
+    assert ds.event_change.values.tolist() == [0, -1]
+    fold = float(ds.event_diffusion.values[1])
     assert threshold < ds.diffusion.values.max() <= fold * (1 + 1e-12)
-    after = int(ds.event_after.values[0])
+    after = int(ds.event_after.values[1])
     assert (ds.unstable.values[: after + 1] == 1).all() and (ds.unstable.values[after + 1 :] == 0).all()
-    mode, at = ds.event_mode.values[0, 1:], density(ds.event_coefficients.values[0])
+    mode, at = ds.event_mode.values[1, 1:], density(ds.event_coefficients.values[1])
     sides = [branch_off(Noisy(2.2, fold), mode, amplitude=e, at=at, solver=SOLVER) for e in (0.02, -0.02)]
     falls = [state.model.diffusion - fold for state in sides]  # ν is largest at the fold
     assert max(falls) < 0 and falls[0] == pytest.approx(falls[1], rel=0.3)
@@ -127,7 +130,7 @@ def density(real):
 def test_free_energies_rank_the_states(discontinuous):
     """Where states coexist the unstable one lies highest; the stable ones change places between ν_c and the fold."""
     ds = discontinuous
-    after, fold = int(ds.event_after.values[0]), float(ds.event_diffusion.values[0])
+    after, fold = int(ds.event_after.values[1]), float(ds.event_diffusion.values[1])
     threshold = Noisy(2.2, 1.0).threshold()
     uniform = fp.Density.from_law(UNIFORM, lmax=15, rtol=1e-8)
     gaps = []
@@ -158,6 +161,81 @@ def test_the_recorded_energies_and_order_are_those_of_the_states(continuous):
     slopes = np.diff(ds.free_energy) / np.diff(ds.diffusion)  # dF/dν = ∫ρ log ρ along a branch
     between = -(ds.entropy.values[1:] + ds.entropy.values[:-1]) / 2
     np.testing.assert_allclose(slopes, between, rtol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def downwards():
+    """From the ordered state at ν = 0.52 towards larger ν: fold, uniform state, mirror image."""
+    state = stationary(Noisy(2.2, 0.52), fp.initial.von_mises_fisher([0, 0, 1], 3.0), lmax=15, solver=SOLVER)
+    return continuation(state.model, state, to=0.6, solver=SOLVER)
+
+
+def test_chords_are_the_branch(discontinuous, downwards):
+    """Two runs with other points draw one curve: ν between the points agrees to 2e-4 of a width of 0.02."""
+    first = slice(0, int(downwards.event_after.values[1]) + 1)  # before the mirror image
+    order, nu = (downwards[name].values[first] for name in ("order_parameter", "diffusion"))
+    order, nu = order[order > 0.1], nu[order > 0.1]
+    assert len(order) > 6
+    expected = np.interp(order, discontinuous.order_parameter.values, discontinuous.diffusion.values)
+    np.testing.assert_allclose(nu, expected, rtol=0, atol=2e-4)
+
+
+def test_a_branch_through_the_uniform_state_ends_at_its_mirror_image(downwards):
+    ds = downwards
+    assert ds.ended == "retraced" and ds.event.values.tolist() == ["fold", "branch point"]
+    assert ds.event_multiplicity.values.tolist() == [1, 3] and ds.event_degree.values[1] == 1
+    assert float(ds.event_diffusion[1]) == pytest.approx(Noisy(2.2, 1.0).threshold(), rel=1e-10)
+    assert float(ds.event_order_parameter[1]) == 0
+    behind = ds.diffusion.values[int(ds.event_after.values[1]) + 1 :]
+    assert len(behind) < 8 and (np.diff(behind) > 0).all()
+    further = continuation(Noisy(2.2, 0.52), density(ds.coefficients.values[0]), to=0.6, retrace=True, modes=0,
+                           max_points=ds.sizes["point"] + 3, solver=SOLVER)  # fmt: skip
+    assert further.ended == "max_points"
+
+
+def test_no_step_ends_at_the_uniform_state_itself():
+    """A step as long as the way there is shortened; the branch point is found all the same."""
+    start = branch_off(Noisy(2.2, 1.0), 1, amplitude=0.01, lmax=9, solver=SOLVER)
+    ds = continuation(start.model, start, to=0.4, step=0.01005, max_points=4, solver=SOLVER)
+    assert np.linalg.norm(ds.coefficients.values[:, 1:], axis=1).min() > 0.0009
+    assert ds.event.values.tolist() == ["branch point"] and ds.event_multiplicity.values.tolist() == [3]
+
+
+def test_all_modes_of_the_degree_are_neutral_where_degree_two_crosses():
+    start = branch_off(Noisy(3.0, 1.0), 2, amplitude=0.05, lmax=9, solver=SOLVER)
+    threshold = Noisy(3.0, 1.0).threshold(2)
+    ds = continuation(start.model, start, to=1.5 * threshold - 0.5 * start.model.diffusion, solver=SOLVER)
+    assert ds.event.values.tolist() == ["branch point"] and ds.event_multiplicity.values.tolist() == [5]
+    assert float(ds.event_diffusion[0]) == pytest.approx(threshold, rel=1e-10)
+    assert ds.ended == "to" and ds.event_degree.values[0] == 2
+
+
+class Crossing:
+    """A made-up branch: eigenvalues s - 0.3 along e_1 and 0.6 - s along e_2, the states far from uniform."""
+
+    def corrected(self, y, row):
+        values, modes = np.array([y[-1] - 0.3, 0.6 - y[-1], -5.0]), np.eye(3, dtype=complex)
+        order = np.argsort(-values)
+        spectrum = Stability(values[order] + 0j, modes[order], order + 1, 0, 0.0, int(np.sum(values > 0)))
+        return Point(y, np.array([0.0, 0.0, 0.0, 1.0]), None, spectrum)
+
+
+def test_opposite_crossings_in_one_step_are_both_found():
+    branch = Crossing()
+    a, b = (branch.corrected(np.array([1.0, 1.0, 1.0, s]), None) for s in (0.0, 1.0))
+    assert a.spectrum.unstable == b.spectrum.unstable == 1
+    found = events_between(branch, a, b, 4)
+    assert [event.change for event in found] == [1, -1] and [event.degree for event in found] == [1, 2]
+    np.testing.assert_allclose([event.share for event in found], [0.3, 0.6], atol=1e-9)
+
+
+def test_a_tangent_that_is_not_found_is_an_error(monkeypatch):
+    from fpsolve.petsc import points
+
+    start = branch_off(Noisy(1.2, 1.0), 1, amplitude=0.03, lmax=7, solver=SOLVER)
+    monkeypatch.setattr(points, "gmres", lambda matrix, b, **settings: (np.ones_like(b), 1))
+    with pytest.raises(DivergedError, match="tangent"):
+        continuation(start.model, start, to=0.3, solver=SOLVER)
 
 
 def test_degree_two_branches_on_both_sides():
@@ -193,9 +271,12 @@ def test_the_plot_shows_stability_and_folds(continuous, discontinuous):
     figure = branches([continuous, discontinuous], labels=["1.2", "2.2"])
     lines = figure.axes[0].lines
     assert {"-", "--"} <= {line.get_linestyle() for line in lines}
-    assert max(line.get_xdata().max() for line in lines) == pytest.approx(float(discontinuous.event_diffusion[0]))
+    assert max(line.get_xdata().max() for line in lines) == pytest.approx(float(discontinuous.event_diffusion[1]))
     squares = [line for line in lines if line.get_marker() == "s"]
-    assert len(squares) == 1 and squares[0].get_xdata()[0] == pytest.approx(float(discontinuous.event_diffusion[0]))
+    assert len(squares) == 1 and squares[0].get_xdata()[0] == pytest.approx(float(discontinuous.event_diffusion[1]))
+    starts = [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines if line.get_marker() == "None"]
+    for beta in (1.2, 2.2):  # both branches are drawn from the uniform state at its threshold
+        assert any(x == pytest.approx(Noisy(beta, 1.0).threshold(), rel=1e-9) and y < 1e-12 for x, y in starts)
     assert figure.axes[0].get_xlabel() == "diffusion ν"
     assert branches(continuous, "free_energy").axes[0].get_ylabel().startswith("ν∫ρ log ρ")
     for arguments, name in (((continuous, "height"), "quantity"), (([continuous, xr.Dataset()],), "datasets")):

@@ -29,9 +29,10 @@ def standing():
 
 
 def test_a_line_of_options():
-    line = "-ksp_monitor -ksp_type gmres -ksp_rtol 1e-3 -ts_dt -0.5 -ksp_view ascii:'a file'"
+    line = "-ksp_monitor -ksp_type gmres -ksp_rtol 1e-3 -ts_time_step -0.5 -ksp_view ascii:'a file'"
     assert parsed(line) == {
-        "ksp_monitor": None, "ksp_type": "gmres", "ksp_rtol": "1e-3", "ts_dt": "-0.5", "ksp_view": "ascii:a file",
+        "ksp_monitor": None, "ksp_type": "gmres", "ksp_rtol": "1e-3", "ts_time_step": "-0.5",
+        "ksp_view": "ascii:a file",
     }  # fmt: skip
     assert parsed(None) == parsed("") == {}
 
@@ -113,8 +114,87 @@ def test_a_solve_that_diverges_is_an_error(measure):
 @with_petsc
 def test_too_few_steps_of_the_integrator_are_an_error():
     with pytest.raises(fp.errors.DivergedError, match="CONVERGED_ITS") as caught:
-        fp.solve(MODEL, LAW, **(RUN | {"scheme": "petsc_ts"}), petsc_options="-ts_max_steps 1 -ts_dt 1e-4")
+        fp.solve(MODEL, LAW, **(RUN | {"scheme": "petsc_ts"}), petsc_options="-ts_max_steps 1 -ts_time_step 1e-4")
     assert caught.value.solver == "PETSc TS" and "-ts_max_steps" in caught.value.remedy
+    assert caught.value.residual == pytest.approx(0.99, abs=1e-6)  # one step of 1e-4 of dt = 0.01
+
+
+@with_petsc
+@pytest.mark.parametrize("measure", ["density", "half_density"])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("-ksp_atol 10", "CONVERGED_ATOL"),
+        ("-ksp_convergence_test skip -ksp_max_it 1", "CONVERGED_ITS"),
+        ("-ksp_converged_maxits -ksp_max_it 1", "CONVERGED_ITS"),
+        ("-ksp_type preonly", "CONVERGED_ITS"),
+        ("-ksp_rtol 0.5", "CONVERGED_RTOL"),
+        ("-ksp_norm_type none -ksp_max_it 1", "DIVERGED_MAX_IT"),
+    ],
+)
+def test_the_true_residual_decides(measure, options, reason):
+    """Whatever KSP is told to believe; the residual in the error is ‖b - Ax‖/‖b‖, never 0."""
+    with pytest.raises(fp.errors.DivergedError, match=reason) as caught:
+        fp.solve(MODEL, LAW, **(LONG | {"measure": measure}), transport="petsc", petsc_options=options)
+    assert caught.value.solver == "PETSc KSP" and 1e-5 < caught.value.residual <= 1 + 1e-12
+
+
+NOISY = fp.models.NoisyTransformer(beta=2.0, diffusion=0.3)
+WHOLE = {"t_end": 0.5, "dt": 0.5, "lmax": 15, "rtol": 1e-4, "scheme": "petsc_ts"}
+
+
+@with_petsc
+@pytest.mark.parametrize("options", ["-ts_max_time 0.1", "-ts_init_time 0.3", "-ts_rtol 1 -ts_atol 1"])
+def test_times_and_tolerance_are_the_runs(options):
+    with pytest.raises(fp.errors.InputError, match=f"^petsc_options = '{options}'"):
+        fp.solve(NOISY, LAW, **WHOLE, petsc_options=options)
+
+
+@with_petsc
+def test_a_state_of_another_time_is_not_returned():
+    """``stepover`` ends behind the end; ``interpolate`` at it, by what TS calls its solve time."""
+    with pytest.raises(fp.errors.DivergedError, match="CONVERGED_TIME with residual 0"):
+        fp.solve(NOISY, LAW, **WHOLE, petsc_options="-ts_exact_final_time stepover")
+    plain = fp.solve(NOISY, LAW, **WHOLE)
+    between = fp.solve(NOISY, LAW, **WHOLE, petsc_options="-ts_exact_final_time interpolate")
+    assert abs(plain.mean_vector - between.mean_vector).max() < 1e-5
+
+
+@with_petsc
+@pytest.mark.parametrize(
+    ("change", "options", "word"),
+    [
+        ({"transport": "petsc"}, "-ksp_type nosuch", "nosuch"),
+        ({"transport": "petsc"}, "-ksp_rtol abc", "abc"),
+        ({"transport": "petsc"}, "-ksp_max_it -5", "-5"),
+        ({"transport": "petsc"}, "-pc_type jacobi", "getDiagonal"),
+        ({"transport": "petsc"}, "-pc_type lu", "factorization type LU"),
+        ({"scheme": "petsc_ts"}, "-ts_type nosuch", "nosuch"),
+        ({"scheme": "petsc_ts"}, "-ts_time_step abc", "abc"),
+    ],
+)
+def test_values_that_petsc_refuses_are_bad_input(change, options, word):
+    before = standing()
+    with pytest.raises(fp.errors.InputError, match=f"^petsc_options = '{options}': PETSc says: .*{word}") as caught:
+        fp.solve(MODEL, LAW, **(RUN | change), petsc_options=options)
+    assert caught.value.argument == "petsc_options" and "[0]" not in str(caught.value)
+    assert standing() == before
+
+
+@with_petsc
+def test_the_command_line_names_a_value_that_petsc_refuses(tmp_path, capsys):
+    from typer.testing import CliRunner
+
+    from fpsolve.cli.app import app
+
+    (tmp_path / "a.toml").write_text(
+        '[model]\nname = "SelfAttention"\nbeta = 2.0\n[initial]\nname = "uniform"\n'
+        '[solve]\nt_end = 0.1\ndt = 0.1\nlmax = 15\nscheme = "lie_euler"\n'
+        'transport = "petsc"\npetsc_options = "-ksp_type nosuch"\n'
+    )
+    shown = CliRunner().invoke(app, ["run", str(tmp_path / "a.toml"), "-o", str(tmp_path / "a.nc")])
+    assert shown.exit_code == 2 and not (tmp_path / "a.nc").exists()
+    assert "petsc_options = '-ksp_type nosuch': PETSc says" in shown.output and "Traceback" not in shown.output
 
 
 @with_petsc

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.special import spherical_in
+from scipy.special import ive, spherical_in
 
 import fpsolve as fp
-from fpsolve.errors import InputError
+from fpsolve.errors import DivergedError, InputError
 from fpsolve.petsc.bordered import Family
 from fpsolve.petsc.branching import branch_off
 from fpsolve.petsc.stability import stability
@@ -73,6 +73,40 @@ def test_arpack_and_dense_eigenvalues_agree(ordered, monkeypatch):
     for one, other in zip(whole, [stability(ordered), stability(Noisy(2.0, 0.5), uniform(9))], strict=True):
         np.testing.assert_allclose(one.eigenvalues, other.eigenvalues, rtol=0, atol=1e-9)
         assert one.unstable == other.unstable
+
+
+def sharp(lmax):
+    """SA at β = 120, ν = 5·10⁻⁴, where high degrees grow fastest, and its rates ℓ(ℓ+1)(i_ℓ/(β i_0) - ν)."""
+    ell = np.arange(1, lmax + 1)
+    return Noisy(120.0, 5e-4, "sa"), ell * (ell + 1) * (ive(ell + 0.5, 120) / ive(0.5, 120) / 120 - 5e-4)
+
+
+def test_high_degrees_that_grow_fastest_are_found():
+    """1023 unknowns: the leading eigenvalue 0.62262 is that of degree 14, and all 675 unstable ones are counted."""
+    model, rates = sharp(31)
+    found = stability(model, uniform(31))
+    np.testing.assert_allclose(found.eigenvalues, np.full(8, rates.max()), rtol=0, atol=1e-9)
+    assert set(found.degrees) == {14} and found.complete
+    assert found.unstable == sum(2 * ell + 1 for ell in np.flatnonzero(rates > 0) + 1) == 675
+
+
+def test_arpack_starts_right_of_every_degree(monkeypatch):
+    """The leading degree, 12, is the highest; what is counted is said to be a lower bound."""
+    model, rates = sharp(12)
+    monkeypatch.setattr(module, "DENSE", 10)
+    found = stability(model, uniform(12))
+    np.testing.assert_allclose(found.eigenvalues, np.full(8, rates[-1]), rtol=0, atol=1e-8)
+    assert rates.argmax() == 11 and found.unstable == 8 and not found.complete
+    assert stability(Noisy(1.0, 0.5), uniform(9)).complete
+
+
+def test_arpack_that_does_not_converge_is_an_error(monkeypatch):
+    from fpsolve.petsc import leading
+
+    monkeypatch.setattr(module, "DENSE", 10)
+    monkeypatch.setattr(leading, "gmres", lambda matrix, b, **settings: (b, 1))
+    with pytest.raises(DivergedError, match="lmax <= 50"):
+        stability(Noisy(1.0, 0.5), uniform(9))
 
 
 def test_eigenvalues_are_growth_rates_of_the_nonlinear_equation():

@@ -201,6 +201,45 @@ def test_rotating_waves_are_refused_with_their_speed():
     assert state.residual < 1e-12 and state.density.mean[2] > 0.6
 
 
+def test_a_failure_near_a_rotating_wave_says_so():
+    """V = I + 0.7 J, a guess off the equator: Newton's method creeps, the wave beside it turns at 0.583."""
+    model = M.SelfAttention(2.0, value=np.diag([1.0, 1.0, 1.0]) + 0.7 * TURN, diffusion=0.1)
+    guess = fp.initial.von_mises_fisher([1, 0, 0.1], 2.0)
+    with pytest.raises(DivergedError, match=r"DIVERGED.* near a wave that rotates at 0\.58.*fp\.solve"):
+        stationary(model, guess, lmax=15, max_iterations=30, solver=SOLVER)
+
+
+def test_the_result_of_a_run_is_a_guess():
+    model = M.NoisyTransformer(1.0, 0.28)
+    law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
+    relaxed = fp.solve(model, law, t_end=8.0, dt=0.4, lmax=15)
+    state = stationary(model, relaxed, lmax=13, solver=SOLVER)
+    known = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
+    assert state.density.mean[2] == pytest.approx(known.density.mean[2], abs=1e-10)
+    with pytest.raises(InputError, match=r"^guess = .*without moments"):
+        stationary(model, relaxed.drop_vars("moments"), solver=SOLVER)
+    with pytest.raises(DivergedError, match=r"what fp\.solve returns"):
+        stationary(M.NoisyTransformer(2.0, 0.2), law, lmax=11, max_iterations=2, solver=SOLVER)
+
+
+@pytest.mark.parametrize(
+    "options", ["-snes_stol 10", "-snes_convergence_test skip -snes_max_it 1", "-snes_atol 1", "-snes_rtol 0.9"]
+)
+def test_what_is_no_solution_is_not_returned(options):
+    pytest.importorskip("petsc4py")
+    model, guess = M.NoisyTransformer(2.0, 0.3), fp.initial.von_mises_fisher([0, 0, 1], 2.0)
+    with pytest.raises(DivergedError, match="short of the tolerance 1e-12 with residual 0"):
+        stationary(model, guess, lmax=11, petsc_options=options)
+
+
+@pytest.mark.parametrize("options", ["-snes_type nosuch", "-snes_type newtontr", "-ksp_rtol abc", "-pc_type lu"])
+def test_options_that_petsc_refuses_are_named(options):
+    pytest.importorskip("petsc4py")
+    model, guess = M.NoisyTransformer(1.0, 0.3), fp.initial.von_mises_fisher([0, 0, 1], 2.0)
+    with pytest.raises(InputError, match=f"^petsc_options = '{options}': PETSc says"):
+        stationary(model, guess, lmax=9, petsc_options=options)
+
+
 def test_failures_are_errors_that_name_the_reason():
     model = M.NoisyTransformer(2.0, 0.2)
     guess = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
@@ -230,6 +269,12 @@ def test_bad_input_is_named():
         (lambda: stationary(M.NoisyTransformer(1.0, 0.2), 3.0), "^guess = 3"),
         (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, tolerance=1), "^settings = 'tolerance'"),
         (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, solver="snes"), "^solver = 'snes'"),
+        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, atol=10.0), "^atol = 10"),
+        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, rtol=0.1), "^rtol = 0.1"),
+        (
+            lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, solver="numpy", petsc_options="-snes_monitor"),
+            "^petsc_options = '-snes_monitor': solver='numpy'",
+        ),
         (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, lmax=2), "^lmax = 2"),
         (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, lmax=7.5), "^lmax = 7.5"),
         (lambda: stationary(M.SelfAttention(30.0, 1.0, AXIAL, 0.2), guess), "^lmax = 23.*degree 47"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.integrate import solve_ivp
 
 import fpsolve as fp
@@ -134,13 +135,52 @@ if rank == 0:
 """
 
 
-def test_each_rank_solves_its_own():
-    """Under mpiexec each rank's PETSc is its own, solves need no other rank, and MPI goes on beside them."""
+def under_mpi(*command, cwd=None):
+    """The command on two ranks; its output."""
     mpiexec = Path(sys.executable).with_name("mpiexec")
     if not mpiexec.exists():
         pytest.skip("no mpiexec in this environment")
     allowed = {f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")}
-    command = [mpiexec, "--oversubscribe", "-n", "2", sys.executable, "-c", RANKS]
-    done = subprocess.run(command, env=os.environ | allowed, capture_output=True, text=True, timeout=120)
+    allowed |= {"OMP_NUM_THREADS": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
+    whole = [mpiexec, "--oversubscribe", "-n", "2", *command]
+    done = subprocess.run(whole, env=os.environ | allowed, capture_output=True, text=True, timeout=120, cwd=cwd)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["2", "True", "2"]
+    return done.stdout
+
+
+def test_each_rank_solves_its_own():
+    """Under mpiexec each rank's PETSc is its own, solves need no other rank, and MPI goes on beside them."""
+    assert under_mpi(sys.executable, "-c", RANKS).split() == ["2", "True", "2"]
+
+
+ENSEMBLE = """
+[model]
+name = "IsotropicFlow"
+spectrum = [0.0, 0.3, 0.2]
+[initial]
+name = "von_mises_fisher"
+mean = [0, 0, 1]
+kappa = 2.0
+[solve]
+t_end = 0.02
+dt = 0.01
+lmax = 15
+rtol = 1e-4
+scheme = "lie_euler"
+measure = "half_density"
+transport = "petsc"
+petsc_options = "-ksp_type cg"
+[ensemble]
+members = 4
+"""
+
+
+def test_an_ensemble_with_implicit_transport_on_two_ranks(tmp_path):
+    """The store of two ranks is that of one process, bit for bit."""
+    (tmp_path / "a.toml").write_text(ENSEMBLE)
+    command = [sys.executable, "-m", "fpsolve", "ensemble", "a.toml", "-o"]
+    under_mpi(*command, "two.zarr", cwd=tmp_path)
+    subprocess.run([*command, "one.zarr"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    one, two = (xr.open_zarr(tmp_path / name) for name in ("one.zarr", "two.zarr"))
+    assert two.sizes["member"] == 4 and one.identical(two)
+    assert len(np.unique(two.mean_vector.values[:, -1, 0])) == 4 and np.abs(two.mass - 1).max() < 1e-8

@@ -148,6 +148,27 @@ def test_stable_at_ten_times_the_explicit_step(kind):
         assert max(sizes) < 3 * sizes[0]
 
 
+@pytest.mark.parametrize("lmax", [9, 15])
+@pytest.mark.parametrize("start", ["rough", "smooth"])
+def test_long_steps_of_a_density_under_a_field_of_degree_six(lmax, start):
+    """hR = 28, L far from normal: GMRES with a memory of 30 stagnates for some; the default reaches the Cayley step."""
+    operator, u, _ = setting(kind="density", lmax=lmax, degree=6, seed=1)
+    largest = np.abs(np.linalg.eigvals(dense(operator, u)[0])).max()
+    operator, u, radius = setting(kind="density", lmax=lmax, degree=6, seed=1, strength=0.8 * 28.2 / largest)
+    if start == "smooth":
+        u = fp.measures.build.build(fp.initial.von_mises_fisher([0.6, 0, 0.8], 4.0), "density", lmax, 1e-6).coefficients
+    matrix, form = dense(operator, u)
+    one = np.eye(len(matrix))
+    cayley = np.linalg.solve(one - matrix / 2, (one + matrix / 2) @ form.unknowns(u))
+    assert error(petsc_transport(operator, u, radius, 1e-6, substeps=1), cayley, form) < 1e-5
+
+
+def test_stagnation_names_the_restart():
+    operator, u, radius = setting(kind="density", lmax=9, degree=6, strength=20.0)
+    with pytest.raises(fp.errors.DivergedError, match="-ksp_gmres_restart"):
+        petsc_transport(operator, u, radius, 1e-6, substeps=1, options="-ksp_gmres_restart 3 -ksp_max_it 300")
+
+
 def test_living_flow_is_of_order_four():
     """v[u] depends on u; errors against the finest fall by 16."""
     start = fp.measures.build.build(LAW, "half_density", 15, 1e-12)
