@@ -101,4 +101,4 @@ def _job(ranks: int | None, *numbers: int) -> tuple[float, float]:
 if __name__ == "__main__":
     from benchmarks.__main__ import table
 
-    print(table(run("--quick" in sys.argv)))
+    print(table(_weak_scaling(False) if "--weak" in sys.argv else run("--quick" in sys.argv)))
