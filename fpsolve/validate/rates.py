@@ -43,7 +43,7 @@ def simplex_row(draws: int, seed: int) -> Row:
     model = DrawnHeads(beta, heads=1, value_std=1.0)
     drawn = (model.drawn(BrownianPath(seed, k, 0.01), 0.0, 0.01, d) for k in range(draws))
     samples = [by_rule(one, start, lambda state: float(overlaps(state).mean())) for one in drawn]
-    shares = head_shares(start.x, beta / np.sqrt(d), 40_000, seed)  # type: ignore[attr-defined]
+    shares = head_shares(start.x, beta * model.key_query_std, 40_000, seed)  # type: ignore[attr-defined]
     f, g = shares.mean(axis=0)
     exact = float(theory.simplex_drift(gamma, f, g, d, 1.0))
     (by_f, by_g) = (float(theory.simplex_drift(gamma, *at, d, 1.0)) - exact for at in ((f + 1e-3, g), (f, g + 1e-3)))
