@@ -225,8 +225,6 @@ def _check_saved(state: Measure, save_density: bool, save_points: bool) -> None:
 
 def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    if not isinstance(model, Model):  # type: ignore[unreachable,unused-ignore]
-        raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     steps = count_steps(arguments["t_end"], arguments["dt"])
     check_number("path_cell", arguments["path_cell"], 0, above=True)
     check_scheme(scheme_name, scheme, model, arguments["measure"])

@@ -51,10 +51,11 @@ def build(
     if isinstance(initial, Measure):
         if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")
-        return initial if flow == EXPLICIT else replace(initial, flow=flow)  # type: ignore[type-var]
-    if not isinstance(initial, Law | Tokens):
+        built: Measure = initial
+    elif not isinstance(initial, Law | Tokens):
         raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.von_mises_fisher(...), …")
-    built = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+    else:
+        built = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
     return built if flow == EXPLICIT else replace(built, flow=flow)  # type: ignore[type-var]
 
 

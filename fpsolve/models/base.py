@@ -28,6 +28,8 @@ class Model(ABC):
     reference: ClassVar[str] = ""
     measures: ClassVar[tuple[str, ...] | None] = None
     """The only measures that the system acts on, where it needs points."""
+    matrix_names: ClassVar[tuple[str, ...]] = ()
+    """The parameters that are a number or a (d, d) matrix each."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
 
@@ -51,7 +53,7 @@ class Model(ABC):
     @property
     def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
         """(argument, matrix) for the matrices it was given, each of shape () or (d, d)."""
-        return ()
+        return [(name, checked_matrix(name, getattr(self, name))) for name in self.matrix_names]
 
     def check(self, measure: Any) -> None:
         """Raise InputError where the model cannot act on the measure: its d, the size of matrices. Computes nothing."""

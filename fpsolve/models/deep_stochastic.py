@@ -60,6 +60,7 @@ class DeepStochasticTransformer(Model):
 
     summary: ClassVar[str] = "value noise with a fixed key-query matrix, any A, any d"
     reference: ClassVar[str] = "arXiv:2601.21942"
+    matrix_names: ClassVar[tuple[str, ...]] = ("key_query", "drift")
 
     def __post_init__(self) -> None:
         for name in ("beta", "noise", "diffusion"):
@@ -73,10 +74,6 @@ class DeepStochasticTransformer(Model):
     @property
     def calculus(self) -> Calculus:
         return "ito" if self.is_stochastic else "any"
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [(name, checked_matrix(name, getattr(self, name))) for name in ("key_query", "drift")]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -54,6 +53,7 @@ class Homogenized(Model):
 
     summary: ClassVar[str] = "random multi-head attention, diffusive limit: value noise or Gaussian key-query laws"
     reference: ClassVar[str] = "arXiv:2604.01978"
+    matrix_names: ClassVar[tuple[str, ...]] = ("drift",)
 
     def __post_init__(self) -> None:
         named: object = self.key_query
@@ -85,10 +85,6 @@ class Homogenized(Model):
     @property
     def calculus(self) -> Calculus:
         return "ito" if self.is_stochastic else "any"
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [("drift", checked_matrix("drift", self.drift))]
 
     def channels(self, d: int) -> int:
         if not self.is_isotropic:

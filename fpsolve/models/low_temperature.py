@@ -11,7 +11,6 @@ It does not depend on μ: a time change, ds = dt/|Ax|, makes it the projected li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +49,7 @@ class LowTemperatureLimit(Model):
 
     summary: ClassVar[str] = "zero-temperature limit of self-attention, and its projected law"
     reference: ClassVar[str] = "arXiv:2605.10931"
+    matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
 
     def __post_init__(self) -> None:
         checked_number("diffusion", self.diffusion)
@@ -60,10 +60,6 @@ class LowTemperatureLimit(Model):
         singular = np.linalg.svd(a, compute_uv=False)
         if singular[-1] <= 1e-12 * singular[0]:
             raise InputError("key_query", self.key_query, "A is singular: Ax/|Ax| is undefined", "use SelfAttention")
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     def drift_field(self, source: Source) -> Velocity:
         value, a = checked_matrix("value", self.value), checked_matrix("key_query", self.key_query)

@@ -48,6 +48,7 @@ class SelfAttention(Model):
 
     summary: ClassVar[str] = "deterministic softmax self-attention with fixed weights"
     reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
+    matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
@@ -55,10 +56,6 @@ class SelfAttention(Model):
         for name in ("value", "key_query"):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
         checked_same_size(self.fixed_matrices)
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -62,6 +62,7 @@ class SynchronisationByNoise(Model):
 
     summary: ClassVar[str] = "attention drift and common noise of random MLP blocks: kernel by dual activation"
     reference: ClassVar[str] = "arXiv:2604.26898"
+    matrix_names: ClassVar[tuple[str, ...]] = ("value",)
 
     def __post_init__(self) -> None:
         for name in ("beta", "noise", "diffusion"):
@@ -83,10 +84,6 @@ class SynchronisationByNoise(Model):
     def is_isotropic(self) -> bool:
         """Whether the noise is a field in harmonics, of infinite width."""
         return self.draws is None
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [("value", checked_matrix("value", self.value))]
 
     def check(self, measure: Any) -> None:
         super().check(measure)

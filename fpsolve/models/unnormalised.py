@@ -45,6 +45,7 @@ class UnnormalisedSelfAttention(Model):
 
     summary: ClassVar[str] = "deterministic attention without the denominator, gradient flow of the energy"
     reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
+    matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
@@ -53,10 +54,6 @@ class UnnormalisedSelfAttention(Model):
             object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
         checked_same_size(self.fixed_matrices)
         checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
-
-    @property
-    def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
-        return [(name, checked_matrix(name, getattr(self, name))) for name in ("value", "key_query")]
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:
