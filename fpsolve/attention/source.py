@@ -36,7 +36,7 @@ DIRECT_PAIRS = 2e7
 FEW_PAIRS = 3e5
 """So many pairs of sites and points are summed in less time than moments."""
 
-DEGREES = (32, 48, 64, 96, 128, 192, 256, 384)
+DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once for each measure."""
 
 
@@ -244,11 +244,10 @@ class MomentSource(Source):
             return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
         weighted = self._weighted(radius)
         slopes = _wave_factors(self.dimension, radius, degree, True)
-        m = sites.scalar(weighted)
+        m, radial, gradient = sites.jet(weighted, slopes * self.moments(degree))
         bad = self._cancelled(m, weighted, sites)
-        tangential = sites.to_ambient(sites.gradient(weighted / radius))
         with np.errstate(invalid="ignore", divide="ignore"):
-            f = (sites.scalar(slopes * self.moments(degree))[..., None] * sites.x + tangential) / m[..., None]
+            f = (radial[..., None] * sites.x + gradient / radius) / m[..., None]
             log_m = np.log(m) + radius
         bad |= _too_long(f)
         if bad.any():

@@ -90,7 +90,7 @@ def _places(model: Any) -> list[Place]:
         "vector synthesis": [(shtns.sht, ("SHsphtor_to_spat", "SHsph_to_spat"))],
         "scalar analysis": [(shtns.sht, ("spat_to_SH",)), (CircleGrid, ("to_modes",))],
         "vector analysis": [(shtns.sht, ("spat_to_SHsphtor",))],
-        "sums at points": [(points, ("scalar", "tangent", "gradient")) for points in (SpherePoints, CirclePoints)],
+        "sums at points": [(points, ("scalar", "tangent", "gradient", "jet")) for points in (SpherePoints, CirclePoints)],
         "moments of points": [(points, ("moments",)) for points in (SpherePoints, CirclePoints)],
         "pairwise sums": [(_softmax, ("first", "first_and_second"))],
         "grid products": [(_transport, ("flux", "dot", "largest_square"))],

@@ -24,7 +24,7 @@ GRID_TRANSFORMS = {
 }
 """Methods of a plan of SHTns, and how many scalar fields each transforms: a vector counts as two."""
 
-POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2}
+POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2, "jet": 4}
 """Methods of SpherePoints, counted likewise."""
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from fpsolve.errors import InputError
+from fpsolve.sphere.blocks import in_blocks
 from fpsolve.sphere.fourier import Coefficients, Real, degree_of, laplacian, resized
-from fpsolve.sphere.scattered import EPSILON, Points, in_blocks
+from fpsolve.sphere.nonuniform import EPSILON
+from fpsolve.sphere.scattered import Points
 
 
 class CircleGrid:
@@ -94,6 +96,10 @@ class CircleGrid:
 
     scalar = to_grid
 
+    def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
+        """f, g and ∇f, the last as ambient vectors."""
+        return self.scalar(f), self.scalar(g), self.to_ambient(self.gradient(f))
+
     def from_ambient(self, field: Real) -> Real:
         """The component along e_θ of an ambient field ``(n, 2)``: shape ``(1, n)``."""
         return np.einsum("na,na->n", self.frame[0], field)[None]
@@ -141,6 +147,10 @@ class CirclePoints(Points):
     def tangent(self, potential: Coefficients, rotation: Coefficients) -> Real:
         """(∂_θ S + T_0) e_θ at the points, ambient vectors, shape ``(n, 2)``."""
         return self.scalar(_velocity_modes(potential, rotation))[:, None] * self.frame[0]
+
+    def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
+        """f, g and ∇f, the last as ambient vectors."""
+        return self.scalar(f), self.scalar(g), self.to_ambient(self.gradient(f))
 
     def moments(self, weights: Real, degree: int) -> Coefficients:
         """Σ_i w_i Y*_m(x_i), up to ``degree``."""

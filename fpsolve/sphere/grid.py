@@ -164,6 +164,10 @@ class Grid:
 
     scalar = to_grid
 
+    def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
+        """f, g and ∇f, the last as ambient vectors."""
+        return self.scalar(f), self.scalar(g), self.to_ambient(self.gradient(f))
+
     def from_ambient(self, field: Real) -> Real:
         """Tangential components of an ambient field ``(*shape, 3)``: shape ``(2, *shape)``."""
         return np.stack([np.einsum("...a,...a", self.frame[0], field), np.einsum("...a,...a", self.frame[1], field)])

@@ -1,31 +1,29 @@
-"""Harmonic sums at scattered points of S² (ducc0), bitwise independent of the number of threads.
+"""Harmonic sums at scattered points of S², bitwise independent of the number of threads.
 
-Points are worked in fixed blocks, each on one thread, and sums run in block order: ducc0's own threading would
-change the last bits.
+Up to moderate degrees, and for few points at any degree, they are summed term by term (:mod:`fpsolve._kernels.points`);
+else by non-uniform FFT (:mod:`fpsolve.sphere.nonuniform`), whose plans cost about as much as the sums.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-import ducc0
 import numpy as np
 
+from fpsolve._kernels import points
+from fpsolve.sphere.blocks import in_blocks
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, size
-from fpsolve.sphere.waves import Waves, moments_of_waves, scalar_waves, vector_waves
+from fpsolve.sphere.nonuniform import NonuniformSums
 
-T = TypeVar("T")
+DIRECT_DEGREE = 52
+"""Up to this degree term by term is the faster way at points that move, whatever their number."""
 
-BLOCK = 65536
-"""Points in one block."""
+DIRECT_POINTS = 2000
+"""Up to so many points it is so at every degree."""
 
-EPSILON = 2e-14
-"""Accuracy asked of the non-uniform transform, relative to the largest value; much less it cannot give."""
+DIRECT_BLOCK = 4096
+"""Points in one block of a sum term by term."""
 
 
 class Points:
@@ -48,155 +46,79 @@ class Points:
 
 
 class SpherePoints(Points):
-    """Points of S² with harmonic synthesis at them and its adjoint.
-
-    Fields are waves e^{i(kθ + mφ)} (:mod:`fpsolve.sphere.waves`), summed at the points by non-uniform FFT. ducc0's
-    own transform from coefficients to points gives the same but for the last bits, which do not always repeat.
-    """
+    """Points of S² with harmonic synthesis at them and its adjoint."""
 
     accuracy = 1e-14
-    """Error of moments and synthesis relative to the largest value; measured 1e-15 to 2e-14 up to degree 63.
+    """Error of moments and synthesis relative to the largest value, for the sums of attention at radii up to 100.
 
-    Against long double; of white spectra and points near the poles 8e-14 at degree 130, 6e-13 at 384.
+    Measured against long double: these 3e-15 to 3e-14; white spectra 1e-15 to 8e-15 up to degree 63, and near the poles
+    2e-17 ℓ², which is what a rounded z does to them.
     """
-
-    @cached_property
-    def _angles(self) -> Real:
-        """φ and θ, shape ``(n, 2)``."""
-        x, y, z = self.x.T
-        return np.stack([np.mod(np.arctan2(y, x), 2 * np.pi), np.arctan2(np.hypot(x, y), z)], -1)
 
     @cached_property
     def frame(self) -> tuple[Real, Real]:
-        phi, theta = self._angles.T
-        cos_theta, sin_theta, cos_phi, sin_phi = np.cos(theta), np.sin(theta), np.cos(phi), np.sin(phi)
-        e_theta = np.stack([cos_theta * cos_phi, cos_theta * sin_phi, -sin_theta], -1)
+        """e_θ and e_φ at the points, each ``(n, 3)``; at a pole those of φ = atan2(y, x)."""
+        x, y, z = self.x.T
+        phi, rho = np.arctan2(y, x), np.hypot(x, y)
+        cos_phi, sin_phi = np.cos(phi), np.sin(phi)
+        e_theta = np.stack([z * cos_phi, z * sin_phi, -rho], -1)
         return e_theta, np.stack([-sin_phi, cos_phi, np.zeros_like(phi)], -1)
 
     def scalar(self, coefficients: Coefficients) -> Real:
         """Σ f_ℓm Y_ℓm at the points, shape ``(n,)``."""
-        halved = _halved(len(self.x), degree_of(coefficients))
-        waves = scalar_waves(coefficients, halved)
-        return self._from_half(waves) if halved else self._from_all(waves).real
+        lmax = degree_of(coefficients)
+        if not self._directly(lmax):
+            return self._nonuniform.scalar(coefficients)
+        return np.concatenate(self._blocks(lambda x: points.scalar(lmax, coefficients, x)))
 
     def gradient(self, coefficients: Coefficients) -> Real:
         """∇f at the points, ambient vectors, shape ``(n, 3)``."""
-        return self._vectors(coefficients, None)
+        lmax = degree_of(coefficients)
+        if not self._directly(lmax):
+            return self._nonuniform.tangent(coefficients, None)
+        return np.concatenate(self._blocks(lambda x: points.gradient(lmax, coefficients, x)))
 
     def tangent(self, spheroidal: Coefficients, toroidal: Coefficients) -> Real:
         """∇S + ∇T × x at the points, ambient vectors, shape ``(n, 3)``."""
-        return self._vectors(spheroidal, toroidal)
+        lmax = degree_of(spheroidal)
+        if not self._directly(lmax):
+            return self._nonuniform.tangent(spheroidal, toroidal)
+        return np.concatenate(self._blocks(lambda x: points.tangent(lmax, spheroidal, toroidal, x)))
+
+    def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
+        """f, g of the same degree and ∇f at the points, shapes ``(n,)``, ``(n,)`` and ``(n, 3)``, in one sweep."""
+        lmax = degree_of(f)
+        if not self._directly(lmax):
+            return self._nonuniform.scalar(f), self._nonuniform.scalar(g), self._nonuniform.tangent(f, None)
+        blocks = self._blocks(lambda x: points.jet(lmax, f, g, x))
+        first, second, slope = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return first, second, slope
 
     def moments(self, weights: Real, degree: int) -> Coefficients:
         """Σ_i w_i Y*_ℓm(x_i), the moments of a weighted cloud, up to ``degree``."""
-        halved = _halved(len(weights), degree)
-        shape = (degree + 1 if halved else 2 * degree + 1, 2 * degree + 1)
-        self._keep(shape)
-
-        def block(part: slice) -> Coefficients:
-            waves = np.empty(shape, complex)
-            shifted = weights[part].astype(complex)
-            if halved:
-                cosine, sine = self._shift(waves, part)
-                shifted.real, shifted.imag = weights[part] * cosine, -weights[part] * sine
-            return moments_of_waves(self._sums(shifted, part, waves)[-degree - 1 :])
-
-        total = np.zeros(size(degree), complex)
-        for coefficients in in_blocks(block, len(weights)):
-            total += coefficients
+        if not self._directly(degree):
+            return self._nonuniform.moments(weights, degree)
+        weights, total = np.ascontiguousarray(weights), np.zeros(size(degree), complex)
+        x = self._contiguous
+        for part in in_blocks(lambda p: points.moments(degree, x[p], weights[p]), len(x), DIRECT_BLOCK):
+            total += part
         return total
 
-    def _vectors(self, spheroidal: Coefficients, toroidal: Coefficients | None) -> Real:
-        lmax = degree_of(spheroidal)
-        if lmax == 0:
-            return np.zeros((len(self.x), 3))
-        halved = _halved(len(self.x), lmax)
-        waves = vector_waves(spheroidal, toroidal, halved)
-        if halved:
-            theta, phi = (self._from_half(component) for component in waves)
-        else:
-            both = self._from_all(waves)
-            theta, phi = both.real, both.imag
-        e_theta, e_phi = self.frame
-        return theta[:, None] * e_theta + phi[:, None] * e_phi
+    def _directly(self, degree: int) -> bool:
+        return degree <= DIRECT_DEGREE or len(self.x) <= DIRECT_POINTS
 
-    def _from_all(self, waves: Waves) -> Waves:
-        """The complex field whose waves are given for the orders m = -L..L."""
-        out = np.empty(len(self.x), complex)
-        self._keep(waves.shape)
-
-        def block(part: slice) -> None:
-            out[part] = self._at(waves, part)
-
-        in_blocks(block, len(self.x))
-        return out
-
-    def _from_half(self, waves: Waves) -> Real:
-        """The real field whose waves are given for the orders m = 0..L."""
-        out = np.empty(len(self.x))
-        self._keep(waves.shape)
-
-        def block(part: slice) -> None:
-            values, (cosine, sine) = self._at(waves, part), self._shift(waves, part)
-            out[part] = values.real * cosine - values.imag * sine
-
-        in_blocks(block, len(self.x))
-        return out
-
-    def _at(self, waves: Waves, part: slice) -> Waves:
-        """Σ_mk g_mk e^{i(mφ + kθ)}; the orders m of the rows, like the k of the columns, run from -(rows // 2)."""
-        with self._plan(waves.shape, part) as plan:
-            return plan.u2nu(grid=waves, forward=False)
-
-    def _sums(self, weights: Waves, part: slice, waves: Waves) -> Waves:
-        """Σ_i w_i e^{-i(mφ_i + kθ_i)}, into ``waves``."""
-        with self._plan(waves.shape, part) as plan:
-            return plan.nu2u(points=weights, forward=True, out=waves)
-
-    @contextmanager
-    def _plan(self, shape: tuple[int, ...], part: slice) -> Iterator[Any]:
-        """The plan of a block of points, kept for the next call; out of reach while in use, as it serves one thread."""
-        key = (*shape, part.start)
-        plan = self._plans.pop(key, None) or ducc0.nufft.plan(
-            nu2u=False, coord=self._angles[part], grid_shape=shape, epsilon=EPSILON, nthreads=1
-        )
-        yield plan
-        self._plans[key] = plan
-
-    def _keep(self, shape: tuple[int, ...]) -> None:
-        """Forget the plans of other shapes: they hold a copy of the points."""
-        for key in list(self._plans):
-            if key[:2] != shape:
-                self._plans.pop(key, None)
+    def _blocks(self, work: Any) -> list[Any]:
+        """``work`` on the points of every block; one empty block where there are no points."""
+        x = self._contiguous
+        return in_blocks(lambda part: work(x[part]), len(x), DIRECT_BLOCK) or [work(x)]
 
     @cached_property
-    def _plans(self) -> dict[tuple[int, ...], Any]:
-        return {}
+    def _contiguous(self) -> Real:
+        return np.ascontiguousarray(self.x, float)
+
+    @cached_property
+    def _nonuniform(self) -> NonuniformSums:
+        return NonuniformSums(self._contiguous)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.x,)
-
-    def _shift(self, waves: Waves, part: slice) -> tuple[Real, Real]:
-        """(cos sφ, sin sφ): e^{isφ} moves the orders -s, …, L - s to 0, …, L, with s = ⌊(L+1)/2⌋."""
-        turned = (len(waves) // 2) * self._angles[part, 0]
-        return np.cos(turned), np.sin(turned)
-
-
-def _halved(count: int, degree: int) -> bool:
-    """Whether a grid of the orders m ≥ 0 alone, and a factor for every point, costs less than one of all orders."""
-    return min(count, BLOCK) < degree * degree // 2
-
-
-def in_blocks(work: Callable[[slice], T], count: int) -> list[T]:
-    """Apply ``work`` to fixed blocks of points, on as many threads as OMP_NUM_THREADS says, in block order."""
-    parts = [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
-    threads = min(len(parts), _threads())
-    if threads <= 1:
-        return [work(part) for part in parts]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, parts))
-
-
-def _threads() -> int:
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else os.cpu_count() or 1

@@ -221,5 +221,3 @@ def test_a_degree_too_high_for_the_grid_is_refused() -> None:
     g = Grid(7)
     with pytest.raises(InputError, match="does not hold"):
         g.plan(g.nlat)
-
-

@@ -1,0 +1,106 @@
+"""Harmonic sums at scattered points of S², term by term: tables and calls of the compiled kernel.
+
+With w = x + iy a harmonic is Y_ℓm = n_ℓm p_ℓm(z) w^m. The p_ℓm are monic polynomials,
+p_ℓ = z p_{ℓ-1} - c p_{ℓ-2} with c = ((ℓ-1)² - m²)/(4(ℓ-1)² - 1), and p'_ℓm = (ℓ - m) p_{ℓ,m+1}
+:cite:`varshalovich1988`. Powers of w underflow where the harmonic does, so degrees may be some hundreds.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpsolve._kernels import _points
+
+Real = NDArray[np.float64]
+Modes = NDArray[np.complex128]
+
+
+class Table(NamedTuple):
+    """For each stored (ℓ, m): c of the recurrence, n_ℓm, and the place of (ℓ, m-1) with the factor of its slope."""
+
+    c: Real
+    norm: Real
+    left: NDArray[np.int64]
+    slope: Real
+
+
+@lru_cache(maxsize=64)
+def table(lmax: int) -> Table:
+    """The tables of a degree (read-only)."""
+    m, ell = np.triu_indices(lmax + 1)
+    below = (ell - 1.0) ** 2
+    c = np.where(ell > m + 1, (below - m**2) / (4 * below - 1), 0.0)
+    norm = _norms(lmax)[m, ell]
+    left = np.where(m > 0, (m - 1) * (2 * lmax + 2 - m) // 2 + ell, 0)
+    slope = np.where(m > 0, (ell - m + 1.0) * np.where(m > 1, 2.0, 1.0) * norm[left].astype(float), 0.0)
+    made = Table(c, norm.astype(float), left, slope)
+    for array in made:
+        array.setflags(write=False)
+    return made
+
+
+def scalar(lmax: int, f: Modes, x: Real) -> Real:
+    """Σ f_ℓm Y_ℓm of a real field at points (n, 3): shape (n,)."""
+    out = np.empty(len(x))
+    _points.scalar(lmax, _rows(lmax, (f, False)), x, out)
+    return out
+
+
+def gradient(lmax: int, f: Modes, x: Real) -> Real:
+    """∇f at points, ambient vectors, shape (n, 3)."""
+    out = np.empty((len(x), 3))
+    _points.gradient(lmax, _rows(lmax, (f, False), (f, True)), x, out)
+    return out
+
+
+def jet(lmax: int, f: Modes, g: Modes, x: Real) -> tuple[Real, Real, Real]:
+    """f, g and ∇f in one sweep; shapes (n,), (n,) and (n, 3)."""
+    out = np.empty((len(x), 5))
+    _points.jet(lmax, _rows(lmax, (f, False), (f, True), (g, False)), x, out)
+    return out[:, 3], out[:, 4], out[:, :3]
+
+
+def tangent(lmax: int, spheroidal: Modes, toroidal: Modes, x: Real) -> Real:
+    """∇S + ∇T × x at points, ambient vectors, shape (n, 3)."""
+    out = np.empty((len(x), 3))
+    pairs = ((spheroidal, False), (spheroidal, True), (toroidal, False), (toroidal, True))
+    _points.tangent(lmax, _rows(lmax, *pairs), x, out)
+    return out
+
+
+def moments(lmax: int, x: Real, weights: Real) -> Modes:
+    """Σ_i w_i Y*_ℓm(x_i)."""
+    here = table(lmax)
+    out = np.empty(2 * len(here.c))
+    _points.moments(lmax, here.c, x, weights, out)
+    return here.norm * out.view(complex).conj()
+
+
+def _rows(lmax: int, *sums: tuple[Modes, bool]) -> Real:
+    """For each (ℓ, m) c and the real and imaginary factors of p_ℓm w^m, or, for slopes, of p_ℓm w^{m-1}."""
+    here = table(lmax)
+    rows = np.empty((len(here.c), 1 + 2 * len(sums)))
+    rows[:, 0] = here.c
+    twice = np.full(len(here.c), 2.0)
+    twice[: lmax + 1] = 1.0
+    for k, (f, slope) in enumerate(sums):
+        factors = here.slope * f[here.left] if slope else twice * here.norm * f
+        rows[:, 1 + 2 * k], rows[:, 2 + 2 * k] = factors.real, factors.imag
+    return rows
+
+
+def _norms(lmax: int) -> NDArray[np.longdouble]:
+    """n_ℓm at [m, ℓ], zero for ℓ < m, with the Condon–Shortley phase: in long double, as errors add up over ℓ."""
+    norms = np.zeros((lmax + 1, lmax + 1), np.longdouble)
+    m = np.arange(lmax + 1, dtype=np.longdouble)
+    first = 1 / np.sqrt(16 * np.arctan(np.longdouble(1)))
+    diagonal = np.multiply.accumulate(np.concatenate([[first], -np.sqrt((2 * m[1:] + 1) / (2 * m[1:]))]))
+    np.fill_diagonal(norms, diagonal)
+    for ell in range(1, lmax + 1):
+        over, under = np.longdouble(4 * ell**2 - 1), ell**2 - m[:ell] ** 2
+        norms[:ell, ell] = norms[:ell, ell - 1] * np.sqrt(over / under)
+    return norms
