@@ -7,6 +7,7 @@ p_ℓ = z p_{ℓ-1} - c p_{ℓ-2} with c = ((ℓ-1)² - m²)/(4(ℓ-1)² - 1), a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,6 +29,32 @@ class Table(NamedTuple):
     slope: Real
 
 
+class Sum:
+    """A sum of harmonics, to be taken at points: ``sums`` are the coefficients and whether their slope is meant."""
+
+    def __init__(self, kernel: Callable[..., None], columns: int, lmax: int, *sums: tuple[Modes, bool]) -> None:
+        self.kernel, self.columns, self.lmax, self.rows = kernel, columns, lmax, rows(lmax, *sums)
+
+    def __call__(self, x: Real) -> Real:
+        """The values at points (n, 3)."""
+        out = np.empty((len(x), self.columns) if self.columns else len(x))
+        self.kernel(self.lmax, self.rows, x, out)
+        return out
+
+
+def rows(lmax: int, *sums: tuple[Modes, bool]) -> Real:
+    """For each (ℓ, m) c and the real and imaginary factors of p_ℓm w^m, or, for slopes, of p_ℓm w^{m-1}."""
+    here = table(lmax)
+    made = np.empty((len(here.c), 1 + 2 * len(sums)))
+    made[:, 0] = here.c
+    twice = np.full(len(here.c), 2.0)
+    twice[: lmax + 1] = 1.0
+    for k, (f, slope) in enumerate(sums):
+        factors = here.slope * f[here.left] if slope else twice * here.norm * f
+        made[:, 1 + 2 * k], made[:, 2 + 2 * k] = factors.real, factors.imag
+    return made
+
+
 @lru_cache(maxsize=64)
 def table(lmax: int) -> Table:
     """The tables of a degree (read-only)."""
@@ -43,33 +70,25 @@ def table(lmax: int) -> Table:
     return made
 
 
-def scalar(lmax: int, f: Modes, x: Real) -> Real:
-    """Σ f_ℓm Y_ℓm of a real field at points (n, 3): shape (n,)."""
-    out = np.empty(len(x))
-    _points.scalar(lmax, _rows(lmax, (f, False)), x, out)
-    return out
+def scalar(lmax: int, f: Modes) -> Sum:
+    """Σ f_ℓm Y_ℓm of a real field as a function of points (n, 3), taken as directions: shape (n,)."""
+    return Sum(_points.scalar, 0, lmax, (f, False))
 
 
-def gradient(lmax: int, f: Modes, x: Real) -> Real:
-    """∇f at points, ambient vectors, shape (n, 3)."""
-    out = np.empty((len(x), 3))
-    _points.gradient(lmax, _rows(lmax, (f, False), (f, True)), x, out)
-    return out
+def gradient(lmax: int, f: Modes) -> Sum:
+    """∇f as a function of points: ambient vectors, shape (n, 3)."""
+    return Sum(_points.gradient, 3, lmax, (f, False), (f, True))
 
 
-def jet(lmax: int, f: Modes, g: Modes, x: Real) -> tuple[Real, Real, Real]:
-    """f, g and ∇f in one sweep; shapes (n,), (n,) and (n, 3)."""
-    out = np.empty((len(x), 5))
-    _points.jet(lmax, _rows(lmax, (f, False), (f, True), (g, False)), x, out)
-    return out[:, 3], out[:, 4], out[:, :3]
+def jet(lmax: int, f: Modes, g: Modes) -> Sum:
+    """∇f, f and g of one degree as a function of points: five columns, shape (n, 5)."""
+    return Sum(_points.jet, 5, lmax, (f, False), (f, True), (g, False))
 
 
-def tangent(lmax: int, spheroidal: Modes, toroidal: Modes, x: Real) -> Real:
-    """∇S + ∇T × x at points, ambient vectors, shape (n, 3)."""
-    out = np.empty((len(x), 3))
+def tangent(lmax: int, spheroidal: Modes, toroidal: Modes) -> Sum:
+    """∇S + ∇T × x as a function of points: ambient vectors, shape (n, 3)."""
     pairs = ((spheroidal, False), (spheroidal, True), (toroidal, False), (toroidal, True))
-    _points.tangent(lmax, _rows(lmax, *pairs), x, out)
-    return out
+    return Sum(_points.tangent, 3, lmax, *pairs)
 
 
 def moments(lmax: int, x: Real, weights: Real) -> Modes:
@@ -78,19 +97,6 @@ def moments(lmax: int, x: Real, weights: Real) -> Modes:
     out = np.empty(2 * len(here.c))
     _points.moments(lmax, here.c, x, weights, out)
     return here.norm * out.view(complex).conj()
-
-
-def _rows(lmax: int, *sums: tuple[Modes, bool]) -> Real:
-    """For each (ℓ, m) c and the real and imaginary factors of p_ℓm w^m, or, for slopes, of p_ℓm w^{m-1}."""
-    here = table(lmax)
-    rows = np.empty((len(here.c), 1 + 2 * len(sums)))
-    rows[:, 0] = here.c
-    twice = np.full(len(here.c), 2.0)
-    twice[: lmax + 1] = 1.0
-    for k, (f, slope) in enumerate(sums):
-        factors = here.slope * f[here.left] if slope else twice * here.norm * f
-        rows[:, 1 + 2 * k], rows[:, 2 + 2 * k] = factors.real, factors.imag
-    return rows
 
 
 def _norms(lmax: int) -> NDArray[np.longdouble]:

@@ -69,30 +69,29 @@ class SpherePoints(Points):
         lmax = degree_of(coefficients)
         if not self._directly(lmax):
             return self._nonuniform.scalar(coefficients)
-        return np.concatenate(self._blocks(lambda x: points.scalar(lmax, coefficients, x)))
+        return self._summed(points.scalar(lmax, coefficients))
 
     def gradient(self, coefficients: Coefficients) -> Real:
         """∇f at the points, ambient vectors, shape ``(n, 3)``."""
         lmax = degree_of(coefficients)
         if not self._directly(lmax):
             return self._nonuniform.tangent(coefficients, None)
-        return np.concatenate(self._blocks(lambda x: points.gradient(lmax, coefficients, x)))
+        return self._summed(points.gradient(lmax, coefficients))
 
     def tangent(self, spheroidal: Coefficients, toroidal: Coefficients) -> Real:
         """∇S + ∇T × x at the points, ambient vectors, shape ``(n, 3)``."""
         lmax = degree_of(spheroidal)
         if not self._directly(lmax):
             return self._nonuniform.tangent(spheroidal, toroidal)
-        return np.concatenate(self._blocks(lambda x: points.tangent(lmax, spheroidal, toroidal, x)))
+        return self._summed(points.tangent(lmax, spheroidal, toroidal))
 
     def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
         """f, g of the same degree and ∇f at the points, shapes ``(n,)``, ``(n,)`` and ``(n, 3)``, in one sweep."""
         lmax = degree_of(f)
         if not self._directly(lmax):
             return self._nonuniform.scalar(f), self._nonuniform.scalar(g), self._nonuniform.tangent(f, None)
-        blocks = self._blocks(lambda x: points.jet(lmax, f, g, x))
-        first, second, slope = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        return first, second, slope
+        values = self._summed(points.jet(lmax, f, g))
+        return values[:, 3], values[:, 4], values[:, :3]
 
     def moments(self, weights: Real, degree: int) -> Coefficients:
         """Σ_i w_i Y*_ℓm(x_i), the moments of a weighted cloud, up to ``degree``."""
@@ -107,10 +106,10 @@ class SpherePoints(Points):
     def _directly(self, degree: int) -> bool:
         return degree <= DIRECT_DEGREE or len(self.x) <= DIRECT_POINTS
 
-    def _blocks(self, work: Any) -> list[Any]:
-        """``work`` on the points of every block; one empty block where there are no points."""
+    def _summed(self, values: points.Sum) -> Real:
+        """The sum at all points, block by block."""
         x = self._contiguous
-        return in_blocks(lambda part: work(x[part]), len(x), DIRECT_BLOCK) or [work(x)]
+        return np.concatenate(in_blocks(lambda part: values(x[part]), len(x), DIRECT_BLOCK) or [values(x)])
 
     @cached_property
     def _contiguous(self) -> Real:

@@ -35,7 +35,7 @@ def close(found: np.ndarray, expected: np.ndarray, tolerance: float = 2e-14) -> 
 def test_sums_are_those_of_their_twins(kind: str, n: int, lmax: int) -> None:
     sums, shape = KINDS[kind]
     rng = np.random.default_rng(2)
-    rows = points._rows(lmax, *[(modes(lmax, k), k % 2 == 1) for k in range(sums)])
+    rows = points.rows(lmax, *[(modes(lmax, k), k % 2 == 1) for k in range(sums)])
     rows[:, 1:] *= 1 + rng.random(rows[:, 1:].shape)
     fast, slow = np.empty((2, n, *shape))
     getattr(_points, kind)(lmax, rows, directions(n), fast)
@@ -69,7 +69,7 @@ def test_sums_against_long_double(lmax: int, tolerance: float) -> None:
                 last, now = now, np.sqrt(a) * (np.cos(theta) * now - last / np.sqrt(b))
             expected += (f[index(ell, m, lmax)] * now * turn).real
         seed = -np.sqrt(np.longdouble(2 * m + 3) / (2 * m + 2)) * np.sin(theta) * seed
-    close(points.scalar(lmax, f, x), expected.astype(float), tolerance)
+    close(points.scalar(lmax, f)(x), expected.astype(float), tolerance)
 
 
 def test_moments_are_the_adjoint_of_the_scalar_sum() -> None:
@@ -77,7 +77,7 @@ def test_moments_are_the_adjoint_of_the_scalar_sum() -> None:
     weights, f = np.random.default_rng(5).random(len(x)), modes(21, 6)
     twice = np.where(degrees_orders(lmax)[1] == 0, 1, 2)
     through = float(np.sum(twice * (points.moments(lmax, x, weights).conj() * f).real))
-    assert through == pytest.approx(float(weights @ points.scalar(lmax, f, x)), rel=1e-12)
+    assert through == pytest.approx(float(weights @ points.scalar(lmax, f)(x)), rel=1e-12)
 
 
 def test_slopes_are_differences() -> None:
@@ -88,27 +88,27 @@ def test_slopes_are_differences() -> None:
 
     def slope(c: np.ndarray) -> np.ndarray:
         def along(e: np.ndarray) -> np.ndarray:
-            near = [points.scalar(lmax, c, x + k * h * e) for k in (-2, -1, 1, 2)]
+            near = [points.scalar(lmax, c)(x + k * h * e) for k in (-2, -1, 1, 2)]
             return (near[0] - 8 * near[1] + 8 * near[2] - near[3]) / (12 * h)
 
         return np.stack([along(e) for e in np.eye(3)], -1)
 
-    close(points.gradient(lmax, f, x), slope(f), 1e-9)
-    close(points.tangent(lmax, f, g, x), slope(f) + np.cross(slope(g), x), 1e-9)
-    first, second, gradient = points.jet(lmax, f, g, x)
-    close(gradient, slope(f), 1e-9)
-    close(first, points.scalar(lmax, f, x))
-    close(second, points.scalar(lmax, g, x))
+    close(points.gradient(lmax, f)(x), slope(f), 1e-9)
+    close(points.tangent(lmax, f, g)(x), slope(f) + np.cross(slope(g), x), 1e-9)
+    values = points.jet(lmax, f, g)(x)
+    close(values[:, :3], slope(f), 1e-9)
+    close(values[:, 3], points.scalar(lmax, f)(x))
+    close(values[:, 4], points.scalar(lmax, g)(x))
 
 
 def test_a_points_bits_depend_neither_on_its_place_nor_on_the_others() -> None:
     lmax, x, f = 17, directions(101), modes(17, 9)
-    whole = points.tangent(lmax, f, f, x)
-    assert np.array_equal(points.tangent(lmax, f, f, x[7:90:3].copy()), whole[7:90:3])
+    whole = points.tangent(lmax, f, f)(x)
+    assert np.array_equal(points.tangent(lmax, f, f)(x[7:90:3].copy()), whole[7:90:3])
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    rows, x = points._rows(4, (modes(4, 1), False)), directions(5)
+    rows, x = points.rows(4, (modes(4, 1), False)), directions(5)
     for bad in ((5, rows, x, np.empty(5)), (4, rows, x, np.empty(6)), (4, rows[:, :2].copy(), x, np.empty(5))):
         with pytest.raises(ValueError, match="do not fit"):
             _points.scalar(*bad)
