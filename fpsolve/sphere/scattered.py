@@ -16,8 +16,8 @@ from fpsolve.sphere.blocks import in_blocks
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, size
 from fpsolve.sphere.nonuniform import NonuniformSums
 
-DIRECT_DEGREE = 52
-"""Up to this degree term by term is the faster way at points that move, whatever their number."""
+DIRECT_DEGREE = {"scalar": 52, "gradient": 48, "jet": 52, "tangent": 40, "moments": 52}
+"""Up to these degrees term by term is the faster way at points that move, whatever their number."""
 
 DIRECT_POINTS = 2000
 """Up to so many points it is so at every degree."""
@@ -67,35 +67,35 @@ class SpherePoints(Points):
     def scalar(self, coefficients: Coefficients) -> Real:
         """Σ f_ℓm Y_ℓm at the points, shape ``(n,)``."""
         lmax = degree_of(coefficients)
-        if not self._directly(lmax):
+        if not self._directly("scalar", lmax):
             return self._nonuniform.scalar(coefficients)
         return self._summed(points.scalar(lmax, coefficients))
 
     def gradient(self, coefficients: Coefficients) -> Real:
         """∇f at the points, ambient vectors, shape ``(n, 3)``."""
         lmax = degree_of(coefficients)
-        if not self._directly(lmax):
+        if not self._directly("gradient", lmax):
             return self._nonuniform.tangent(coefficients, None)
         return self._summed(points.gradient(lmax, coefficients))
 
     def tangent(self, spheroidal: Coefficients, toroidal: Coefficients) -> Real:
         """∇S + ∇T × x at the points, ambient vectors, shape ``(n, 3)``."""
         lmax = degree_of(spheroidal)
-        if not self._directly(lmax):
+        if not self._directly("tangent", lmax):
             return self._nonuniform.tangent(spheroidal, toroidal)
         return self._summed(points.tangent(lmax, spheroidal, toroidal))
 
     def jet(self, f: Coefficients, g: Coefficients) -> tuple[Real, Real, Real]:
         """f, g of the same degree and ∇f at the points, shapes ``(n,)``, ``(n,)`` and ``(n, 3)``, in one sweep."""
         lmax = degree_of(f)
-        if not self._directly(lmax):
+        if not self._directly("jet", lmax):
             return self._nonuniform.scalar(f), self._nonuniform.scalar(g), self._nonuniform.tangent(f, None)
         values = self._summed(points.jet(lmax, f, g))
         return values[:, 3], values[:, 4], values[:, :3]
 
     def moments(self, weights: Real, degree: int) -> Coefficients:
         """Σ_i w_i Y*_ℓm(x_i), the moments of a weighted cloud, up to ``degree``."""
-        if not self._directly(degree):
+        if not self._directly("moments", degree):
             return self._nonuniform.moments(weights, degree)
         weights, total = np.ascontiguousarray(weights), np.zeros(size(degree), complex)
         x = self._contiguous
@@ -103,8 +103,8 @@ class SpherePoints(Points):
             total += part
         return total
 
-    def _directly(self, degree: int) -> bool:
-        return degree <= DIRECT_DEGREE or len(self.x) <= DIRECT_POINTS
+    def _directly(self, kind: str, degree: int) -> bool:
+        return degree <= DIRECT_DEGREE[kind] or len(self.x) <= DIRECT_POINTS
 
     def _summed(self, values: points.Sum) -> Real:
         """The sum at all points, block by block."""

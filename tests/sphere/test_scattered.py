@@ -39,7 +39,8 @@ def close(found: Real, expected: Real, tolerance: float = 1e-11) -> None:
 @pytest.fixture(params=["term by term", "non-uniform"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to the sums, whatever the degree and the number of points."""
-    monkeypatch.setattr(scattered, "DIRECT_DEGREE", 1000 if request.param == "term by term" else -1)
+    most = 1000 if request.param == "term by term" else -1
+    monkeypatch.setattr(scattered, "DIRECT_DEGREE", dict.fromkeys(scattered.DIRECT_DEGREE, most))
     monkeypatch.setattr(scattered, "DIRECT_POINTS", -1)
 
 
