@@ -27,7 +27,7 @@ from fpsolve.resolution import LARGEST_DEGREE, Policy, Resolution, checked_polic
 from fpsolve.run import check_run, count_steps, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.flow import FlowRecorder, check_flow
+from fpsolve.zoom.recorder import FlowRecorder, check_flow
 
 CHECKPOINT_EVERY = 60.0
 """Seconds between two writings of a checkpoint."""
@@ -133,13 +133,13 @@ class Job:
         here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
         resolution = Resolution()
         resolution.attributes.update(here.notes)
-        flow = FlowRecorder(here.fields) if self.config["solve"]["save_flow"] else None
-        for n, (t, state) in enumerate(self._watched(here.step, here.state, progress), here.step):
+        flow = FlowRecorder(here.fields, here.step) if self.config["solve"]["save_flow"] else None
+        job = self if flow is None else flow.followed(self)
+        for n, (t, state) in enumerate(job._watched(here.step, here.state, progress), here.step):
             here.step, here.state = n, state
             resolution.see(t, state)
             here.notes = dict(resolution.attributes)
             if flow is not None:
-                flow.see(self, state, n)
                 here.fields = flow.fields
             if n == self.stride * len(here.times):  # not yet saved
                 here.times.append(t)
@@ -151,7 +151,7 @@ class Job:
                 raise Interrupted(t, checkpoint)
         resolution.end(self.config["solve"]["t_end"])
         ds = dataset(here.times, here.records, self.state, self.config).assign_attrs(resolution.attributes)
-        return ds if flow is None else flow.kept_in(ds)
+        return ds if flow is None else flow.flow(self, here.state).to_dataset(ds)
 
     def _watched(self, start: int, state: Measure, progress: bool | None) -> Iterator[tuple[float, Measure]]:
         """``(t, measure)`` from step ``start`` on, under a bar where one is wanted."""

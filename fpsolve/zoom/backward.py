@@ -13,22 +13,24 @@ from fpsolve.zoom.flow import Flow
 def backward(flow: Flow, x: Real, step: int, rtol: float) -> tuple[Real, Real]:
     """χ(x) and log det Dχ(x), χ the flow from step ``step`` back to the start; shapes (n, d) and (n,).
 
-    d/ds χ = -v, d/ds log det = -div v along it; so ρ(x) = ρ_0(χ) det Dχ. ``rtol``: accuracy of one step, of log det and
-    of positions relative to the extent of the patch, which may be small.
+    d/ds χ = -v, d/ds log det = -div v along it; so ρ(x) = ρ_0(χ) det Dχ. A step of several flows is gone back from its
+    last to its first. ``rtol``: accuracy of one flow, of log det and of positions relative to the extent of the patch,
+    which may be small.
     """
     state = np.column_stack([x, np.zeros(len(x))])
     for n in reversed(range(step)):
-        state = _step_back(flow, state, n, rtol)
+        for part in reversed(range(len(flow.nodes))):
+            state = _flow_back(flow, state, n, part, rtol)
     return np.ascontiguousarray(state[:, : flow.d]), state[:, flow.d].copy()
 
 
-def _step_back(flow: Flow, state: Real, n: int, rtol: float) -> Real:
+def _flow_back(flow: Flow, state: Real, n: int, part: int, rtol: float) -> Real:
     d, points = flow.d, geometry(flow.d).points
     extent = max(float(np.abs(state[:, :d] - state[0, :d]).max()), 1e-15)
 
-    def rhs(y: Real) -> Real:  # the last column is the part of the step that has been gone back
+    def rhs(y: Real) -> Real:  # the last column is the part of the flow that has been gone back
         sites = points(np.ascontiguousarray(y[:, :d]))
-        v = flow.field(n, 1.0 - float(y[0, -1]))
+        v = flow.field(n, part, 1.0 - float(y[0, -1]))
         return np.column_stack([-v.on(sites), -v.divergence(sites), np.ones(len(y))])
 
     def norm(error: Real) -> float:

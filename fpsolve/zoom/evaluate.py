@@ -42,13 +42,13 @@ def zoom(
     loaded from a file. With ``save_flow=True`` it holds the fields of its steps, otherwise its run is done again from
     the configuration that it carries. centre: a vector, (lat, lon) in degrees, or ``"mean"``. radius: an angle, 1e-8
     to π. time: a multiple of dt (the end by default). n: the patch is n rings of 2n points (S²), or 2n points (S¹).
-    rtol: accuracy of one step back. model, initial: as given to ``solve``, where the result cannot say them in full.
+    rtol: accuracy of one flow back. model, initial: as given to ``solve``, where the result cannot say them in full.
 
     Returns density [1/sr], log_density and weights (solid angles) over (distance, azimuth), or (offset); the attribute
     ``mass`` is their sum Σ weights·density. Warns (UnderResolvedWarning) when the patch is too coarse for the density
     in it, so that the mass is not to be trusted; every value still is. Raises InputError for tokens and densities, and
-    for schemes other than lie_euler and rk4; for rk4, whose field lives, the attribute ``interpolation_error`` bounds
-    what is missed.
+    for schemes whose step is not made of flows (``euler_maruyama``, ``geodesic_euler``). Where fields live, under
+    ``rk4`` and in the second flow of ``ninomiya``, the attribute ``interpolation_error`` estimates what is missed.
     """
     config = configuration(solution)
     radius, n = checked_radius(radius), _checked_count(n)

@@ -1,210 +1,149 @@
-"""The flow of a cloud run: the field of every step, in harmonics.
+"""The flow of a cloud run: the fields of every step, in harmonics.
 
 A field is kept by its potentials, v = ∇S + ∇T × x, rather than by the moments of μ that made it: far from a
 concentrated μ moments do not determine F_μ, as their sum cancels; the potentials of the field that was used always do.
-Under ``lie_euler`` the field of a step is frozen and the flow is exact; under ``rk4`` it lives, v(t) is known at the
-ends of the steps and is interpolated in between.
+A step is one flow or several, one after the other. A frozen field makes a flow exact (``lie_euler``, ``heun``,
+``ninomiya`` without drift). A field that lives, v(s), is known at nodes and interpolated in between: at Chebyshev's
+points within a flow (``ninomiya``), or at the ends of the steps (``rk4``, whose field is smooth through the run).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fpsolve.errors import InputError, UnresolvedError
-from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
-from fpsolve.sphere.geometry import GEOMETRIES, geometry
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.transport.velocity import HarmonicField, ScaledField, SumField, Velocity, ZeroField
+from fpsolve.transport.velocity import HarmonicField
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from fpsolve.observe.result import Result
-    from fpsolve.solve import Job
 
-FROZEN, LIVING = "lie_euler", "rk4"
-"""The schemes whose flow can be run backwards from the fields of the steps."""
+NEIGHBOURS = 8
+"""Fields known at the ends of the steps are interpolated in time through so many of their values."""
 
-NEGLIGIBLE = 1e-11
-"""Degrees beyond which a field carries less than this part of its norm are not kept."""
-
-NODES = 8
-"""Living fields are interpolated in time through so many of their values."""
+FROZEN = (1,)
+"""The nodes of a step that is the flow of one frozen field."""
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
     """Displacement fields of the steps of a run on S^{d-1}.
 
-    potentials: (S, T), complex, shape (steps, 2, modes) when frozen, (steps + 1, 2, modes) at the ends when ``living``.
+    potentials: (S, T), complex, shape (steps, Σ nodes, 2, modes), or (steps + 1, 1, 2, modes) at the ends of the steps
+    when ``living``. nodes: for each flow of a step, in their order, the number of its fields: 1 where it is frozen,
+    otherwise at so many of Chebyshev's points of s ∈ [0, 1], ends included.
     """
 
     potentials: Coefficients
     dt: float
     d: int
-    living: bool
+    living: bool = False
+    nodes: tuple[int, ...] = FROZEN
 
     @property
     def steps(self) -> int:
         """Number of steps."""
         return len(self.potentials) - self.living
 
-    def field(self, step: int, s: float) -> HarmonicField:
-        """The field at the part ``s`` of a step, as a displacement per step."""
-        if not self.living:
-            spheroidal, toroidal = self.potentials[step]
+    def field(self, step: int, part: int, s: float) -> HarmonicField:
+        """The field at ``s`` in flow ``part`` of a step, as a displacement per flow."""
+        if self.living:
+            spheroidal, toroidal = self._between(step + s, NEIGHBOURS)
         else:
-            spheroidal, toroidal = self._between(step + s, NODES)
+            values = self._values(step, part)
+            weights = lagrange(s, chebyshev(len(values))) if len(values) > 1 else None
+            spheroidal, toroidal = values[0] if weights is None else np.tensordot(weights, values, 1)
         return HarmonicField(spheroidal, toroidal, d=self.d)
+
+    def _values(self, step: int, part: int) -> Coefficients:
+        """(S, T) at the nodes of one flow."""
+        first = sum(self.nodes[:part])
+        return self.potentials[step, first : first + self.nodes[part]]
 
     def _between(self, at: float, nodes: int) -> Coefficients:
         """(S, T) at a time in steps, by the polynomial through the nearest values."""
-        first, weights = _interpolation(at, len(self.potentials), nodes)
-        return np.asarray(np.tensordot(weights, self.potentials[first : first + len(weights)], 1))
+        first, weights = _nearest(at, len(self.potentials), nodes)
+        return np.asarray(np.tensordot(weights, self.potentials[first : first + len(weights), 0], 1))
 
     @cached_property
     def interpolation_error(self) -> float:
-        """A bound on the displacement that interpolation in time misses, summed over the steps: 0 when frozen.
+        """An estimate, from above, of the displacement that interpolation misses, over all steps: 0 when frozen.
 
-        It is the difference of the interpolants through eight and six values in the middle of the steps, largest speed.
+        It is a sum of largest speeds: of the last Chebyshev coefficient of each flow; for values at the ends of the
+        steps, of the difference of the interpolants through eight and six of them in the middle of the steps.
         """
-        if not self.living:
-            return 0.0
-        if len(self.potentials) < NODES:
-            return np.inf
-        grid, total = geometry(self.d).grid(max(31, geometry(self.d).degree_of(self.potentials))), 0.0
-        for step in range(self.steps):
-            spheroidal, toroidal = self._between(step + 0.5, NODES) - self._between(step + 0.5, NODES - 2)
-            total += float(np.sqrt((grid.tangent(spheroidal, toroidal) ** 2).sum(axis=0).max()))
-        return total
+        if self.living:
+            return self._missed_between() if len(self.potentials) >= NEIGHBOURS else np.inf
+        parts = [part for part, nodes in enumerate(self.nodes) if nodes > 1]
+        last = {part: _last_coefficient(self.nodes[part]) for part in parts}
+        fields = (np.tensordot(last[part], self._values(n, part), 1) for n in range(self.steps) for part in parts)
+        return sum(map(self._speed, fields), 0.0)
+
+    def _missed_between(self) -> float:
+        middles = np.arange(self.steps) + 0.5
+        return sum(self._speed(self._between(at, NEIGHBOURS) - self._between(at, NEIGHBOURS - 2)) for at in middles)
+
+    def _speed(self, pair: Coefficients) -> float:
+        """max |v| on a grid that resolves the fields."""
+        v = self._grid.tangent(*pair)
+        return float(np.sqrt((v**2).sum(axis=0).max()))
+
+    @cached_property
+    def _grid(self):  # type: ignore[no-untyped-def]
+        here = geometry(self.d)
+        return here.grid(max(31, here.degree_of(self.potentials)))
 
     def to_dataset(self, ds: Result) -> Result:
-        """The result with the flow in it."""
+        """The result with the flow in it; the dimension ``node`` is there where a step has several fields."""
         about = {
             "long_name": "potentials S, T of the field v = grad S + grad T x x of every step, a displacement",
             "flow_dt": self.dt,
             "flow_living": int(self.living),
             "flow_dimension": self.d,
         }
-        pairs = self.potentials.view(float).reshape(*self.potentials.shape, 2)
-        return ds.assign(flow=(("step", "potential", "mode", "part"), pairs, about))
+        pairs = np.ascontiguousarray(self.potentials).view(float).reshape(*self.potentials.shape, 2)
+        if self.nodes == FROZEN:
+            return ds.assign(flow=(("step", "potential", "mode", "part"), pairs[:, 0], about))
+        about["flow_nodes"] = " ".join(map(str, self.nodes))
+        return ds.assign(flow=(("step", "node", "potential", "mode", "part"), pairs, about))
 
     @classmethod
     def of_dataset(cls, ds: xr.Dataset) -> Flow:
         """The flow that a result holds."""
         kept, about = np.ascontiguousarray(ds["flow"].values), ds["flow"].attrs
         potentials = kept.view(complex)[..., 0]
-        return cls(potentials, float(about["flow_dt"]), int(about["flow_dimension"]), bool(about["flow_living"]))
+        nodes = tuple(map(int, about["flow_nodes"].split())) if "flow_nodes" in about else FROZEN
+        d, living = int(about["flow_dimension"]), bool(about["flow_living"])
+        return cls(potentials if nodes != FROZEN else potentials[:, None], float(about["flow_dt"]), d, living, nodes)
 
 
-def _interpolation(at: float, count: int, nodes: int) -> tuple[int, Real]:
+def chebyshev(count: int) -> Real:
+    """The ``count`` ≥ 2 Chebyshev–Lobatto points (1 - cos(πj/(count - 1)))/2 of [0, 1]."""
+    return np.asarray(np.sin(np.pi * np.arange(count) / (2 * (count - 1))) ** 2)
+
+
+def lagrange(at: float, points: Real) -> Real:
+    """The weights with which values at ``points`` give their interpolating polynomial at ``at``."""
+    same = np.eye(len(points), dtype=bool)
+    ratios = (at - points + np.zeros((len(points), 1))) / (points[:, None] - points + same)
+    return np.asarray(np.prod(np.where(same, 1.0, ratios), axis=1))
+
+
+def _last_coefficient(count: int) -> Real:
+    """What takes values at Chebyshev's points to the coefficient of the interpolant's last polynomial."""
+    weights = (-1.0) ** np.arange(count - 1, -1, -1) / (count - 1)
+    weights[[0, -1]] /= 2
+    return weights
+
+
+def _nearest(at: float, count: int, nodes: int) -> tuple[int, Real]:
     """Lagrange weights at ``at`` of the nearest ``nodes`` of 0, 1, …, count - 1, and the first of them."""
     nodes = min(nodes, count)
     first = int(np.clip(np.floor(at) - nodes // 2 + 1, 0, count - nodes))
-    j = np.arange(nodes)
-    apart = j[:, None] - j + np.eye(nodes)
-    ratios = (at - first - j + np.zeros((nodes, 1))) / apart
-    return first, np.prod(np.where(np.eye(nodes, dtype=bool), 1.0, ratios), axis=1)
-
-
-class FlowRecorder:
-    """Collects the fields of a run as its states go by; ``fields``: those of its beginning, from a checkpoint."""
-
-    def __init__(self, fields: Sequence[tuple[Coefficients, Coefficients]] = ()) -> None:
-        self.fields = list(fields)
-        self._about: tuple[float, int, bool] | None = None
-
-    def see(self, job: Job, state: Measure, n: int) -> None:
-        """Keep the field of the step from the state at step ``n``; of the last state only a living one."""
-        living = job.config["solve"]["scheme"] == LIVING
-        self._about = (job.dt, state.dimension, living)
-        if n == len(self.fields) and (n < job.steps or living):
-            pair = potentials(field_of_step(job, state, n), state.dimension, n * job.dt)
-            self.fields.append(_trimmed(pair, state.dimension))
-
-    def flow(self) -> Flow:
-        """What was collected."""
-        assert self._about is not None
-        dt, d, living = self._about
-        here = geometry(d)
-        degree = max(here.degree_of(s) for s, _ in self.fields)
-        return Flow(np.array([[here.resized(p, degree) for p in pair] for pair in self.fields]), dt, d, living)
-
-    def kept_in(self, ds: Result) -> Result:
-        """The result with the flow in it."""
-        return self.flow().to_dataset(ds)
-
-
-class _Listener:
-    """Stands in for a measure before a scheme, and keeps the velocity along which it is to be transported."""
-
-    def __init__(self, measure: Measure) -> None:
-        self.source, self.dimension = measure.source, measure.dimension
-        self.heard: Any = None
-
-    def transport(self, velocity: Any) -> _Listener:
-        self.heard = velocity
-        return self
-
-
-def field_of_step(job: Job, state: Measure, n: int) -> Velocity:
-    """The displacement field with which step ``n`` of a ``lie_euler`` or ``rk4`` run leaves the state."""
-    t0, t1 = n * job.dt, (n + 1) * job.dt
-    listener: Any = _Listener(state)
-    job.scheme.step(job.model.drawn(job.path, t0, t1, state.dimension), listener, job.path, t0, t1)
-    heard = listener.heard
-    return heard if isinstance(heard, Velocity) else heard(state.source)
-
-
-def potentials(v: Velocity, d: int, t: float) -> tuple[Coefficients, Coefficients]:
-    """(S, T) of a field. Raises UnresolvedError where no degree up to 255 resolves it."""
-    here, v = geometry(d), v.resolved(d)
-    if isinstance(v, HarmonicField):
-        return v.spheroidal, v.toroidal
-    if isinstance(v, ZeroField):
-        return np.zeros(here.size(1), complex), np.zeros(here.size(1), complex)
-    if isinstance(v, ScaledField):
-        s, p = potentials(v.field, d, t)
-        return v.factor * s, v.factor * p
-    if isinstance(v, SumField):
-        return _summed([potentials(term, d, t) for term in v.terms], d)
-    raise UnresolvedError(t, "the field of this step has no harmonics up to degree 255", "run without save_flow")
-
-
-def _summed(pairs: list[tuple[Coefficients, Coefficients]], d: int) -> tuple[Coefficients, Coefficients]:
-    here = geometry(d)
-    degree = max(here.degree_of(s) for s, _ in pairs)
-    s, p = (sum(here.resized(pair[k], degree) for pair in pairs) for k in (0, 1))
-    return np.asarray(s), np.asarray(p)
-
-
-def _trimmed(pair: tuple[Coefficients, Coefficients], d: int) -> tuple[Coefficients, Coefficients]:
-    """The potentials without the degrees that carry next to nothing of the field."""
-    here = geometry(d)
-    degree = here.degree_of(pair[0])
-    slopes = np.arange(degree + 1.0) ** 2 * sum(here.power(p) for p in pair)
-    rest = np.cumsum(slopes[::-1])[::-1]
-    needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
-    return here.resized(pair[0], needed), here.resized(pair[1], needed)
-
-
-def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None:
-    """Raise InputError unless this is a quadrature cloud of S² or S¹ under a scheme whose flow runs backwards."""
-    problem, remedy = "", 'use measure="cloud"'
-    if not isinstance(state, Cloud):
-        problem = f"a {state.name} is moved by coefficients, not by a flow of points"
-    elif state.dimension not in GEOMETRIES:
-        problem, remedy = f"densities exist for d = 2 and d = 3, not d = {state.dimension}", "leave it out"
-    elif state.log_density is None:
-        problem, remedy = "these points carry no density", "start a cloud from a law, with lie_euler or rk4"
-    elif scheme not in (FROZEN, LIVING):
-        problem = f"scheme={scheme!r} moves points by fields of predictors or stages, which are not kept"
-        remedy = 'use scheme="lie_euler", or "rk4" without common noise'
-    if problem:
-        raise InputError(argument, True, problem, remedy)
+    return first, lagrange(at - first, np.arange(float(nodes)))

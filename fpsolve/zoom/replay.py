@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fpsolve.config import Catalogue, parse_config
@@ -10,7 +11,8 @@ from fpsolve.errors import InputError
 from fpsolve.measures.initial import LAWS, Initial, Law
 from fpsolve.models import MODELS, Model
 from fpsolve.resolution import quadrature_degree
-from fpsolve.zoom.flow import LIVING, Flow, FlowRecorder, check_flow
+from fpsolve.zoom.flow import Flow
+from fpsolve.zoom.recorder import NODES, THROUGHOUT, FlowRecorder, check_flow
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +24,10 @@ INTERPOLATED = 1e-5
 """Largest estimate, a hundredfold too high in practice, of what interpolation in time may miss (a displacement)."""
 
 HALVINGS = 5
-"""How often the step of a living run is halved to get there."""
+"""How often the step of a run whose field lives throughout is halved to get there."""
+
+DOUBLINGS = 2
+"""How often the nodes of fields that live within a flow are doubled to get there."""
 
 
 def configuration(ds: xr.Dataset) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def model_of(config: dict[str, Any], model: Model | None) -> Model:
 
 
 def flow_of(ds: xr.Dataset, law: Law, model: Model | None) -> Flow:
-    """The flow that the result holds; or that of its run, done again, a living one with steps that interpolate well.
+    """The flow that the result holds; or that of its run, done again, with as many values as interpolate well.
 
     Raises InputError where the flow cannot be run backwards, or the model cannot be built again.
     """
@@ -75,14 +80,22 @@ def flow_of(ds: xr.Dataset, law: Law, model: Model | None) -> Flow:
             return flow
     config = configuration(ds)
     model = model_of(config, model)
-    arguments = _arguments(config["solve"])
-    flow = _flow(model, law, arguments)
-    for _ in range(HALVINGS if arguments["scheme"] == LIVING else 0):
+    for arguments, nodes in _attempts(_arguments(config["solve"])):
+        flow = _flow(model, law, arguments, nodes)
         if flow.interpolation_error <= INTERPOLATED:
             break
-        arguments["dt"] /= 2
-        flow = _flow(model, law, arguments)
     return flow
+
+
+def _attempts(arguments: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The run with ever finer values of its fields: other steps where that solves the same equation, else more nodes.
+
+    Chebyshev's points of a doubled number of intervals contain those of before.
+    """
+    if arguments["scheme"] == THROUGHOUT:
+        yield from ((arguments | {"dt": arguments["dt"] / 2**k}, NODES) for k in range(HALVINGS + 1))
+    else:
+        yield from ((arguments, (NODES - 1) * 2**k + 1) for k in range(DOUBLINGS + 1))
 
 
 def _arguments(solve: dict[str, Any]) -> dict[str, Any]:
@@ -93,15 +106,14 @@ def _arguments(solve: dict[str, Any]) -> dict[str, Any]:
     return arguments | {"measure": "cloud"}
 
 
-def _flow(model: Model, law: Law, arguments: dict[str, Any]) -> Flow:
+def _flow(model: Model, law: Law, arguments: dict[str, Any], nodes: int) -> Flow:
     from fpsolve.solve import prepare
 
     job = prepare(model, law, **arguments)
     check_flow(job.state, arguments["scheme"], "solution")
-    recorder = FlowRecorder()
-    for n, (_, state) in enumerate(job.states()):
-        recorder.see(job, state, n)
-    return recorder.flow()
+    recorder = FlowRecorder(nodes=nodes)
+    *_, (_, last) = recorder.followed(job).states()
+    return recorder.flow(job, last)
 
 
 def _built(config: dict[str, Any], table: str) -> Any:

@@ -203,7 +203,7 @@ def test_what_made_which_time_survives_a_file(tmp_path):
         ({"on_underresolved": "refine", "lmax_cap": 63.5}, "lmax_cap"),
         ({"on_underresolved": "refine", "lmax_cap": 5000}, "lmax_cap"),
         ({"save_flow": True}, "save_flow"),
-        ({"save_flow": True, "measure": "cloud", "scheme": "heun"}, "save_flow"),
+        ({"save_flow": True, "measure": "cloud", "scheme": "euler_maruyama"}, "save_flow"),
     ],
 )
 def test_bad_arguments_are_named(change, argument):

@@ -1,0 +1,206 @@
+"""How the fields of a run are collected: the flows that make a step are kept as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpsolve.attention.source import Source
+from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.measures.base import Living, Measure
+from fpsolve.measures.cloud import Cloud
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+from fpsolve.sphere.geometry import GEOMETRIES, geometry
+from fpsolve.sphere.harmonics import Coefficients
+from fpsolve.transport.velocity import HarmonicField, ScaledField, SumField, Velocity, ZeroField
+from fpsolve.zoom.flow import FROZEN, Flow, chebyshev
+
+if TYPE_CHECKING:
+    from fpsolve.solve import Job
+
+THROUGHOUT = "rk4"
+"""The scheme whose field lives through the whole run: its values at the ends of the steps are enough."""
+
+COMPOSED = ("lie_euler", "heun", "ninomiya", THROUGHOUT)
+"""The schemes whose step is made of flows of fields, and can be run backwards."""
+
+NODES = 5
+"""Values of a field that lives within a flow; flows are a step long, so that few suffice."""
+
+NEGLIGIBLE = 1e-11
+"""Degrees beyond which a field carries less than this part of its norm are not kept."""
+
+WHY_NOT = {
+    "euler_maruyama": "moves points by the layer map x <- N(x + u), which is not the flow of a field",
+    "geodesic_euler": "moves points along great circles x <- exp_x(u), which is not the flow of a field",
+}
+"""Why a scheme has no flow that runs backwards: such a map need not be one-to-one, and carries no density."""
+
+Pair = tuple[Coefficients, Coefficients]
+"""(S, T) of a field."""
+
+
+class FlowRecorder:
+    """Collects the fields of a run while its steps are made.
+
+    fields: (S, T) of those of its first ``step`` steps, in their order, from a checkpoint. nodes: values to keep of a
+    field that lives within a flow.
+    """
+
+    def __init__(self, fields: Sequence[Pair] = (), step: int = 0, nodes: int = NODES) -> None:
+        self.fields = list(fields)
+        self._step = step
+        self._living_nodes = nodes
+        self._throughout = False
+        self._nodes: tuple[int, ...] = FROZEN
+
+    def followed(self, job: Job) -> Job:
+        """The same run, bit for bit, whose fields are kept here."""
+        self._throughout = job.config["solve"]["scheme"] == THROUGHOUT
+        self._nodes = FROZEN if self._throughout else self._nodes_of(job)
+        del self.fields[self._step * sum(self._nodes) :]  # older checkpoints hold those of the next step too
+
+        def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
+            end: Any = job.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
+            self.fields += self._kept(end.flows(), measure.dimension, t0)
+            moved: Measure = end.measure
+            return moved
+
+        return replace(job, scheme=replace(job.scheme, step=step))
+
+    def _nodes_of(self, job: Job) -> tuple[int, ...]:
+        """The fields of each flow of a step: the same for all, so that the run's first one tells, and none need be."""
+        flows = flows_of_step(job, job.state, 0)
+        return tuple(1 if isinstance(flow.velocity, Velocity) else self._living_nodes for flow in flows)
+
+    def _kept(self, flows: list[Listener], d: int, t: float) -> list[Pair]:
+        nodes = 1 if self._throughout else self._living_nodes
+        return [_trimmed(potentials(v, d, t), d) for flow in flows for v in values(flow, nodes)]
+
+    def flow(self, job: Job, last: Measure) -> Flow:
+        """What was collected of the run, whose last state is ``last``: a field that lives throughout ends there."""
+        d, fields = last.dimension, self.fields
+        if self._throughout:
+            fields = fields + self._kept(flows_of_step(job, last, len(fields)), d, len(fields) * job.dt)
+        here = geometry(d)
+        degree = max(here.degree_of(s) for s, _ in fields)
+        kept = np.array([[here.resized(p, degree) for p in pair] for pair in fields])
+        return Flow(kept.reshape(-1, sum(self._nodes), *kept.shape[1:]), job.dt, d, self._throughout, self._nodes)
+
+
+class Listener:
+    """Stands in for a measure before a scheme, and keeps the flow that led to it; it moves once its source is asked.
+
+    What a scheme transports without looking at it afterwards costs nothing, as the last flow of a step.
+    """
+
+    def __init__(self, before: Listener | Measure, velocity: Velocity | Living | None = None) -> None:
+        self.before, self.velocity = before, velocity
+        self.dimension: int = before.dimension
+
+    @cached_property
+    def measure(self) -> Measure:
+        """The measure that this one stands for."""
+        if isinstance(self.before, Listener):
+            assert self.velocity is not None
+            return self.before.measure.transport(self.velocity)
+        return self.before
+
+    @property
+    def source(self) -> Source:
+        """That of the measure."""
+        return self.measure.source
+
+    def transport(self, velocity: Velocity | Living) -> Listener:
+        """The measure moved by another flow."""
+        return Listener(self, velocity)
+
+    def flows(self) -> list[Listener]:
+        """The ends of the flows on the way to here, in their order; branches that lead elsewhere are left out."""
+        return [*self.before.flows(), self] if isinstance(self.before, Listener) else []
+
+
+def flows_of_step(job: Job, state: Measure, n: int) -> list[Listener]:
+    """The flows whose composition is step ``n`` of a run from ``state``, in their order, by their ends."""
+    t0, t1 = n * job.dt, (n + 1) * job.dt
+    model, stand_in = job.model.drawn(job.path, t0, t1, state.dimension), Listener(state)
+    end: Any = job.scheme.step(model, stand_in, job.path, t0, t1)  # type: ignore[arg-type]
+    flows: list[Listener] = end.flows()
+    return flows
+
+
+def values(flow: Listener, nodes: int) -> list[Velocity]:
+    """A frozen field as it is; one that lives, v[μ_s], at so many of Chebyshev's points s of its flow (one: s = 0).
+
+    The measure goes from node to node in flows of its own, as the sub-steps of a transport are not seen from outside.
+    """
+    assert isinstance(flow.before, Listener) and flow.velocity is not None
+    here, velocity = flow.before.measure, flow.velocity
+    if isinstance(velocity, Velocity):
+        return [velocity]
+    found = [velocity(here.source)]
+    if nodes == 1:
+        return found
+    for s, following in pairwise(chebyshev(nodes)[:-1]):
+        here = here.transport(_slowed(velocity, float(following - s)))
+        found.append(velocity(here.source))
+    return [*found, velocity(flow.source)]
+
+
+def _slowed(velocity: Living, factor: float) -> Living:
+    return lambda source: factor * velocity(source)
+
+
+def potentials(v: Velocity, d: int, t: float) -> Pair:
+    """(S, T) of a field. Raises UnresolvedError where no degree up to 255 resolves it."""
+    here, v = geometry(d), v.resolved(d)
+    if isinstance(v, HarmonicField):
+        return v.spheroidal, v.toroidal
+    if isinstance(v, ZeroField):
+        return np.zeros(here.size(1), complex), np.zeros(here.size(1), complex)
+    if isinstance(v, ScaledField):
+        s, p = potentials(v.field, d, t)
+        return v.factor * s, v.factor * p
+    if isinstance(v, SumField):
+        return _summed([potentials(term, d, t) for term in v.terms], d)
+    raise UnresolvedError(t, "the field of this step has no harmonics up to degree 255", "run without save_flow")
+
+
+def _summed(pairs: list[Pair], d: int) -> Pair:
+    here = geometry(d)
+    degree = max(here.degree_of(s) for s, _ in pairs)
+    s, p = (sum(here.resized(pair[k], degree) for pair in pairs) for k in (0, 1))
+    return np.asarray(s), np.asarray(p)
+
+
+def _trimmed(pair: Pair, d: int) -> Pair:
+    """The potentials without the degrees that carry next to nothing of the field."""
+    here = geometry(d)
+    degree = here.degree_of(pair[0])
+    slopes = np.arange(degree + 1.0) ** 2 * sum(here.power(p) for p in pair)
+    rest = np.cumsum(slopes[::-1])[::-1]
+    needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
+    return here.resized(pair[0], needed), here.resized(pair[1], needed)
+
+
+def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None:
+    """Raise InputError unless this is a quadrature cloud of S² or S¹ under a scheme whose flow runs backwards."""
+    problem, remedy = "", 'use measure="cloud"'
+    if not isinstance(state, Cloud):
+        problem = f"a {state.name} is moved by coefficients, not by a flow of points"
+    elif state.dimension not in GEOMETRIES:
+        problem, remedy = f"densities exist for d = 2 and d = 3, not d = {state.dimension}", "leave it out"
+    elif scheme not in COMPOSED:
+        why = WHY_NOT.get(scheme, "is not known to be made of flows of fields")
+        problem = f"scheme={scheme!r} {why}, so that it cannot be run backwards"
+        remedy = 'use scheme="lie_euler", "heun" or "ninomiya", or "rk4" without common noise'
+    elif state.log_density is None:
+        problem, remedy = "these points carry no density", "start a cloud from a law"
+    if problem:
+        raise InputError(argument, True, problem, remedy)
