@@ -11,23 +11,18 @@ computed, ``[sweep]`` lists of values by parameter.
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.schema import NOTHING, checked, named_in, parameters, unknown_key
 
 if TYPE_CHECKING:
     import xarray as xr
-    from pydantic import BaseModel
 
 TABLES = ("model", "initial", "solve", "output", "sweep")
 
@@ -86,7 +81,7 @@ class RunConfig:
         if self.sweep:
             raise InputError("sweep", dict(self.sweep), "describes several runs", "use fpsolve ensemble")
         arguments = {**self.arguments, **changes}
-        with _named_in("solve", set(arguments)):
+        with named_in("solve", set(arguments)):
             return self.solver(self.model, self.initial, **arguments)
 
 
@@ -111,19 +106,19 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     errors: list[InputError] = []
     known = (*TABLES, *catalogue.extras)
     tables = {name: _table(raw, name, errors) for name in known}
-    errors += [_unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
+    errors += [unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
     model = _build_named(tables["model"], "model", catalogue.models, errors)
     sweep = _sweep(tables["sweep"], catalogue.laws, errors)
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = _build_named(tables["initial"], "initial", catalogue.laws, errors)
-    arguments = _check(
+    arguments = checked(
         catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]"
     )
-    output = _check(_output, tables["output"], "output", errors, owner="[output]").get("path")
-    shared = ("model", "initial", *_parameters(catalogue.solve, ()))
+    output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
+    shared = ("model", "initial", *parameters(catalogue.solve))
     extras = {
-        name: _check(call, tables[name], name, errors, skip=shared, owner=f"[{name}]")
+        name: checked(call, tables[name], name, errors, skip=shared, owner=f"[{name}]")
         for name, call in catalogue.extras.items()
         if tables[name]
     }
@@ -207,7 +202,7 @@ def _build_named(
 ) -> Any:
     """The object that a table with a ``name`` describes; None, and the errors listed, if it is wrong."""
     if "name" not in table:
-        errors.append(InputError(f"{where}.name", _NOTHING, "is missing", f"give one of {', '.join(known)}"))
+        errors.append(InputError(f"{where}.name", NOTHING, "is missing", f"give one of {', '.join(known)}"))
         return None
     name = table["name"]
     if not isinstance(name, str) or name not in known:
@@ -217,11 +212,11 @@ def _build_named(
     keys = {key: value for key, value in table.items() if key != "name"}
     if where.startswith("initial"):
         keys = {key: _nested_laws(value, f"{where}.{key}", known, errors) for key, value in keys.items()}
-    keys = _check(known[name], keys, where, errors, owner=name)
+    keys = checked(known[name], keys, where, errors, owner=name)
     if len(errors) > already:
         return None
     try:
-        with _named_in(where, set(keys)):
+        with named_in(where, set(keys)):
             return known[name](**keys)
     except InputError as error:
         errors.append(error)
@@ -237,159 +232,3 @@ def _nested_laws(
     if isinstance(value, list):
         return [_nested_laws(item, f"{where}[{i}]", known, errors) for i, item in enumerate(value)]
     return value
-
-
-@contextmanager
-def _named_in(table: str, keys: Iterable[str]) -> Iterator[None]:
-    """Errors about an argument ``key`` leave as errors about ``table.key``."""
-    try:
-        yield
-    except InputError as error:
-        if error.argument in keys:
-            message = str(error)
-            error.argument = f"{table}.{error.argument}"
-            error.args = (f"{table}.{message}",)
-        raise
-
-
-def _check(
-    call: Callable[..., Any],
-    keys: Mapping[str, Any],
-    where: str,
-    errors: list[InputError],
-    *,
-    skip: Sequence[str] = (),
-    owner: str,
-) -> dict[str, Any]:
-    """Keyword arguments for ``call`` checked against its signature; what is wrong goes into ``errors``."""
-    from pydantic import ValidationError
-
-    known = _parameters(call, skip)
-    try:
-        checked = _schema(call, known).model_validate(dict(keys))
-    except ValidationError as found:
-        by_key: dict[str, list[Any]] = {}
-        for item in found.errors(include_url=False):
-            by_key.setdefault(str(item["loc"][0]), []).append(item)
-        errors += [_explain(key, items, keys, where, known, owner) for key, items in by_key.items()]
-        return {}
-    return {key: getattr(checked, _field(key)) for key in keys}
-
-
-def _parameters(call: Callable[..., Any], skip: Sequence[str]) -> dict[str, inspect.Parameter]:
-    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    every = inspect.signature(call).parameters
-    return {name: one for name, one in every.items() if one.kind in by_name and name not in skip}
-
-
-def _field(key: str) -> str:
-    """The attribute that holds ``key``; prefixed, as pydantic's models have methods such as ``copy``."""
-    return f"key_{key}"
-
-
-def _schema(call: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> type[BaseModel]:
-    """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
-    from pydantic import ConfigDict, Field, create_model
-
-    hints = _hints(call)
-    fields: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[_field(name)] = (_checkable(hints.get(name, Any)), Field(default, alias=name))
-    return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
-
-
-def _hints(call: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations by parameter; those that cannot be resolved here are left out."""
-    owner = vars(call).get("__init__", call) if isinstance(call, type) else call
-    try:
-        return get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError, AttributeError):  # a name imported for type checkers alone
-        plain = {repr(kind): kind for kind in _PLAIN} | {kind.__name__: kind for kind in _PLAIN}
-        written = getattr(owner, "__annotations__", {})
-        return {name: plain[text] for name, text in written.items() if text in plain}
-
-
-_PLAIN = (float, int, bool, str, type(None))
-
-
-def _checkable(annotation: Any) -> Any:
-    """What pydantic shall check: the annotation if TOML has such values, numbers for arrays, or Any."""
-    origin, members = get_origin(annotation), get_args(annotation)
-    if annotation in _PLAIN or origin is Literal:
-        return annotation
-    if origin in (Union, UnionType):
-        return _checkable_union(members)
-    return _numbers_type() if _is_array(annotation, origin, members) else Any
-
-
-def _checkable_union(members: tuple[Any, ...]) -> Any:
-    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest."""
-    from numpy.typing import ArrayLike
-
-    array_like = set(get_args(ArrayLike))
-    has_array = array_like <= set(members)
-    kinds = [_checkable(one) for one in members if not (has_array and one in array_like)]
-    if has_array:
-        kinds.append(_numbers_type())
-    return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007
-
-
-def _is_array(annotation: Any, origin: Any, members: tuple[Any, ...]) -> bool:
-    from numpy import ndarray
-
-    if ndarray in (annotation, origin):
-        return True
-    number_like = (float, int, _numbers_type())
-    of_numbers = bool(members) and all(_checkable(one) in number_like for one in members if one is not ...)
-    return origin in (list, tuple, Sequence, Iterable) and of_numbers
-
-
-@cache
-def _numbers_type() -> Any:
-    from pydantic import AfterValidator
-
-    return Annotated[Any, AfterValidator(_numbers)]
-
-
-def _numbers(value: Any) -> Any:
-    """A number or lists of numbers, of any depth; arrays given from Python pass."""
-    if isinstance(value, list | tuple):
-        return [_numbers(item) for item in value]
-    if isinstance(value, bool | str | Mapping) or value is None:
-        raise ValueError("should be a number or a list of numbers")
-    return value
-
-
-def _explain(
-    key: str,
-    items: Sequence[Any],
-    keys: Mapping[str, Any],
-    where: str,
-    known: Mapping[str, inspect.Parameter],
-    owner: str,
-) -> InputError:
-    """One error of ours for all that pydantic says about a key (one item per member of a union)."""
-    if items[0]["type"] == "extra_forbidden":
-        return _unknown_key(where, key, keys[key], known, owner)
-    if items[0]["type"] == "missing":
-        return InputError(f"{where}.{key}", _NOTHING, f"is required by {owner}", f"give {key} in [{where}]")
-    messages = (str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ") for item in items)
-    wanted = inspect.formatannotation(known[key].annotation).strip("'")
-    return InputError(f"{where}.{key}", keys[key], " or ".join(dict.fromkeys(messages)), f"give {wanted}")
-
-
-class _Nothing:
-    def __repr__(self) -> str:
-        return "(nothing)"
-
-
-_NOTHING = _Nothing()
-
-
-def _unknown_key(where: str, key: str, value: object, known: Iterable[str], owner: str) -> InputError:
-    names = list(known)
-    near = get_close_matches(key, names, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else "remove it"
-    problem = f"unknown key, {owner} knows {', '.join(names) or 'none'}"
-    return InputError(f"{where}.{key}" if where else key, value, problem, remedy)

@@ -39,7 +39,7 @@ def run_config(
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
     ds = _solved(described, options)
-    target = _saved(ds, target, overwrite)
+    target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
     return target
 
@@ -64,8 +64,8 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
             raise typer.Exit(EX_TEMPFAIL) from None
 
 
-def _saved(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:
-    """Save; if the place was taken while the run was computing, save beside it: a finished run is not thrown away."""
+def save_finished(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:
+    """Save; if the place was taken while the run was computing, beside it: a finished run is not thrown away."""
     try:
         return save(ds, target, overwrite)
     except InputError as error:

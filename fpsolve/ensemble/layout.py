@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coordinates, merged_variables, of_members
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
+from fpsolve.ensemble.variables import NOTES, OWN, Variable
 from fpsolve.errors import InputError
 from fpsolve.identity import ADDRESS, Unidentified, mark, told
 from fpsolve.io.keeper import fingerprint
@@ -29,46 +31,6 @@ MOST_BLOCKS = 1_000_000
 """Every rank has a list of all."""
 MOST_TIMES = 100_000_000
 """Saved times of a run."""
-
-OWN: Mapping[str, Mapping[str, Any]] = {
-    "status": {
-        "long_name": "what became of the member",
-        "flag_values": [0, 1, 2, 3],
-        "flag_meanings": "pending done failed under_resolved",
-    },
-    "cause": {"long_name": "why the member failed, or from when it is under-resolved"},
-    "unresolved_from": {"long_name": "time from which the density is under-resolved, NaN for never"},
-    "stopped_at": {"long_name": "time of the last resolved state, where the member stopped, NaN for not at all"},
-    "filtered_from": {"long_name": "time from which the density is filtered, NaN for never"},
-    "refined_from": {"long_name": "time from which the density has a higher degree, NaN for never"},
-    "handed_over_at": {"long_name": "time from which a cloud carries the measure, NaN for never"},
-}
-"""What a store has for every member beside the variables of its run."""
-
-NOTES: Mapping[str, tuple[str, ...]] = {
-    "stop": ("stopped_at",),
-    "filter": ("filtered_from",),
-    "refine": ("refined_from", "filtered_from"),
-    "cloud": ("handed_over_at",),
-}
-"""What beside ``unresolved_from`` a member says under each policy for densities that outgrow their degree."""
-
-CAUSE_LENGTH, TEXT_LENGTH = 240, 16
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of one member: ``dims`` and ``shape`` without those of the sweep and ``member``."""
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    attrs: Mapping[str, Any]
-    dtype: str = "float64"
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one member."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -149,11 +111,11 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None
-    dims = _sizes(runs, sweep)
+    dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
-    variables = {name: v for name, v in _variables(runs, dims).items() if "time" in v.dims}
+    variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
     variables |= {name: Variable((), (), OWN[name]) for name in notes}
-    coordinates = _coordinates(runs, sweep)
+    coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, {"long_name": f"swept parameter {axis.key}"})
     coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
@@ -161,7 +123,7 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     names = tuple(axis.name for axis in sweep.axes)
     made = Layout(
         sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
-        _constants(runs, dims, names, sweep.shape), config, _attributes(runs[0], config), tuple(steps),
+        merged_constants(runs, dims, names, sweep.shape), config, _attributes(runs[0], config), tuple(steps),
     )  # fmt: skip
     return _checked_blocks(replace(made, block=_block(made, block, ranks)))
 
@@ -205,88 +167,6 @@ def _first_record(job: Job) -> xr.Dataset:
     times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
     ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
-
-
-def of_members(ds: xr.Dataset) -> xr.Dataset:
-    """A run with the coordinates that belong to its saved states (``method``, …) among the variables."""
-    return ds.reset_coords([name for name, one in ds.coords.items() if "time" in one.dims and name != "time"])
-
-
-def _sizes(runs: Sequence[xr.Dataset], sweep: Sweep) -> dict[str, int]:
-    """The largest size of every dimension. Raises InputError where times or grids differ."""
-    for run, point in zip(runs, sweep.points(), strict=True):
-        for name in ("time", "lat", "lon", "angle"):
-            one, other = ((r.attrs["times"] if name == "time" else r.coords.get(name)) for r in (runs[0], run))
-            if one is not None and other is not None and not np.array_equal(one, other):
-                remedy = "set save_every" if name == "time" else "leave save_density or the sweep of lmax out"
-                told = f"{name} differs between points of the sweep"
-                raise InputError("sweep", sweep.describe(point.index), told, remedy)
-    names = dict.fromkeys(str(name) for run in runs for name in run.sizes)
-    sizes = {name: max(run.sizes.get(name, 0) for run in runs) for name in names}
-    return {**sizes, "time": len(runs[0].attrs["times"])}
-
-
-def _variables(runs: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> dict[str, Variable]:
-    found: dict[str, Variable] = {}
-    for run in runs:
-        for key, one in run.data_vars.items():
-            dims = tuple(map(str, one.dims))
-            shape = tuple(sizes[name] for name in dims)
-            dtype = f"<U{TEXT_LENGTH}" if one.dtype.kind == "U" else "float64"
-            known = found.setdefault(str(key), Variable(dims, shape, dict(one.attrs), dtype))
-            if known.dims != dims:
-                told = f"{key} has dimensions {known.dims} at one point of the sweep and {dims} at another"
-                raise InputError("sweep", str(key), told, "sweep d and the measure in ensembles of their own")
-    return found
-
-
-def _coordinates(runs: Sequence[xr.Dataset], sweep: Sweep) -> dict[str, Any]:
-    """Coordinates of the largest run; where a smaller one is not its beginning, one for every point, or numbers."""
-    found: dict[str, Any] = {}
-    for name in dict.fromkeys(str(key) for run in runs for key in run.coords):
-        having = [run.coords[name] for run in runs if name in run.coords]
-        longest = max(having, key=lambda one: one.size)
-        dims, attrs = tuple(map(str, longest.dims)), dict(longest.attrs)
-        if name == "time":
-            found[name] = (dims, np.array(runs[0].attrs["times"]), attrs)
-        elif all(np.array_equal(one.values, longest.values[: one.size]) for one in having):
-            found[name] = (dims, longest.values, attrs)
-        elif dims == (name,):  # x, y, z against 0, 1, 2, 3
-            found[name] = (dims, np.array([str(n) for n in range(longest.size)]), attrs)
-        else:
-            values = [run.coords[name].values if name in run.coords else np.array([]) for run in runs]
-            stacked = padded_stack(values, (longest.size,)).reshape(*sweep.shape, -1)
-            found[name] = ((*(axis.name for axis in sweep.axes), *dims), stacked, attrs)
-    return found
-
-
-def _constants(
-    runs: Sequence[xr.Dataset], sizes: Mapping[str, int], axes: tuple[str, ...], shape: tuple[int, ...]
-) -> dict[str, Any]:
-    """Variables without time, such as the weights of points: the same for all members of a point."""
-    found: dict[str, Any] = {}
-    for name in dict.fromkeys(str(key) for run in runs for key, one in run.data_vars.items() if "time" not in one.dims):
-        one = next(run[name] for run in runs if name in run)
-        inner = tuple(sizes[str(dim)] for dim in one.dims)
-        values = padded_stack([run[name].values if name in run else np.array([]) for run in runs], inner)
-        found[name] = ((*axes, *map(str, one.dims)), values.reshape(*shape, *inner), dict(one.attrs))
-    return found
-
-
-def padded(values: Any, shape: tuple[int, ...], dtype: str = "float64") -> Any:
-    """``values`` in the corner of an array of this shape; the rest is NaN, or empty text."""
-    array = np.asarray(values, dtype)
-    if array.shape == shape:
-        return np.ascontiguousarray(array)
-    filled = np.full(shape, "" if array.dtype.kind == "U" else np.nan, dtype)
-    if array.ndim == len(shape):
-        filled[tuple(slice(0, n) for n in array.shape)] = array
-    return filled
-
-
-def padded_stack(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """Arrays of several sizes, each padded to ``shape``, as one."""
-    return np.stack([padded(one, shape) for one in values])
 
 
 def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from threadpoolctl import threadpool_limits
 
 from fpsolve.ensemble import store as stores
@@ -35,6 +34,9 @@ from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
+
+if TYPE_CHECKING:
+    import zarr
 
 log = logging.getLogger(__name__)
 

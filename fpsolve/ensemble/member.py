@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.layout import CAUSE_LENGTH, OWN, Layout, Variable, of_members, padded
+from fpsolve.ensemble.layout import Layout
+from fpsolve.ensemble.merging import of_members
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
+from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.noise import BrownianPath
 from fpsolve.solve import Job, prepare

@@ -9,14 +9,16 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from fpsolve.ensemble.layout import Layout
-from fpsolve.ensemble.store import create, read_json
+from fpsolve.ensemble.store import consolidate, create, group_at, read_json
 from fpsolve.io.atomic import write_whole
+
+if TYPE_CHECKING:
+    import zarr
 
 VERSIONS = "fpsolve_versions"
 META = (".zgroup", ".zattrs", ".zarray")
@@ -34,7 +36,7 @@ def mend(path: Path, layout: Layout) -> list[str]:
     told = [_again(path, name, one) for name, one in expected.items() if not _same(name, read_json(path / name), one)]
     for name in (*layout.coordinates, *layout.constants):
         if not _equal(path, name, template):
-            array: Any = zarr.open_group(path, mode="r+", use_consolidated=False)[name]
+            array: Any = group_at(path, "r+")[name]
             array[...] = np.asarray(template[name][...])  # type: ignore[index]
             told.append(f"{name} was damaged: its values are written again")
     return [*told, *_consolidate(path)]
@@ -78,7 +80,7 @@ def _equal(path: Path, name: str, template: zarr.Group) -> bool:
     if wanted.size and not chunk.is_file():
         return False
     try:
-        found = np.asarray(zarr.open_group(path, mode="r", use_consolidated=False)[name][...])  # type: ignore[index]
+        found = np.asarray(group_at(path, "r")[name][...])  # type: ignore[index]
     except Exception:  # codecs have errors of their own
         return False
     return bool(np.array_equal(found, wanted, equal_nan=wanted.dtype.kind == "f"))
@@ -93,7 +95,7 @@ def _consolidate(path: Path) -> list[str]:
         files = {name: one for name, one in files.items() if not name.startswith("statistics/")}
         told.append("the metadata of the statistics were damaged: they are taken again")
     if _consolidated(path) != files:
-        zarr.consolidate_metadata(zarr.open_group(path, mode="r+", use_consolidated=False).store)
+        consolidate(group_at(path, "r+"))
         told.append(f"{CONSOLIDATED} was not that of the store: written again")
     return told
 

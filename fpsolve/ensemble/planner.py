@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.ensemble.layout import Layout, make_layout
-from fpsolve.ensemble.store import _CODEC as CODEC
+from fpsolve.ensemble.store import codec
 from fpsolve.ensemble.sweep import make_sweep
 from fpsolve.ensemble.tasks import ordered
 from fpsolve.ensemble.trial import Cost, Extra, beside_blocks, trial
@@ -137,7 +137,7 @@ def open_files(layout: Layout, ranks: int) -> int:
 def share(values: Any) -> float:
     """What is left of these values when they are compressed as in the store, frame not counted."""
     raw = np.ascontiguousarray(values, np.float64).tobytes()
-    return (len(CODEC.encode(raw)) - FRAME) / len(raw)
+    return (len(codec().encode(raw)) - FRAME) / len(raw)
 
 
 def memory(layout: Layout) -> int:

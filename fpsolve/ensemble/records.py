@@ -22,8 +22,7 @@ import numpy as np
 
 from fpsolve.ensemble.layout import canonical
 from fpsolve.errors import FPSolveError
-from fpsolve.io.atomic import _sync_folder as sync_folder
-from fpsolve.io.atomic import write_whole
+from fpsolve.io.atomic import sync_folder, write_whole
 
 PENDING, DONE, FAILED, UNRESOLVED = range(4)
 """What became of a member; of one that is under-resolved, the values until then count."""

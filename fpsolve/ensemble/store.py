@@ -13,24 +13,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-import zarr
-from numcodecs import Zstd
 
-from fpsolve.ensemble.layout import CAUSE_LENGTH, OWN, Layout, Variable
+from fpsolve.ensemble.layout import Layout
 from fpsolve.ensemble.records import Outcome
 from fpsolve.ensemble.tasks import Block
+from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io import replacing
 from fpsolve.observe import versions
 
-_DIMENSIONS = "_ARRAY_DIMENSIONS"
+if TYPE_CHECKING:
+    import zarr
+    from numcodecs import Zstd
 
-_CODEC = Zstd(level=1, checksum=True)
-"""It knows a chunk that was cut short; the default, Blosc, reads on behind its end."""
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
 
 KEPT = "members that were done are kept: mend the cause and give the same command again"
 
@@ -71,6 +71,8 @@ class Store:
 
 def create(path: Path | None, layout: Layout) -> zarr.Group | None:
     """A store of the full size, all pending: complete at once under its name, or in memory (returned) for None."""
+    import zarr  # here and below: slow to import
+
     if path is None:
         return _template(zarr.create_group(store={}, zarr_format=2), layout)
     with naming("creating the store"), replacing(path) as temporary:
@@ -80,8 +82,28 @@ def create(path: Path | None, layout: Layout) -> zarr.Group | None:
 
 def open_store(path: Path | zarr.Group, layout: Layout) -> Store:
     """The store for reading and writing."""
-    group = zarr.open_group(path, mode="r+", use_consolidated=False) if isinstance(path, Path) else path
-    return Store(group, layout)
+    return Store(group_at(path, "r+") if isinstance(path, Path) else path, layout)
+
+
+def group_at(path: Path, mode: Literal["r", "r+"]) -> zarr.Group:
+    """The arrays of a store as their own files describe them."""
+    import zarr
+
+    return zarr.open_group(path, mode=mode, use_consolidated=False)
+
+
+def consolidate(group: zarr.Group) -> None:
+    """Write the metadata of all arrays and groups inside into one file."""
+    import zarr
+
+    zarr.consolidate_metadata(group.store)
+
+
+def codec() -> Zstd:
+    """Zstandard with a checksum: it knows a chunk that was cut short; the default, Blosc, reads on behind its end."""
+    from numcodecs import Zstd
+
+    return Zstd(level=1, checksum=True)
 
 
 def _template(group: zarr.Group, layout: Layout) -> zarr.Group:
@@ -95,7 +117,7 @@ def _template(group: zarr.Group, layout: Layout) -> zarr.Group:
     inner = [name for name, (dims, _, _) in layout.coordinates.items() if dims != (name,)]
     if inner:  # xarray's way to tell that degree(harmonic) is a coordinate
         group.attrs["coordinates"] = " ".join(inner)
-    zarr.consolidate_metadata(group.store)
+    consolidate(group)
     return group
 
 
@@ -103,7 +125,7 @@ def _fixed(group: zarr.Group, name: str, dims: tuple[str, ...], values: Any, att
     array = np.asarray(values)
     made = group.create_array(
         name, shape=array.shape, chunks=array.shape, dtype=array.dtype, fill_value=None,
-        compressors=_CODEC,
+        compressors=codec(),
         attributes={_DIMENSIONS: list(dims), **attrs},
     )  # fmt: skip
     made[...] = array
@@ -117,7 +139,7 @@ def _empty(group: zarr.Group, name: str, variable: Variable, layout: Layout) -> 
         shape=(*layout.shape, len(layout.members), *variable.shape),
         chunks=(*(1 for _ in layout.shape), layout.block, *inner),
         dtype=variable.dtype,
-        compressors=_CODEC,
+        compressors=codec(),
         fill_value=np.nan if variable.dtype == "float64" else None,
         attributes={_DIMENSIONS: [*layout.axes, "member", *variable.dims], **variable.attrs},
     )
@@ -214,7 +236,7 @@ def write_statistics(path: Path, found: xr.Dataset) -> None:
         shutil.rmtree(path / "statistics", ignore_errors=True)
     kinds = {name: {"_FillValue": None} for name, one in found.variables.items() if one.dtype.kind in "fiu"}
     found.drop_encoding().to_zarr(path, group="statistics", mode="w", zarr_format=2, consolidated=True, encoding=kinds)
-    zarr.consolidate_metadata(zarr.open_group(path, mode="r+", use_consolidated=False).store)
+    consolidate(group_at(path, "r+"))
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.ensemble.layout import Layout, make_layout, padded
+from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.store import create, open_store, opened, write_statistics
 from fpsolve.ensemble.sweep import Point, Sweep
 from fpsolve.ensemble.tasks import Block
+from fpsolve.ensemble.variables import padded
 from fpsolve.errors import FPSolveError
 from fpsolve.solve import Job, prepare
 

@@ -21,7 +21,7 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         told = f"writing {str(path)!r} failed ({error.strerror}); what was there before is unchanged"
         raise FPSolveError(told) from error
@@ -29,7 +29,7 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The new name itself to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -10,21 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.errors import InputError
-from fpsolve.measures.base import Living, Measure
+from fpsolve.measures.base import Living
+from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.transport.commutator_free import flow_of_living
 from fpsolve.transport.exponential import Generator
-from fpsolve.transport.flows import EXPLICIT, flow_of
-from fpsolve.transport.operators import advection, spectral_bound, transport_grid
-from fpsolve.transport.runge_kutta import for_living, integrate
+from fpsolve.transport.flows import EXPLICIT
+from fpsolve.transport.operators import advection, transport_grid
 from fpsolve.transport.velocity import Velocity
-
-LIVING_SHARE = 0.1
-"""The part of ``rtol`` to which the frozen flows of a living one are computed."""
 
 THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
 """Degrees of grids tried, in turn, for a thin quadrature."""
@@ -34,7 +28,7 @@ LOW_DEGREE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Density(Measure):
+class Density(Expansion):
     """A density ρ = Σ ρ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ∫ρ = 1.
 
     ``coefficients``: complex, order and norm of :mod:`fpsolve.sphere.harmonics` (of :mod:`fpsolve.sphere.fourier`).
@@ -51,35 +45,12 @@ class Density(Measure):
     flow: str = EXPLICIT
 
     name: ClassVar[str] = "density"
-
-    def __post_init__(self) -> None:
-        if not abs(self.mass - 1) < 1e-6:
-            raise InputError("coefficients", self.mass, "the mass is not 1", "divide the density by its integral")
+    normalise: ClassVar[str] = "divide the density by its integral"
 
     @classmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Density:
         grid = geometry(law.dimension).grid(lmax)
         return cls(grid.to_modes(density_values(law, grid)), rtol, filter, law.dimension)
-
-    @property
-    def dimension(self) -> int:
-        """d."""
-        return self.d
-
-    @property
-    def geometry(self) -> Geometry:
-        """The sphere or the circle."""
-        return geometry(self.d)
-
-    @property
-    def lmax(self) -> int:
-        """Truncation degree."""
-        return self.geometry.degree_of(self.coefficients)
-
-    @property
-    def grid(self) -> Any:
-        """The grid of this degree."""
-        return self.geometry.grid(self.lmax)
 
     @cached_property
     def values(self) -> Real:
@@ -100,29 +71,13 @@ class Density(Measure):
     def mass(self) -> float:
         return float(self.coefficients[0].real / self.geometry.mass_moment)
 
-    @property
-    def entropy(self) -> float:
-        """-∫ ρ log ρ over the part of the grid where ρ > 0."""
-        return grid_entropy(self.grid, self.values)
-
-    @property
-    def min_density(self) -> float:
-        """The least value of ρ on the grid."""
-        return float(self.values.min())
-
-    @property
-    def tail(self) -> float:
-        """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²."""
-        return self.geometry.spectral_tail(self.coefficients)
-
     def at(self, coefficients: Coefficients) -> Density:
         """The density of other coefficients."""
         return replace(self, coefficients=coefficients)
 
     def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
-        """exp(L) u for a field on the grid or on its thinner one, by the measure's flow; L annihilates the mass."""
-        moved = flow_of(self.flow)(self.generator(v), u, spectral_bound(v, self.lmax), rtol)
-        moved[0] = u[0]  # the polynomial's weights sum to 1 ± ulp
+        moved = super().carried(u, v, rtol)
+        moved[0] = u[0]  # L annihilates the mass; the polynomial's weights sum to 1 ± ulp
         return moved
 
     def generator(self, v: Real) -> Generator:
@@ -135,8 +90,7 @@ class Density(Measure):
 
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
-            live = _live if self.flow == EXPLICIT else live_by_frozen_fields
-            return self._with(live(self, velocity))
+            return self._with(self.carried_alive(velocity))
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)
         moved = self.carried(self.coefficients, v, self.rtol)
@@ -145,8 +99,10 @@ class Density(Measure):
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Density:
         return self._with(self.coefficients * np.exp(amount * self.geometry.laplacian(self.lmax)))
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self.coefficients).all())
+    def error_norm(self, error: Coefficients) -> float:
+        """The largest error of the moments up to LOW_DEGREE."""
+        low = self.geometry.degrees(self.lmax) <= LOW_DEGREE
+        return float(np.abs(error[low]).max())
 
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly
@@ -174,50 +130,6 @@ def positive_quadrature(grid: Any, values: Real) -> tuple[Real, Real]:
     kept = values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
     weights = (grid.weights * values)[kept]
     return grid.x[kept], weights / weights.sum()
-
-
-def grid_entropy(sphere: Any, values: Real) -> float:
-    """-∫ ρ log ρ over the points where ρ > 0."""
-    positive = np.maximum(values, 1e-300)
-    return -float(sphere.integral(positive * np.log(positive)))
-
-
-def _live(measure: Density, velocity: Living) -> Coefficients:
-    """Runge–Kutta in s with v[μ_s] evaluated in every stage; stable sub-steps, their error from ``rtol``."""
-    low = measure.geometry.degrees(measure.lmax) <= LOW_DEGREE
-
-    def rhs(coefficients: Coefficients) -> Coefficients:
-        here = replace(measure, coefficients=coefficients)
-        out = np.zeros_like(coefficients)
-        advection(measure.grid, velocity(here.source).on(measure.grid)).add_to(coefficients, out, 1.0)
-        return out
-
-    return integrate_living(rhs, measure, velocity, lambda error: float(np.abs(error[low]).max()))
-
-
-def integrate_living(
-    rhs: Callable[[Coefficients], Coefficients],
-    measure: Any,
-    velocity: Living,
-    norm: Callable[[Coefficients], float],
-) -> Coefficients:
-    """Coefficients after unit time under a living field, sub-steps bounded by the spectral radius at the start."""
-    tableau = for_living(measure.rtol)
-    radius = spectral_bound(velocity(measure.source).on(measure.grid), measure.lmax)
-    longest = min(1.0, tableau.imaginary_limit / max(radius, 1e-300))
-    return integrate(
-        rhs, measure.coefficients, tableau=tableau, rtol=measure.rtol, norm=norm, longest=longest
-    )
-
-
-def live_by_frozen_fields(measure: Any, velocity: Living) -> Coefficients:
-    """Coefficients after unit time under a living field, by the measure's own flow of frozen fields."""
-
-    def field(u: Coefficients) -> Real:
-        return velocity(measure.at(u).source).on(measure.grid)
-
-    rtol = LIVING_SHARE * measure.rtol
-    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.rtol)
 
 
 def _filter(measure: Density, grid: Any, v: Real) -> Real:

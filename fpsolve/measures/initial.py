@@ -1,24 +1,20 @@
-"""Initial laws by name: densities on S^{d-1} that can be sampled, and given points."""
+"""Initial laws by name, their recipes for configurations, and what a run takes of them: values and a source."""
 
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import wraps
 from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import cumulative_simpson, quad
-from scipy.interpolate import PchipInterpolator
-from scipy.special import gammaln
 
 from fpsolve.attention.source import PointSource, Source
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
+from fpsolve.measures.laws import AxialLaw, FunctionLaw, Law, Mixture, Tokens
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.circle import CircleGrid, CirclePoints
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
@@ -28,124 +24,7 @@ from fpsolve.sphere.scattered import SpherePoints
 MASS_TOLERANCE = 1e-6
 """How far the mass of an initial law, by the grid's quadrature, may be from one."""
 
-_ANGLES = np.linspace(0, np.pi, 2**15 + 1)
-"""Mesh of the angle to the axis, for distribution functions."""
-
-
-class Law(ABC):
-    """A probability law on the unit sphere of R^d."""
-
-    dimension: int
-
-    @abstractmethod
-    def density(self, x: Real) -> Real:
-        """ρ with respect to surface measure at the points x, shapes (..., d) -> (...)."""
-
-    @abstractmethod
-    def draw(self, n: int, path: BrownianPath) -> Real:
-        """n iid points (n, d), a pure function of the path's seed and member."""
-
-
-class AxialLaw(Law):
-    """A density f(⟨x, axis⟩)/Z around a unit vector, in any d ≥ 2; ``log_profile`` is log f."""
-
-    def __init__(self, axis: Real, log_profile: Callable[[Real], Real]) -> None:
-        self.axis, self._log_profile = axis, log_profile
-        self.dimension = len(axis)
-
-    def density(self, x: Real) -> Real:
-        return np.exp(self._log_profile(x @ self.axis) - self._log_normalisation)
-
-    def draw(self, n: int, path: BrownianPath) -> Real:
-        angle = self._angle_quantile(path.initial_uniforms(n))
-        directions = _tangential(path.initial_normals(n * self.dimension).reshape(n, -1), self.axis)
-        return np.cos(angle)[:, None] * self.axis + np.sin(angle)[:, None] * directions
-
-    @cached_property
-    def _peak(self) -> tuple[float, float]:
-        """The largest value of log f(cos θ) sin^{d-2} θ and its angle, on a mesh."""
-        values = self._log_angle_density(_ANGLES[1:-1])
-        return float(values.max()), float(_ANGLES[1 + values.argmax()])
-
-    def _log_angle_density(self, angles: Real) -> Real:
-        return self._log_profile(np.cos(angles)) + (self.dimension - 2) * np.log(np.sin(angles))
-
-    @cached_property
-    def _log_normalisation(self) -> float:
-        """log of the surface integral of f: the area of S^{d-2} times ∫ f(cos θ) sin^{d-2} θ dθ."""
-        top, peak = self._peak
-        area = np.log(2) + (self.dimension - 1) / 2 * np.log(np.pi) - gammaln((self.dimension - 1) / 2)
-        cuts = np.unique(np.clip(peak + np.array([-0.3, -0.03, 0.0, 0.03, 0.3]), 0, np.pi))
-
-        def scaled(angle: float) -> float:
-            return float(np.exp(self._log_angle_density(np.asarray(angle)) - top))
-
-        total = quad(scaled, 0, np.pi, points=cuts, epsabs=0, epsrel=1e-12, limit=500)[0]
-        return float(area + np.log(total) + top)
-
-    @cached_property
-    def _angle_quantile(self) -> Callable[[Real], Real]:
-        """The inverse distribution function of the angle: cumulative Simpson sums, inverted monotonically."""
-        density = np.zeros_like(_ANGLES)
-        density[1:-1] = np.exp(self._log_angle_density(_ANGLES[1:-1]) - self._peak[0])
-        if self.dimension == 2:  # no sin^{d-2}: the ends count
-            density[[0, -1]] = np.exp(self._log_profile(np.array([1.0, -1.0])) - self._peak[0])
-        cumulative = np.maximum.accumulate(cumulative_simpson(density, x=_ANGLES, initial=0))
-        cumulative /= cumulative[-1]
-        rising = np.append(True, np.diff(cumulative) > 1e-40)  # slopes of the inverse stay finite
-        return PchipInterpolator(cumulative[rising], _ANGLES[rising])
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture(Law):
-    """Σ p_j of the component laws."""
-
-    components: tuple[Law, ...]
-    weights: Real
-
-    @property
-    def dimension(self) -> int:  # type: ignore[override]
-        return self.components[0].dimension
-
-    def density(self, x: Real) -> Real:
-        return sum(p * law.density(x) for p, law in zip(self.weights, self.components, strict=True))
-
-    def draw(self, n: int, path: BrownianPath) -> Real:
-        which = np.searchsorted(np.cumsum(self.weights)[:-1], path.initial_uniforms(2 * n)[n:], side="right")
-        drawn = np.stack([law.draw(n, path) for law in self.components])
-        return drawn[which, np.arange(n)]
-
-
-@dataclass(frozen=True, eq=False)
-class FunctionLaw(Law):
-    """A density given by a function of x, or by values on a Gauss grid; it is not sampled."""
-
-    function: Callable[[Real], Real]
-    dimension: int = 3
-
-    def density(self, x: Real) -> Real:
-        return np.asarray(self.function(x), float)
-
-    def draw(self, n: int, path: BrownianPath) -> Real:
-        raise InputError("law", "function", "a density given by a function is not sampled", "pass points instead")
-
-
-@dataclass(frozen=True, eq=False)
-class Tokens:
-    """Given points (n, d) with weights (n,): finite-N tokens, not a density."""
-
-    x: Real
-    weights: Real
-    labels: Real | None = None
-
-    @property
-    def dimension(self) -> int:
-        """d."""
-        return int(self.x.shape[1])
-
-
 Initial = Law | Tokens | Measure
-
 
 _Made = TypeVar("_Made")
 
@@ -383,9 +262,3 @@ def _numbers(argument: str, value: ArrayLike) -> Real:
         return np.array(value, float)
     except (TypeError, ValueError):
         raise InputError(argument, value, "not an array of numbers", "pass a list or array of floats") from None
-
-
-def _tangential(normals: Real, axis: Real) -> Real:
-    """Unit vectors orthogonal to ``axis``, uniform, from Gaussian rows."""
-    flat = normals - np.einsum("na,a->n", normals, axis)[:, None] * axis
-    return flat / np.sqrt(np.einsum("na,na->n", flat, flat))[:, None]

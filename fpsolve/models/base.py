@@ -55,6 +55,12 @@ class Model(ABC):
         """(argument, matrix) for the matrices it was given, each of shape () or (d, d)."""
         return [(name, checked_matrix(name, getattr(self, name))) for name in self.matrix_names]
 
+    def _freeze_matrices(self) -> None:
+        """Replace the matrices by their hashable forms. Raises InputError for bad ones, and where the sizes differ."""
+        for name in self.matrix_names:
+            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
+        checked_same_size(self.fixed_matrices)
+
     def check(self, measure: Any) -> None:
         """Raise InputError where the model cannot act on the measure: its d, the size of matrices. Computes nothing."""
         d, name = measure.dimension, type(self).__name__

@@ -10,15 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.models.base import (
-    Calculus,
-    Model,
-    apply_matrix,
-    checked_matrix,
-    checked_number,
-    checked_same_size,
-    frozen_matrix,
-)
+from fpsolve.models.base import Calculus, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.drawn_heads import hessian_F
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
@@ -67,9 +59,7 @@ class DeepStochasticTransformer(Model):
             checked_number(name, getattr(self, name))
         if self.value_std is not None:
             checked_number("value_std", self.value_std)
-        for name in ("key_query", "drift"):
-            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
-        checked_same_size(self.fixed_matrices)
+        self._freeze_matrices()
 
     @property
     def calculus(self) -> Calculus:

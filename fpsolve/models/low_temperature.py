@@ -20,14 +20,7 @@ from numpy.typing import ArrayLike
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.models.base import (
-    Model,
-    apply_matrix,
-    checked_matrix,
-    checked_number,
-    checked_same_size,
-    frozen_matrix,
-)
+from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, Velocity
 
@@ -53,9 +46,7 @@ class LowTemperatureLimit(Model):
 
     def __post_init__(self) -> None:
         checked_number("diffusion", self.diffusion)
-        for name in ("value", "key_query"):
-            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
-        checked_same_size(self.fixed_matrices)
+        self._freeze_matrices()
         a = np.atleast_2d(checked_matrix("key_query", self.key_query))
         singular = np.linalg.svd(a, compute_uv=False)
         if singular[-1] <= 1e-12 * singular[0]:

@@ -11,14 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
-from fpsolve.models.base import (
-    Model,
-    apply_matrix,
-    checked_matrix,
-    checked_number,
-    checked_same_size,
-    frozen_matrix,
-)
+from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.grid import Grid, grid
 from fpsolve.sphere.harmonics import Real, laplacian, power
 from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
@@ -53,9 +46,7 @@ class SelfAttention(Model):
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
             checked_number(name, getattr(self, name))
-        for name in ("value", "key_query"):
-            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
-        checked_same_size(self.fixed_matrices)
+        self._freeze_matrices()
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

@@ -11,14 +11,7 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
-from fpsolve.models.base import (
-    Model,
-    apply_matrix,
-    checked_matrix,
-    checked_number,
-    checked_same_size,
-    frozen_matrix,
-)
+from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
@@ -50,9 +43,7 @@ class UnnormalisedSelfAttention(Model):
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
             checked_number(name, getattr(self, name))
-        for name in ("value", "key_query"):
-            object.__setattr__(self, name, frozen_matrix(name, getattr(self, name)))
-        checked_same_size(self.fixed_matrices)
+        self._freeze_matrices()
         checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
 
     @property

@@ -1,15 +1,13 @@
 """``fpsolve run --checkpoint`` in processes that are signalled and killed."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from fpsolve.io import load
 from fpsolve.io.checkpoint import read
+from tests.command import FPSOLVE, started
 
 CONFIG = """
 [model]
@@ -31,10 +29,7 @@ KEEP = ("--checkpoint", "run.ckpt", "--checkpoint-every", "0")
 
 
 def start(folder, *arguments):
-    command = [sys.executable, "-m", "fpsolve", "run", "run.toml", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return started(*FPSOLVE, "run", "run.toml", *arguments, cwd=folder)
 
 
 def finished(process):

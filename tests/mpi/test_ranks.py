@@ -1,18 +1,13 @@
 """Real MPI jobs of one to four ranks on this machine: the same bits, no deadlocks, one status for all."""
 
 import importlib.util
-import os
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import xarray as xr
 
-MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-ROOT = Path(__file__).parents[2]
+from tests.command import MPIEXEC, ROOT, ranks_of
+
 LONGEST = 60.0
 
 pytestmark = pytest.mark.skipif(
@@ -22,16 +17,9 @@ pytestmark = pytest.mark.skipif(
 
 def job(ranks, case, store, timeout=LONGEST, program=("-m", "tests.mpi.program")):
     """Run a program on so many ranks; ``(status, output, seconds)``."""
-    oversubscribed = [] if "mpich" in str(MPIEXEC) else ["--oversubscribe"]
-    command = [MPIEXEC, *oversubscribed, "-n", str(ranks), sys.executable, *program, case, str(store)]
-    allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
-    allowed["OMPI_MCA_mpi_yield_when_idle"] = "1"  # ranks that wait leave the cores to those that work
-    started = time.monotonic()
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **allowed}, timeout=timeout, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    return done.returncode, done.stdout, time.monotonic() - started
+    begun = time.monotonic()
+    done = ranks_of(ranks, *program, case, str(store), timeout=timeout, cwd=ROOT)
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - begun
 
 
 def identical(one, other):

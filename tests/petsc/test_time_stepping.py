@@ -1,10 +1,6 @@
 """PETSc's TS: against closed forms and an independent integrator, to the tolerance that was asked for; beside MPI."""
 
-import os
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +10,7 @@ from scipy.integrate import solve_ivp
 import fpsolve as fp
 from fpsolve.sphere.geometry import geometry
 from fpsolve.theory import growth
+from tests.command import FPSOLVE, MPIEXEC, ranks_of, said
 
 pytest.importorskip("petsc4py")
 
@@ -135,22 +132,18 @@ if rank == 0:
 """
 
 
-def under_mpi(*command, cwd=None):
-    """The command on two ranks; its output."""
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    if not mpiexec.exists():
+def on_two_ranks(*arguments, **options):
+    """What Python prints on two ranks."""
+    if MPIEXEC is None:
         pytest.skip("no mpiexec in this environment")
-    allowed = {f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")}
-    allowed |= {"OMP_NUM_THREADS": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
-    whole = [mpiexec, "--oversubscribe", "-n", "2", *command]
-    done = subprocess.run(whole, env=os.environ | allowed, capture_output=True, text=True, timeout=120, cwd=cwd)
+    done = ranks_of(2, *arguments, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_each_rank_solves_its_own():
     """Under mpiexec each rank's PETSc is its own, solves need no other rank, and MPI goes on beside them."""
-    assert under_mpi(sys.executable, "-c", RANKS).split() == ["2", "True", "2"]
+    assert on_two_ranks("-c", RANKS).split() == ["2", "True", "2"]
 
 
 ENSEMBLE = """
@@ -178,9 +171,9 @@ members = 4
 def test_an_ensemble_with_implicit_transport_on_two_ranks(tmp_path):
     """The store of two ranks is that of one process, bit for bit."""
     (tmp_path / "a.toml").write_text(ENSEMBLE)
-    command = [sys.executable, "-m", "fpsolve", "ensemble", "a.toml", "-o"]
-    under_mpi(*command, "two.zarr", cwd=tmp_path)
-    subprocess.run([*command, "one.zarr"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    command = (*FPSOLVE, "ensemble", "a.toml", "-o")
+    on_two_ranks(*command, "two.zarr", cwd=tmp_path)
+    said(*command, "one.zarr", cwd=tmp_path)
     one, two = (xr.open_zarr(tmp_path / name) for name in ("one.zarr", "two.zarr"))
     assert two.sizes["member"] == 4 and one.identical(two)
     assert len(np.unique(two.mean_vector.values[:, -1, 0])) == 4 and np.abs(two.mass - 1).max() < 1e-8

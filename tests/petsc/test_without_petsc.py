@@ -1,7 +1,6 @@
 """Nothing else needs PETSc or MPI: with both made unimportable the package works and says how to install them."""
 
-import subprocess
-import sys
+from tests.command import said
 
 BLOCK = """
 import sys
@@ -40,9 +39,7 @@ print(*[name for name in ("petsc4py", "mpi4py", "mpi4py.MPI") if name in sys.mod
 
 
 def output(program):
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return said("-c", program).split()
 
 
 def test_everything_else_works_without_it():

@@ -1,9 +1,8 @@
 """The same seed gives the same bits in fresh processes, whatever the number of threads."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from tests.command import said
 
 PROGRAM = """
 import hashlib
@@ -27,12 +26,7 @@ for model, start, measure in [*cases, (values, tokens, "cloud"), (noisy, tokens,
 
 
 def _bits(threads: int) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return said("-c", PROGRAM, threads=threads, timeout=300)
 
 
 def test_six_fresh_processes_give_identical_bits():

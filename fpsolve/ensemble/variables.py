@@ -1,0 +1,66 @@
+"""What a store has for every member: variables, their names and their values in the store's shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "status": {
+        "long_name": "what became of the member",
+        "flag_values": [0, 1, 2, 3],
+        "flag_meanings": "pending done failed under_resolved",
+    },
+    "cause": {"long_name": "why the member failed, or from when it is under-resolved"},
+    "unresolved_from": {"long_name": "time from which the density is under-resolved, NaN for never"},
+    "stopped_at": {"long_name": "time of the last resolved state, where the member stopped, NaN for not at all"},
+    "filtered_from": {"long_name": "time from which the density is filtered, NaN for never"},
+    "refined_from": {"long_name": "time from which the density has a higher degree, NaN for never"},
+    "handed_over_at": {"long_name": "time from which a cloud carries the measure, NaN for never"},
+}
+"""What a store has for every member beside the variables of its run."""
+
+NOTES: Mapping[str, tuple[str, ...]] = {
+    "stop": ("stopped_at",),
+    "filter": ("filtered_from",),
+    "refine": ("refined_from", "filtered_from"),
+    "cloud": ("handed_over_at",),
+}
+"""What beside ``unresolved_from`` a member says under each policy for densities that outgrow their degree."""
+
+CAUSE_LENGTH, TEXT_LENGTH = 240, 16
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of one member: ``dims`` and ``shape`` without those of the sweep and ``member``."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    attrs: Mapping[str, Any]
+    dtype: str = "float64"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one member."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+def padded(values: Any, shape: tuple[int, ...], dtype: str = "float64") -> Any:
+    """``values`` in the corner of an array of this shape; the rest is NaN, or empty text."""
+    array = np.asarray(values, dtype)
+    if array.shape == shape:
+        return np.ascontiguousarray(array)
+    filled = np.full(shape, "" if array.dtype.kind == "U" else np.nan, dtype)
+    if array.ndim == len(shape):
+        filled[tuple(slice(0, n) for n in array.shape)] = array
+    return filled
+
+
+def padded_stack(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Arrays of several sizes, each padded to ``shape``, as one."""
+    return np.stack([padded(one, shape) for one in values])

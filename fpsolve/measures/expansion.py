@@ -1,0 +1,131 @@
+"""What a density and a half density share: one function u by its coefficients, ∂_s u = L u with L linear in v."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from fpsolve.errors import InputError
+from fpsolve.measures.base import Living, Measure
+from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.transport.commutator_free import flow_of_living
+from fpsolve.transport.exponential import Generator
+from fpsolve.transport.flows import EXPLICIT, flow_of
+from fpsolve.transport.operators import spectral_bound
+from fpsolve.transport.runge_kutta import for_living, integrate
+
+LIVING_SHARE = 0.1
+"""The part of ``rtol`` to which the frozen flows of a living one are computed."""
+
+
+class Expansion(Measure):
+    """A measure by the coefficients of one function on S² (d = 3) or S¹ (d = 2).
+
+    A dataclass below has the fields ``coefficients``, ``rtol``, ``d`` and ``flow``. Raises InputError when the mass is
+    not one to 1e-6.
+    """
+
+    coefficients: Coefficients
+    rtol: float
+    d: int
+    flow: str
+
+    normalise: ClassVar[str]
+    """How to make the mass one."""
+
+    def __post_init__(self) -> None:
+        if not abs(self.mass - 1) < 1e-6:
+            raise InputError("coefficients", self.mass, "the mass is not 1", self.normalise)
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return self.d
+
+    @property
+    def geometry(self) -> Geometry:
+        """The sphere or the circle."""
+        return geometry(self.d)
+
+    @property
+    def lmax(self) -> int:
+        """Truncation degree of the coefficients."""
+        return self.geometry.degree_of(self.coefficients)
+
+    @property
+    def grid(self) -> Any:
+        """The grid of this degree."""
+        return self.geometry.grid(self.lmax)
+
+    @property
+    @abstractmethod
+    def values(self) -> Real:
+        """ρ on the grid."""
+
+    @property
+    def entropy(self) -> float:
+        """-∫ ρ log ρ over the part of the grid where ρ > 0."""
+        positive = np.maximum(self.values, 1e-300)
+        return -float(self.grid.integral(positive * np.log(positive)))
+
+    @property
+    def min_density(self) -> float:
+        """The least value of ρ on the grid."""
+        return float(self.values.min())
+
+    @property
+    def tail(self) -> float:
+        """Σ_{ℓ > 0.9 ℓmax} |u_ℓm|² / Σ |u_ℓm|²."""
+        return self.geometry.spectral_tail(self.coefficients)
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self.coefficients).all())
+
+    @abstractmethod
+    def at(self, coefficients: Coefficients) -> Self:
+        """The measure of other coefficients."""
+
+    @abstractmethod
+    def generator(self, v: Real) -> Generator:
+        """L for a field on the grid or on its thinner one."""
+
+    @abstractmethod
+    def error_norm(self, error: Coefficients) -> float:
+        """The size of a living flow's error, to compare with ``rtol``."""
+
+    def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
+        """exp(L) u for a field on the grid or on its thinner one, by the measure's flow."""
+        return flow_of(self.flow)(self.generator(v), u, spectral_bound(v, self.lmax), rtol)
+
+    def carried_alive(self, velocity: Living) -> Coefficients:
+        """Coefficients after unit time under a living field."""
+        return _by_stages(self, velocity) if self.flow == EXPLICIT else _by_frozen_fields(self, velocity)
+
+
+def _by_stages(measure: Expansion, velocity: Living) -> Coefficients:
+    """Runge–Kutta in s with v[μ_s] evaluated in every stage; sub-steps stable by the spectral radius at the start."""
+    tableau = for_living(measure.rtol)
+    radius = spectral_bound(velocity(measure.source).on(measure.grid), measure.lmax)
+    longest = min(1.0, tableau.imaginary_limit / max(radius, 1e-300))
+
+    def rhs(u: Coefficients) -> Coefficients:
+        out = np.zeros_like(u)
+        measure.generator(velocity(measure.at(u).source).on(measure.grid)).add_to(u, out, 1.0)
+        return out
+
+    return integrate(
+        rhs, measure.coefficients, tableau=tableau, rtol=measure.rtol, norm=measure.error_norm, longest=longest
+    )
+
+
+def _by_frozen_fields(measure: Expansion, velocity: Living) -> Coefficients:
+    """The measure's own flow of frozen fields, composed without commutators."""
+
+    def field(u: Coefficients) -> Real:
+        return velocity(measure.at(u).source).on(measure.grid)
+
+    rtol = LIVING_SHARE * measure.rtol
+    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.rtol)

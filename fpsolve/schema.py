@@ -1,0 +1,178 @@
+"""Keyword arguments of TOML tables checked against the signatures of the functions that take them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from fpsolve.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@contextmanager
+def named_in(table: str, keys: Iterable[str]) -> Iterator[None]:
+    """Errors about an argument ``key`` leave as errors about ``table.key``."""
+    try:
+        yield
+    except InputError as error:
+        if error.argument in keys:
+            message = str(error)
+            error.argument = f"{table}.{error.argument}"
+            error.args = (f"{table}.{message}",)
+        raise
+
+
+def checked(
+    call: Callable[..., Any],
+    keys: Mapping[str, Any],
+    where: str,
+    errors: list[InputError],
+    *,
+    skip: Sequence[str] = (),
+    owner: str,
+) -> dict[str, Any]:
+    """Keyword arguments for ``call`` checked against its signature; what is wrong goes into ``errors``.
+
+    keys: the table ``where``. skip: parameters that a table does not hold. owner: what knows the keys, for messages.
+    """
+    from pydantic import ValidationError
+
+    known = parameters(call, skip)
+    try:
+        found = _schema(call, known).model_validate(dict(keys))
+    except ValidationError as refused:
+        by_key: dict[str, list[Any]] = {}
+        for item in refused.errors(include_url=False):
+            by_key.setdefault(str(item["loc"][0]), []).append(item)
+        errors += [_explain(key, items, keys, where, known, owner) for key, items in by_key.items()]
+        return {}
+    return {key: getattr(found, _field(key)) for key in keys}
+
+
+def parameters(call: Callable[..., Any], skip: Sequence[str] = ()) -> dict[str, inspect.Parameter]:
+    """What ``call`` takes by name."""
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    every = inspect.signature(call).parameters
+    return {name: one for name, one in every.items() if one.kind in by_name and name not in skip}
+
+
+def _field(key: str) -> str:
+    """The attribute that holds ``key``; prefixed, as pydantic's models have methods such as ``copy``."""
+    return f"key_{key}"
+
+
+def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter]) -> type[BaseModel]:
+    """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
+    from pydantic import ConfigDict, Field, create_model
+
+    hints = _hints(call)
+    fields: dict[str, Any] = {}
+    for name, parameter in known.items():
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[_field(name)] = (_checkable(hints.get(name, Any)), Field(default, alias=name))
+    return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def _hints(call: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations by parameter; those that cannot be resolved here are left out."""
+    owner = vars(call).get("__init__", call) if isinstance(call, type) else call
+    try:
+        return get_type_hints(owner, include_extras=True)
+    except (NameError, TypeError, AttributeError):  # a name imported for type checkers alone
+        plain = {repr(kind): kind for kind in _PLAIN} | {kind.__name__: kind for kind in _PLAIN}
+        written = getattr(owner, "__annotations__", {})
+        return {name: plain[text] for name, text in written.items() if text in plain}
+
+
+_PLAIN = (float, int, bool, str, type(None))
+
+
+def _checkable(annotation: Any) -> Any:
+    """What pydantic shall check: the annotation if TOML has such values, numbers for arrays, or Any."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if annotation in _PLAIN or origin is Literal:
+        return annotation
+    if origin in (Union, UnionType):
+        return _checkable_union(members)
+    return _numbers_type() if _is_array(annotation, origin, members) else Any
+
+
+def _checkable_union(members: tuple[Any, ...]) -> Any:
+    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest."""
+    from numpy.typing import ArrayLike
+
+    array_like = set(get_args(ArrayLike))
+    has_array = array_like <= set(members)
+    kinds = [_checkable(one) for one in members if not (has_array and one in array_like)]
+    if has_array:
+        kinds.append(_numbers_type())
+    return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007
+
+
+def _is_array(annotation: Any, origin: Any, members: tuple[Any, ...]) -> bool:
+    from numpy import ndarray
+
+    if ndarray in (annotation, origin):
+        return True
+    number_like = (float, int, _numbers_type())
+    of_numbers = bool(members) and all(_checkable(one) in number_like for one in members if one is not ...)
+    return origin in (list, tuple, Sequence, Iterable) and of_numbers
+
+
+@cache
+def _numbers_type() -> Any:
+    from pydantic import AfterValidator
+
+    return Annotated[Any, AfterValidator(_numbers)]
+
+
+def _numbers(value: Any) -> Any:
+    """A number or lists of numbers, of any depth; arrays given from Python pass."""
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    if isinstance(value, bool | str | Mapping) or value is None:
+        raise ValueError("should be a number or a list of numbers")
+    return value
+
+
+def _explain(
+    key: str,
+    items: Sequence[Any],
+    keys: Mapping[str, Any],
+    where: str,
+    known: Mapping[str, inspect.Parameter],
+    owner: str,
+) -> InputError:
+    """One error of ours for all that pydantic says about a key (one item per member of a union)."""
+    if items[0]["type"] == "extra_forbidden":
+        return unknown_key(where, key, keys[key], known, owner)
+    if items[0]["type"] == "missing":
+        return InputError(f"{where}.{key}", NOTHING, f"is required by {owner}", f"give {key} in [{where}]")
+    messages = (str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ") for item in items)
+    wanted = inspect.formatannotation(known[key].annotation).strip("'")
+    return InputError(f"{where}.{key}", keys[key], " or ".join(dict.fromkeys(messages)), f"give {wanted}")
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "(nothing)"
+
+
+NOTHING = _Nothing()
+"""The value of a key that is missing, in messages."""
+
+
+def unknown_key(where: str, key: str, value: object, known: Iterable[str], owner: str) -> InputError:
+    """The error about a key of the table ``where`` that ``owner`` does not know."""
+    names = list(known)
+    near = get_close_matches(key, names, n=1, cutoff=0.4)
+    remedy = f"did you mean {near[0]!r}?" if near else "remove it"
+    problem = f"unknown key, {owner} knows {', '.join(names) or 'none'}"
+    return InputError(f"{where}.{key}" if where else key, value, problem, remedy)
