@@ -22,7 +22,7 @@ from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
 from fpsolve.attention.thinning import FINE, Series, ThinnedSets, resampled
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.sphere.scattered import Points
+from fpsolve.sphere.scattered import Points, SpherePoints
 
 TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
@@ -287,39 +287,40 @@ class MomentSource(Source):
             return self.F_sphere(common, self.geometry.points(g / common))
         if self.dimension != 3 or not len(g):
             return self.points.evaluate(g)
-        directions = off_sphere.directions(g, radii)
         safe = self.safe(float(radii.max()))
-        parts = [part for part in off_sphere.bands(radii) if self._worth_moments(part, directions, len(safe.x))]
-        return self._evaluate_in_bands(g, radii, parts) if parts else safe.evaluate(g)
+        if not self._worth_moments(g, radii, len(safe.x)):
+            return safe.evaluate(g)
+        return self._evaluate_off_sphere(g, radii)
 
-    def _worth_moments(self, part: off_sphere.Band, directions: Real, count: int) -> bool:
-        """Whether a band costs less by moments, with ``count`` points where these cancel, than by points alone."""
-        by_points = len(part.members) * count * off_sphere.SECONDS_A_PAIR
-        by_moments = off_sphere.seconds(part, self._degree)
+    def _worth_moments(self, g: Real, radii: Real, count: int) -> bool:
+        """Whether moments, with ``count`` points where they cancel, cost less than these points alone."""
+        by_points = len(g) * count * off_sphere.SECONDS_A_PAIR
+        by_moments = off_sphere.seconds(len(g), self._degree(float(radii.max())))
         if by_moments > by_points:
             return False
-        some = self.geometry.points(directions[part.members[:: off_sphere.SAMPLED]])
-        weighted = self._weighted(float(part.nodes.min()))
-        cancelled = self._cancelled(some.scalar(weighted), weighted, some).mean()
-        return bool(by_moments < (1 - cancelled) * by_points)
+        some = slice(None, None, off_sphere.SAMPLED)
+        m, _, largest = self._sums_off_sphere(g[some], radii[some])
+        return bool(by_moments < self._reliable(m, largest).mean() * by_points)
 
-    def _evaluate_in_bands(self, g: Real, radii: Real, parts: list[off_sphere.Band]) -> tuple[Real, Real]:
-        """The sums by interpolation in |g| in these bands, and by points elsewhere and where they cancel."""
-        directions = off_sphere.directions(g, radii)
-        log_m, f, bad = np.empty(len(g)), np.zeros(g.shape), np.ones(len(g), bool)
-        for part in parts:
-            here = part.members
-            sites = self.geometry.points(np.ascontiguousarray(directions[here]))
-            m, gradient = off_sphere.interpolated(
-                part, lambda r: self.moments(self._degree(r)), self.geometry, sites, radii[here]
-            )
-            with np.errstate(invalid="ignore", divide="ignore"):
-                log_m[here], f[here] = np.log(m) + radii[here], gradient / m[:, None]
-            bad[here] = self._cancelled(m, self._weighted(float(part.nodes.min())), sites)
+    def _evaluate_off_sphere(self, g: Real, radii: Real) -> tuple[Real, Real]:
+        """The sums by moments, and by points where these cancel."""
+        m, gradient, largest = self._sums_off_sphere(g, radii)
+        bad = ~self._reliable(m, largest)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log_m, f = np.log(m) + radii, gradient / m[:, None]
         bad |= _too_long(f)
         if bad.any():
             log_m[bad], f[bad] = self.safe(float(radii.max())).evaluate(g[bad])
         return log_m, f
+
+    def _sums_off_sphere(self, g: Real, radii: Real) -> tuple[Real, Real, Real]:
+        """e^{-r} M, e^{-r} ∇M and a bound on the former over the sphere of each point."""
+        highest = max(1, self._degree(float(radii.max())))
+        return off_sphere.sums(g, radii, self.moments(highest), self._degree)
+
+    def _reliable(self, m: Real, largest: Any) -> Any:
+        """Where the error of e^{-r}M, the accuracy times its largest value, is small against it."""
+        return m > max(self._accuracy, SpherePoints.accuracy) / TOLERANCE * largest
 
     def _weighted(self, radius: float) -> Coefficients:
         """Coefficients of e^{-r} M(rω): 4π e^{-r} i_ℓ(r) ρ_ℓm."""

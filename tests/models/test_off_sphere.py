@@ -31,10 +31,9 @@ def directions(n: int) -> Real:
     return np.asarray(x / np.linalg.norm(x, axis=1)[:, None])
 
 
-def in_bands(source: MomentSource, g: Real) -> tuple[Real, Real]:
-    """The interpolation, whatever it costs."""
-    radii = np.linalg.norm(g, axis=1)
-    return source._evaluate_in_bands(g, radii, off_sphere.bands(radii))
+def by_moments(source: MomentSource, g: Real) -> tuple[Real, Real]:
+    """The moments' sum, whatever it costs."""
+    return source._evaluate_off_sphere(g, np.linalg.norm(g, axis=1))
 
 
 def von_mises_fisher(kappa: float, g: Real) -> tuple[Real, Real]:
@@ -54,7 +53,7 @@ def test_a_density_has_the_closed_form(singular: tuple[float, ...], beta: float)
     source = build(fp.initial.von_mises_fisher(AXIS, 2.0), "density", 63, 1e-6).source
     g = np.ascontiguousarray(beta * directions(800) @ matrix(singular).T)
     g[0] = 0.0
-    for found, exact in zip(in_bands(source, g), von_mises_fisher(2.0, g), strict=True):
+    for found, exact in zip(by_moments(source, g), von_mises_fisher(2.0, g), strict=True):
         np.testing.assert_allclose(found, exact, rtol=0, atol=1e-11)
 
 
@@ -74,40 +73,40 @@ def test_a_concentrated_cloud_falls_back_where_the_sum_cancels(singular: tuple[f
 
     source = MomentSource(cloud.moments, lambda: (cloud.x, cloud.weights))
     source.__dict__["points"] = Counting(cloud.x, cloud.weights)
-    log_m, f = in_bands(source, g)
+    log_m, f = by_moments(source, g)
     expected = direct.evaluate(g)
     np.testing.assert_allclose(log_m, expected[0], rtol=0, atol=1e-9)
     np.testing.assert_allclose(f, expected[1], rtol=0, atol=1e-9)
     assert sum(asked) < len(g) and (bool(asked) or beta * max(singular) < 20)
 
 
-def test_the_choice_is_by_cost_and_changes_nothing() -> None:
-    """Few targets go to the direct sum, many to the bands; both agree."""
+def test_the_choice_is_by_cost_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few targets go to the direct sum, many to the moments; both agree."""
     cloud = build(fp.initial.von_mises_fisher(AXIS, 2.0), "cloud", 31, 1e-6)
     g = np.ascontiguousarray(4 * cloud.x @ matrix(ANISOTROPIC[0]).T)
     source = cloud.source
     asked: list[int] = []
-    bands = source._evaluate_in_bands
-    source._evaluate_in_bands = lambda *args: (asked.append(len(args[0])), bands(*args))[1]
-    few, many = source.F(g[:10]), source.F(np.tile(g, (4, 1)))
-    assert asked == [4 * len(g)]
+    sums = source._evaluate_off_sphere
+    source._evaluate_off_sphere = lambda *args: (asked.append(len(args[0])), sums(*args))[1]
+    monkeypatch.setattr(off_sphere, "SECONDS_A_CALL", 0.1)
+    few, many = source.F(g[:10]), source.F(np.tile(g, (40, 1)))
+    assert asked == [40 * len(g)]
     np.testing.assert_allclose(few, many[:10], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("lowest", "highest"), [(0.0, 1.0), (0.5, 3.0), (30.0, 42.0), (200.0, 230.0)])
-def test_the_radii_interpolate_every_exponential(lowest: float, highest: float) -> None:
-    """e^{-rs}, s ∈ [0, 2], to 2e-15 and round-off; two radii fewer do not do."""
-    radii, s = np.linspace(lowest, highest, 301), np.linspace(0, 2, 801)
-
-    def error(nodes: Real) -> float:
-        share = off_sphere.Band(np.arange(len(radii)), nodes).lagrange(radii)
-        return float(np.abs(np.exp(-np.outer(s, nodes)) @ share - np.exp(-np.outer(s, radii))).max())
-
-    nodes = off_sphere.chebyshev(lowest, highest)
-    assert error(nodes) < 1e-14
-    count = len(nodes) - 3
-    angles = (2 * np.arange(count) + 1) * np.pi / (2 * count)
-    assert error((lowest + highest) / 2 + (highest - lowest) / 2 * np.cos(angles)) > 1e-14
+@pytest.mark.parametrize("longest", [0.0, 1e-9, 0.5, 16.0, 400.0])
+def test_sums_of_points_and_their_bound(longest: float) -> None:
+    """e^{-r} M, e^{-r} ∇M against the sum over points, and the bound against the largest value on each sphere."""
+    cloud = build(fp.initial.von_mises_fisher(AXIS, 3.0), "cloud", 11, 1e-6)
+    radii = longest * np.random.default_rng(4).random(3000)
+    radii[:2] = 0.0, longest
+    g, source = radii[:, None] * directions(3000), cloud.source
+    m, gradient, bound = off_sphere.sums(g, radii, source.moments(source._degree(longest) + 1), source._degree)
+    exact = np.exp(g @ cloud.x.T - radii[:, None]) * cloud.weights
+    np.testing.assert_allclose(m, exact.sum(axis=1), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(gradient, exact @ cloud.x, rtol=0, atol=1e-14)
+    along = (np.exp(radii[:, None] * (AXIS @ cloud.x.T - 1)) * cloud.weights).sum(axis=1)
+    assert (bound >= along * (1 - 1e-12)).all() and (bound <= 3 * along).all()
 
 
 def test_a_fine_grid_takes_the_field_from_a_coarse_one_where_that_resolves_it() -> None:
