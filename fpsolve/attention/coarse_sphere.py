@@ -6,7 +6,7 @@ bits do not depend on its threads.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
@@ -14,41 +14,47 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.special import sph_legendre_p_all
 
-from fpsolve.sphere.harmonics import Coefficients, Real, size
+from fpsolve.sphere.harmonics import Coefficients, Real, degrees_orders, resized
 from fpsolve.sphere.scattered import SpherePoints
 
 
 class CoarseGrid:
     """Gauss–Legendre × uniform sites that analyse fields of degree ≤ ``degree``, with ``margin`` more latitudes.
 
-    ``points``: the sites, latitude by latitude.
+    ``nphi`` longitudes, or twice the latitudes.
     """
 
-    def __init__(self, degree: int, margin: int = 1) -> None:
-        self.degree, nlat = degree, degree + 1 + margin
-        self.shape = nlat, 2 * nlat
-        x, weights = product_sites(*self.shape)
-        self.points = SpherePoints(x.reshape(-1, 3))
-        cos_theta, quadrature = x[:, 0, 2], weights[:, 0]
-        values = sph_legendre_p_all(degree, degree, np.arccos(cos_theta))[0]
-        ordered = [(values[m:, m] * quadrature).T for m in range(degree + 1)]
-        self._projections: list[Real] = [np.ascontiguousarray(block) for block in ordered]
+    def __init__(self, degree: int, margin: int = 1, nphi: int | None = None) -> None:
+        self.degree, self.margin, nlat = degree, margin, degree + 1 + margin
+        self.shape = nlat, nphi or 2 * nlat
+        self._projections, (self._ells, self._orders) = projections(degree, nlat), degrees_orders(degree)
+
+    @cached_property
+    def points(self) -> SpherePoints:
+        """The sites, latitude by latitude."""
+        return SpherePoints(product_sites(*self.shape)[0].reshape(-1, 3))
 
     def to_modes(self, field: Real, degree: int) -> Coefficients:
         """f_ℓm = ∫ Y*_ℓm f by quadrature up to ``self.degree``, zero above, in the order of ``degree``."""
-        waves = rfft(field, axis=1)
-        out = np.zeros(size(degree), complex)
-        for m, projection in enumerate(self._projections[: degree + 1]):
-            first = m * (2 * degree + 3 - m) // 2
-            count = min(self.degree, degree) + 1 - m
-            out[first : first + count] = np.einsum("t,tl->l", waves[:, m], projection[:, :count])
-        return out
+        waves = rfft(field, axis=1, norm="forward")[:, : self.degree + 1]
+        real, imaginary = (np.einsum("tm,mtl->ml", part, self._projections) for part in (waves.real, waves.imag))
+        return resized((real + 1j * imaginary)[self._orders, self._ells], degree)
 
 
 @lru_cache(maxsize=64)
-def coarse_grid(degree: int, margin: int = 1) -> CoarseGrid:
-    """The shared grid of a degree."""
-    return CoarseGrid(degree, margin)
+def projections(degree: int, nlat: int) -> Real:
+    """Y_ℓm at longitude zero times the quadrature weights of the Gauss latitudes, shape (orders, nlat, degrees)."""
+    x, weights = product_sites(nlat, 1)
+    values = sph_legendre_p_all(degree, degree, np.arccos(x[:, 0, 2]))[0][:, : degree + 1]
+    out = np.ascontiguousarray((values * weights[:, 0]).transpose(1, 2, 0))
+    out.setflags(write=False)
+    return out
+
+
+@lru_cache(maxsize=256)
+def coarse_grid(degree: int, margin: int = 1, nphi: int | None = None) -> CoarseGrid:
+    """The shared grid of these arguments."""
+    return CoarseGrid(degree, margin, nphi)
 
 
 @lru_cache(maxsize=64)

@@ -17,12 +17,13 @@ from threadpoolctl import threadpool_limits
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import coarse_grid
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
+from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
-from fpsolve.sphere.harmonics import index, power, real_degrees_orders
+from fpsolve.sphere.harmonics import degrees_orders, index, real_degrees_orders
 
 Real = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ ROUND_OFF = 1e-12
 RUNGS = (8, 12, 16, 20, 24)
 """Degrees of the coarse grids tried, in turn, where log M is summed over points."""
 
-LEFT_OUT = 3e-9
+LEFT_OUT = 1e-8
 """What the degrees above a rung may give to C_ℓ from one sphere, in σ_V² |S²|; all spheres give up to 50 times it."""
 
 FAR = 1000.0
@@ -40,6 +41,13 @@ FAR = 1000.0
 
 MOST = {"gaussian": Cutoffs(64, 56, 1000), "product": Cutoffs(48, 56, 150, 180)}
 """Where the refinement of an accurate kernel stops."""
+
+
+NEARER = {"gaussian": (0.7, 3), "product": (0.5, 4)}
+"""What part of |βAx| ≤ ``radius_max`` the spheres of a step span, and how many fewer do: C_ℓ to 3e-8 σ_V² |S²|."""
+
+FINEST = 1e-6
+"""The least tolerance for which that will do."""
 
 
 class SphereSource(Protocol):
@@ -52,6 +60,23 @@ class SphereSource(Protocol):
     def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
         """log M and F = ∇ log M at radius x, shapes ``sites.shape`` and ``(*sites.shape, d)``."""
         ...
+
+
+@dataclass(frozen=True)
+class StepCutoffs(Cutoffs):
+    """Those of an engine: radii up to ``part`` of the largest; beyond, log M ∝ r, which it tends to."""
+
+    part: float = 1.0
+
+    @classmethod
+    def of(cls, law: KeyQueryLaw, beta: float, tolerance: float) -> StepCutoffs:
+        """Those for a tolerance."""
+        whole = Cutoffs.for_tolerance(law, beta, tolerance)
+        part, fewer = NEARER[law.kind] if tolerance >= FINEST else (1.0, 0)
+        return cls(whole.degree, whole.radii - fewer, whole.order, whole.outer, part)
+
+    def mesh(self, law: KeyQueryLaw, beta: float) -> RadialMesh:
+        return RadialMesh(self.part * law.radius_max(beta), self.radii)
 
 
 class SpectrumEngine:
@@ -67,7 +92,7 @@ class SpectrumEngine:
         _check_value_std(value_std)
         _check_tolerance(tolerance)
         self.law, self.beta, self.value_std, self.noise_lmax = law, beta, value_std, noise_lmax
-        self.cutoffs = Cutoffs.for_tolerance(law, beta, tolerance)
+        self.cutoffs = StepCutoffs.of(law, beta, tolerance)
         self.radii: Real = self.cutoffs.mesh(law, beta).radii
         degree, sampled = self.cutoffs.degree, sampling_circle if law.d == 2 else sampling_grid
         self.grid: Any = sampled(degree)
@@ -105,8 +130,8 @@ class SpectrumEngine:
         r = float(self.radii[j])
         while True:
             sites = self._rungs[rung]
-            log_m = source.log_M_smooth(r, sites.points, float(self.radii[-1])).reshape(sites.shape)
-            modes = sites.to_modes(log_m, self.cutoffs.degree)
+            log_m, sampled = source.log_M_smooth(r, sites, float(self.radii[-1]))
+            modes = sampled.to_modes(log_m, self.cutoffs.degree)
             if rung == len(self._rungs) - 1:
                 break
             left_out = self._left_out(modes, sites.degree, j)
@@ -119,8 +144,9 @@ class SpectrumEngine:
 
     def _left_out(self, modes: NDArray[np.complex128], degree: int, j: int) -> float:
         """About what the degrees above ``degree`` of sphere j give to C_ℓ, in σ_V² |S²|: as the two last ones."""
-        share = power(modes)[degree - 1 : degree + 1].sum()
-        return float(self._importance[degree, j] * share)
+        positions, orders = _two_degrees(degree, self.cutoffs.degree)
+        parts = modes[positions].view(np.float64).reshape(-1, 2)
+        return float(self._importance[degree, j] * np.einsum("m,mc,mc->", orders, parts, parts))
 
     def spectrum(self, log_m: Real) -> Real:
         """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
@@ -158,6 +184,14 @@ def spectrum_engine(
     """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
     with threadpool_limits(1, "blas"):
         return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
+
+
+@lru_cache(maxsize=64)
+def _two_degrees(degree: int, lmax: int) -> tuple[NDArray[np.int64], Real]:
+    """Positions of the degrees ``degree`` - 1 and ``degree``, and how many orders ±m each stands for."""
+    ells, orders = degrees_orders(lmax)
+    positions = np.flatnonzero((ells == degree) | (ells == degree - 1))
+    return positions, np.where(orders[positions] == 0, 1.0, 2.0)
 
 
 @lru_cache(maxsize=64)

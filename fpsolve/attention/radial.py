@@ -53,9 +53,9 @@ class RadialMesh:
         return matrix[..., self.count :] + (mirrored if even else -mirrored)
 
     def degree_interpolation(self, r: Real, degree: int) -> Real:
-        """The same for φ_ℓm(r), of parity (-1)^ℓ and zero at 0, by way of φ/r: exact for φ ∝ r."""
+        """The same for φ_ℓm(r), of parity (-1)^ℓ and zero at 0, by way of φ/r: exact for φ ∝ r; that beyond R."""
         ratio = r[..., None] / self.radii
-        return ratio * self.interpolation(r, even=degree % 2 == 1)
+        return ratio * self.interpolation(np.minimum(r, self.radius_max), even=degree % 2 == 1)
 
 
 def _barycentric(nodes: Real, sines: Real, u: Real) -> Real:

@@ -19,7 +19,7 @@ from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
-from fpsolve.attention.thinning import FINE, Series, ThinnedSets, resampled
+from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
@@ -33,8 +33,8 @@ SMOOTH_TOLERANCE = 1e-6
 DIRECT_PAIRS = 2e7
 """Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
 
-FEW_PAIRS = 3e5
-"""So many pairs of sites and points are summed in less time than moments."""
+SECONDS_A_SYNTHESIS = 5e-5, 6e-11
+"""Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
 DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once for each measure."""
@@ -198,14 +198,22 @@ class MomentSource(Source):
         m = fine.scalar(weighted)
         return None if self._cancelled(m, weighted, fine, SMOOTH_TOLERANCE).any() else np.log(m) + radius
 
-    def log_M_smooth(self, radius: float, sites: Points, widest: float) -> Real:
-        """log M(radius·x) at points x to about 1e-6, for spectra of smooth functions, shape (n,).
+    def log_M_smooth(self, radius: float, sites: Any, widest: float) -> tuple[Real, Any]:
+        """log M(radius·x) to about 1e-6, for spectra of smooth functions, on a coarse grid or one like it, which is it.
 
-        By a small quadrature, and by moments where they are cheaper and do not cancel; ``widest``: the largest radius
+        By a small quadrature, or by moments where they are cheaper and do not cancel; ``widest``: the largest radius
         that will be asked for.
         """
+        rings = self._thinned.rings(radius, widest) if self.dimension == 3 else None
+        if rings is not None:
+            finer = on_rings(sites, rings)
+            return rings.log_M(radius, finer.shape, NEGLIGIBLE), finer
+        return self._log_M_at(radius, sites.points, widest).reshape(sites.shape), sites
+
+    def _log_M_at(self, radius: float, sites: Points, widest: float) -> Real:
         thin = self.coarse_points if self.dimension == 2 else self._thinned.serving(radius, widest)
-        if len(sites.x) * len(thin.x) <= FEW_PAIRS:
+        by_moments = SECONDS_A_SYNTHESIS[0] + SECONDS_A_SYNTHESIS[1] * len(sites.x) * self._degree(radius) ** 2
+        if len(sites.x) * len(thin.x) * off_sphere.SECONDS_A_PAIR <= by_moments:
             return thin.log_M(radius * sites.x)
         weighted = self._weighted(radius)
         m = sites.scalar(weighted)  # type: ignore[attr-defined]

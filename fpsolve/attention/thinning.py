@@ -20,8 +20,9 @@ import ducc0
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolve._kernels.rings import LARGEST_RADIUS, RingSources
 from fpsolve.attention.bessel import moment_degree
-from fpsolve.attention.coarse_sphere import product_sites, rings
+from fpsolve.attention.coarse_sphere import CoarseGrid, coarse_grid, product_sites, rings
 from fpsolve.attention.proxies import Index, log_of_signed_sum, sorted_into_tiles, tiles_of
 from fpsolve.sphere.harmonics import Coefficients, Real, power, resized
 
@@ -39,6 +40,9 @@ CLUMP_LEVELS, CLUMPS = (16, 8, 5, 3, 2, 1), 16
 
 PRUNE_FROM = 2e6
 """Fewer pairs of targets and points are summed whole, in one call of the kernel."""
+
+LONGITUDES = (24, 48, 72, 84, 108, 156, 240, 312, 360)
+"""Numbers of longitudes with divisors near 20, 28, 36, 44, 52, 66 and 74; then multiples of 240."""
 
 NEGLIGIBLE = 17.0
 """Clumps below e^{-17} = 4e-8 of M are left out."""
@@ -101,19 +105,49 @@ def in_clumps(x: Real, weights: Real, places: Real | None = None) -> Thinned:
 
 def resampled(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[Real, Real]:
     """Points (n, 3) and positive weights of sum one: ρ on the coarsest Gauss grid that serves |g| ≤ ``radius``."""
+    known, total = _degrees(density, radius, tolerances)
+    shape = total // 2 + 1, total + 1 + (total + 1) % 2
+    mass = _masses(density, known, shape)
+    kept = mass > 0
+    return product_sites(*shape)[0][kept], mass[kept]
+
+
+def in_rings(density: Series, radius: float, tolerances: tuple[float, float]) -> RingSources:
+    """The same on a grid whose longitudes have divisors."""
+    known, total = _degrees(density, radius, tolerances)
+    return RingSources(_masses(density, known, (total // 2 + 1, longitudes(total + 1))))
+
+
+def on_rings(grid: CoarseGrid, rings: RingSources) -> CoarseGrid:
+    """The coarse grid with the next number of longitudes that divides that of the rings, or with that."""
+    count, least = rings.weights.shape[1], grid.shape[1]
+    nphi = next((count // k for k in range(count // least, 0, -1) if count % k == 0), count)
+    return coarse_grid(grid.degree, grid.margin, nphi)
+
+
+def longitudes(least: int) -> int:
+    """At least so many, with divisors a little above the numbers of longitudes of coarse grids."""
+    return next((count for count in LONGITUDES if count >= least), 240 * -(-least // 240))
+
+
+def _degrees(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[int, int]:
+    """The degree to which f is known, and that which a grid must integrate."""
     coefficients, exponent = density
     spectrum = power(coefficients)
     bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
     degree, known = (int(np.sum(bound > part * bound[0])) - 1 for part in (tolerances[0], 0.1 * ROUND_OFF))
-    total = exponent * degree + moment_degree(radius, tolerances[1])
-    shape = total // 2 + 1, total + 1 + (total + 1) % 2
+    return known, exponent * degree + moment_degree(radius, tolerances[1])
+
+
+def _masses(density: Series, known: int, shape: tuple[int, int]) -> Real:
+    """ρ times the quadrature weights of a Gauss grid, of sum one, zero where ρ is not above its error."""
+    coefficients, exponent = density
     alm = np.ascontiguousarray(resized(coefficients, known))[None]
     field = ducc0.sht.synthesis(alm=alm, lmax=known, spin=0, nthreads=1, **rings(*shape))[0].reshape(shape)
-    x, weights = product_sites(*shape)
     values = field**exponent
     kept = above_error(values) if exponent == 1 else values > ROUND_OFF**exponent * values.max()
-    mass = (weights * values)[kept]
-    return x[kept], mass / mass.sum()
+    mass = np.where(kept, product_sites(*shape)[1] * values, 0.0)
+    return np.asarray(mass / mass.sum())
 
 
 def above_error(values: Real) -> NDArray[np.bool_]:
@@ -131,10 +165,21 @@ class ThinnedSets:
     def __init__(self, points: Callable[[], tuple[Real, Real]], density: Callable[[], Series] | None) -> None:
         self._points, self._density = points, density
         self._sets: dict[tuple[float, int], Thinned] = {}
+        self._rings: dict[tuple[float, int], RingSources] = {}
 
     def serving(self, radius: float, widest: float) -> Thinned:
         """A set for |g| ≤ ``radius``, one of those for ``widest``, a third of it, a ninth of it and so on."""
-        return self._set(widest, max(0, int(np.log(widest / radius) / np.log(3.0))))
+        return self._set(widest, _step(radius, widest))
+
+    def rings(self, radius: float, widest: float) -> RingSources | None:
+        """The same in rings, where there is a density and the radius allows it."""
+        if self._density is None or radius > LARGEST_RADIUS:
+            return None
+        key = widest, _step(radius, widest)
+        if key not in self._rings:
+            served = min(widest / 3.0 ** key[1], LARGEST_RADIUS)
+            self._rings[key] = in_rings(self._density(), served, SMOOTH)
+        return self._rings[key]
 
     def _set(self, widest: float, step: int) -> Thinned:
         if (widest, step) not in self._sets:
@@ -153,6 +198,11 @@ class ThinnedSets:
             return thinned_points(*self._points(), level)
         finer = self._set(widest, step - 1)
         return finer if level < 3 ** (step + 1) else thinned_points(finer.x, finer.weights, level // 3**step)
+
+
+def _step(radius: float, widest: float) -> int:
+    """The k for which widest / 3^k is the least that is at least the radius."""
+    return max(0, int(np.log(widest / radius) / np.log(3.0)))
 
 
 def thinned_points(x: Real, weights: Real, level: int) -> Thinned:

@@ -158,9 +158,7 @@ def test_uniform_kappa_product(beta):
     assert k.kappa == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [("gaussian", "two_bumps"), ("product", "two_bumps"), ("product", "vmf20")]
-)
+@pytest.mark.parametrize(("kind", "name"), [("gaussian", "two_bumps"), ("product", "two_bumps"), ("product", "vmf20")])
 def test_engine_agrees_with_the_accurate_kernel(kind, name):
     # Two routes: tensor with closed tails, chaos coefficients with finer cut-offs. C_ℓ is at most 4π σ_V².
     law = KeyQueryLaw(kind, 1.0)
