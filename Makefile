@@ -31,6 +31,7 @@ lint: $(VENV)/.test
 	@$(BIN)/python -m mypy --no-error-summary
 
 bench: $(VENV)/.package
+	@echo "fpsolve: benchmarks; the last ones take long. Results go to benchmarks.json, the figure to benchmarks.png"
 	@$(BIN)/python -m benchmarks
 
 clean:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 import fpsolve as fp
-from benchmarks.common import interleaved
+from benchmarks.common import MPIEXEC, environment_of_ranks, interleaved, python_on
 from benchmarks.ensemble_job import LAW, MODEL, arguments
 from fpsolve.ensemble import ensemble
 
@@ -76,8 +75,7 @@ def _memory(members: int) -> dict[str, object]:
 
 def _weak_scaling(quick: bool) -> list[dict[str, object]]:
     """One rank and two with as many members each, in turn; the median of the ratios of neighbours."""
-    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if mpiexec is None:
+    if MPIEXEC is None:
         return []
     each, steps = (4, 100) if quick else (8, 400)
     times = [(_job(1, each, 63, steps)[0], _job(2, each, 63, steps)[0]) for _ in range(2 if quick else 7)]
@@ -88,11 +86,8 @@ def _weak_scaling(quick: bool) -> list[dict[str, object]]:
 
 def _job(ranks: int | None, *numbers: int) -> tuple[float, float]:
     """(seconds, megabytes) of a job of ``ensemble_job``; without MPI for None."""
-    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    launcher = [] if ranks is None else [str(mpiexec), "-n", str(ranks)]
-    command = [*launcher, sys.executable, "-m", "benchmarks.ensemble_job", *map(str, numbers)]
-    settings = {"OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    done = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
+    command = python_on(ranks, "-m", "benchmarks.ensemble_job", *map(str, numbers))
+    done = subprocess.run(command, env=environment_of_ranks(), check=True, capture_output=True, text=True)
     found = re.search(r"seconds ([\d.]+) megabytes ([\d.]+)", done.stdout)
     assert found is not None, done.stdout + done.stderr
     return float(found[1]), float(found[2])

@@ -1,7 +1,7 @@
 """Implicit transport: work against accuracy beside Chebyshev's exponential, the Krylov methods, the norm's drift.
 
-A von Mises–Fisher density (κ = 4, lmax 63) under a field of degree 3; R = 1.15 max|v| (lmax + 1) bounds h‖L‖. Work is
-counted in applications of L, ``ms`` is the time of one transport. ``python -m benchmarks.implicit_transport`` also
+A von Mises–Fisher density (κ = 4, lmax 63) under a field of degree 3; R = max|v| √(lmax (lmax + 1)) bounds h‖L‖. Work
+is counted in applications of L, ``ms`` is the time of one transport. ``python -m benchmarks.implicit_transport`` also
 prints the Krylov methods, for fields of degree 3 and 6, and 10⁴ steps of the norm.
 """
 

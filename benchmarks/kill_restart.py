@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.common import environment_of_ranks, python_on
+
 CONFIG = """
 [model]
 name = "IsotropicFlow"
@@ -39,19 +41,15 @@ members = 10
 block = 2
 """
 
-ALLOWED = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
+COMMAND = ("-m", "fpsolve", "ensemble", "run.toml", "-o", "out.zarr", "--no-progress")
 
 
 def start(folder: Path, ranks: int) -> subprocess.Popen[str]:
     """The command in its own session."""
-    command = [sys.executable, "-m", "fpsolve", "ensemble", "run.toml", "-o", "out.zarr", "--no-progress"]
-    if ranks > 1:
-        places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        mpiexec = shutil.which("mpiexec", path=places) or "mpiexec"
-        command = [mpiexec, "--oversubscribe", "-n", str(ranks), *command]
-    log, environment = (folder / "log").open("a"), {**os.environ, **ALLOWED}
+    command = python_on(ranks if ranks > 1 else None, *COMMAND, options=("--oversubscribe",))
+    log = (folder / "log").open("a")
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=log, stderr=log, text=True, start_new_session=True
+        command, cwd=folder, env=environment_of_ranks(), stdout=log, stderr=log, text=True, start_new_session=True
     )
 
 

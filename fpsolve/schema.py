@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -22,7 +23,7 @@ def named_in(table: str, keys: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if error.argument in keys:
+        if re.split(r"[.\[]", error.argument)[0] in keys:  # also tokens[0] and transformer.n
             message = str(error)
             error.argument = f"{table}.{error.argument}"
             error.args = (f"{table}.{message}",)

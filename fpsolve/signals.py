@@ -14,6 +14,9 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 EX_TEMPFAIL = 75
 """Exit status of a command that was asked to stop and did so in order: the same command goes on (sysexits.h)."""
 
+EX_INTERRUPTED = 128 + signal.SIGINT
+"""Exit status after Ctrl-C."""
+
 
 class Stop:
     """Called, it says whether a signal has come; ``name`` is that of the first one, or None."""
@@ -21,10 +24,17 @@ class Stop:
     def __init__(self) -> None:
         self.name: str | None = None
 
+    @property
+    def status(self) -> int:
+        """With which a command ends that this stopped."""
+        return EX_INTERRUPTED if self.name == "SIGINT" else EX_TEMPFAIL
+
     def __call__(self) -> bool:
         return self.name is not None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.name is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt  # whoever presses Ctrl-C again does not want to wait
         if self.name is None:
             self.name = signal.Signals(number).name
 
@@ -33,14 +43,16 @@ class Stop:
 def stop_on_signal(signals: Sequence[signal.Signals] = STOPPING) -> Iterator[Stop]:
     """Inside the block these signals set the flag that it is given, ``with stop_on_signal() as stop: … stop()``.
 
-    Further ones change nothing, as batch systems send them twice. The handlers of before come back at the end. Only
-    the main thread may set handlers: in others the flag stays down.
+    Further ones change nothing, as batch systems send them twice; but a SIGINT, where it is among them, raises
+    KeyboardInterrupt once there has been another, and stays ignored in a command that was begun so, in the background.
+    The handlers of before come back at the end. Only the main thread may set them: in others the flag stays down.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop._handle) for number in signals}
+    heeded = [number for number in signals if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop._handle) for number in heeded}
     try:
         yield stop
     finally:

@@ -171,7 +171,8 @@ def compare(
 ) -> None:
     """The mean-field solution against finite-N tokens on the same path and the random transformer in law.
 
-    Prints a table, saves the numbers (CONFIG-compare.nc unless -o) and draws a figure.
+    Prints a table, saves the numbers (CONFIG-compare.nc unless -o) and draws a figure. SIGTERM, SIGUSR1 and Ctrl-C stop
+    it in order: what is complete is written, with status 75 or 130.
     """
     from fpsolve.cli.comparing import compare_config
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from fpsolve.cli.running import _saved as saved
+from fpsolve.cli.running import save_finished
 from fpsolve.compare import as_text, compare
-from fpsolve.config import RunConfig, _named_in, _parameters, load_config
-from fpsolve.errors import InputError
+from fpsolve.compare.comparison import compare_until
+from fpsolve.config import RunConfig, load_config
+from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
+from fpsolve.schema import named_in, parameters
+from fpsolve.signals import STOPPING, Stop, stop_on_signal
 
 
 def compare_config(
@@ -26,16 +31,32 @@ def compare_config(
     """Compare, print the table, save the Dataset and draw the figure; every refusal comes before the computing.
 
     Without ``output`` and ``figure`` they are CONFIG-compare.nc and its name with .png, in the current folder.
+    SIGTERM, SIGUSR1 and Ctrl-C end it in order: the same of the runs that are complete, then status 75, or 130.
     """
     described = load_config(config, changes)
     target = check_output(output or Path(f"{config.stem}-compare.nc"), overwrite)
     picture = check_output(figure or target.with_suffix(".png"), overwrite, FIGURE_SUFFIXES)
-    ds = called(described, "compare", compare, progress=progress)
-    typer.echo(as_text(ds))
-    target = saved(ds, target, overwrite)
-    _draw(ds, picture, overwrite)
-    typer.echo(f"\nwrote {target} and {picture}")
+    with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
+        ds = _compared(described, stop, progress)
+        typer.echo(as_text(ds))
+        target = save_finished(ds, target, overwrite)
+        _draw(ds, picture, overwrite)
+        typer.echo(f"\nwrote {target} and {picture}")
+    if "stopped" in ds.attrs:
+        typer.echo(f"fpsolve: {stop.name}: stopped on request: {ds.attrs['stopped']} and kept in {target}", err=True)
+        raise typer.Exit(stop.status)
     return target
+
+
+def _compared(described: RunConfig, stop: Stop, progress: bool | None) -> Any:
+    """The comparison, or what is complete of it when a signal comes."""
+    stoppable = update_wrapper(partial(compare_until, stop), compare)  # the signature tells what it takes
+    try:
+        return called(described, "compare", stoppable, progress=progress)
+    except Interrupted:
+        problem = "stopped on request before a run of tokens was complete; nothing was kept"
+        typer.echo(f"fpsolve: {stop.name}: {problem}", err=True)
+        raise typer.Exit(stop.status) from None
 
 
 def called(described: RunConfig, table: str, function: Callable[..., Any], **options: Any) -> Any:
@@ -45,10 +66,10 @@ def called(described: RunConfig, table: str, function: Callable[..., Any], **opt
     """
     if described.sweep:
         raise InputError("sweep", dict(described.sweep), "describes several runs", "take the [sweep] table out")
-    taken = _parameters(function, ())
+    taken = parameters(function)
     shared = {key: value for key, value in described.arguments.items() if key in taken}
     own = described.extras.get(table, {})
-    with _named_in("solve", set(shared)), _named_in(table, set(own)):
+    with named_in("solve", set(shared)), named_in(table, set(own)):
         return function(described.model, described.initial, **{**shared, **own, **options})
 
 

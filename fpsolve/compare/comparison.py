@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,12 +17,12 @@ from fpsolve.compare.law import Law as InLaw
 from fpsolve.compare.law import chain_of, in_law
 from fpsolve.compare.record import Findings, dataset
 from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, Rung, attempted, follow, refusal
-from fpsolve.errors import FPSolveError, MissingDependencyError, check_number
+from fpsolve.errors import FPSolveError, Interrupted, MissingDependencyError, check_number
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
-from fpsolve.resolution import UNRESOLVED
+from fpsolve.resolution import UNRESOLVED, is_resolved
 from fpsolve.schemes import Scheme
 from fpsolve.solve import described
 from fpsolve.transformer import RandomTransformer
@@ -70,43 +73,67 @@ def compare(
     measures; 0 leaves it out. targets: errors of the low moments whose cost is asked.
 
     Returns a Dataset: for each ``run`` its observables, errors, seconds and transforms; for each ``quantity`` the
-    reference's own error and the rate in N with its 99 % interval; for each ``solver`` and ``target`` the cost in
-    processor seconds; for each ``observable`` both laws. What was left out is said in the attribute ``left_out``.
-    Raises InputError before any computing.
+    reference's own error and the rate in N with its 99 % interval and verdict; for each ``solver`` and ``target`` the
+    cost in processor seconds; for each ``observable`` both laws. What was left out is said in the attribute
+    ``left_out``. Raises InputError before any computing, also where a size of ``tokens`` exceeds the memory.
     """
-    given = {key: value for key, value in locals().items() if key not in ("model", "initial", "progress", "scheme")}
-    check.checked_law(model, initial, seed, member)
-    ladder = check.ladder("tokens", tokens, 2, check.LARGEST_N)
-    some, highest = check.checked_degrees(degrees, lmax, reference_lmax)
+    return compare_until(lambda: False, **locals())
+
+
+def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **arguments: Any) -> Result:
+    """:func:`compare`, ended in order once ``stop``, which is asked between two steps, says yes.
+
+    The runs that are complete then make the Dataset, if one of tokens is among them: its attribute ``stopped`` says how
+    many they are, ``left_out`` what is missing, W_2 and the transformer's law too. Raises Interrupted otherwise.
+    """
+    given = _given(model, initial, arguments)
+    scheme, progress = given.pop("scheme"), given.pop("progress")
+    check.checked_law(model, initial, given["seed"], given["member"])
+    ladder = check.ladder("tokens", given["tokens"], 2, check.LARGEST_N)
+    check.checked_memory(ladder)
+    some, highest = check.checked_degrees(given["degrees"], given["lmax"], given["reference_lmax"])
     for name, least in (("samples", 1), ("members", 2), ("moments_lmax", 1), ("wasserstein_cells", 0)):
         check.whole(name, given[name], least)
-    check_number("kappa", kappa, 0, 500, above=True)
-    errors_wanted = check.checked_targets(targets)
-    table = check.checked_transformer(transformer)
-    degree = max(moments_lmax, discrepancy_degree(kappa))
+    low, members = given["moments_lmax"], given["members"]
+    kappa = check_number("kappa", given["kappa"], 0, 500, above=True)
+    targets = check.checked_targets(given["targets"])
+    table = check.checked_transformer(given["transformer"])
+    degree = max(low, discrepancy_degree(kappa))
     scheme_name, problem = check.checked_problem(model, initial, given, scheme, degree)  # type: ignore[arg-type]
-    plan = _plan(problem, (*some, highest), ladder, samples)
+    problem = replace(problem, stop=stop)
+    plan = _plan(problem, (*some, highest), ladder, given["samples"])
     chain = None if table is None else chain_of(model, problem, **table)
     if isinstance(chain, str):
         plan.left_out.append(chain)
-    cells = _cells(wasserstein_cells, plan.left_out)
+    cells = _cells(given["wasserstein_cells"], plan.left_out)
     bar = sys.stderr.isatty() if progress is None else progress
     paths = members if isinstance(chain, RandomTransformer) else 0
     with tqdm(total=len(plan.rungs) + paths, disable=not bar, unit="run", desc="fpsolve") as shown:
         outcomes = _run_all(problem, plan, shown.update)
         reference, witness = _reference(problem, outcomes, highest)
-        findings = Findings(problem, outcomes, reference, witness, moments_lmax, kappa, cells, errors_wanted)
-        law = _law(chain, findings, members, shown.update)
+        findings = Findings(problem, outcomes, reference, witness, low, kappa, cells, targets)
+        law = _law(chain, findings, plan, members, shown.update)
+    findings = _with_distances(findings, plan)
     config = {"model": described(model), "initial": described(initial)}
-    return dataset(findings, law, {**config, "compare": {**given, "scheme": scheme_name}}, plan.left_out)
+    ds = dataset(findings, law, {**config, "compare": {**given, "scheme": scheme_name}}, plan.left_out + plan.stopped)
+    complete = f"{len(outcomes)} of {len(plan.rungs)} runs are complete"
+    return ds.assign_attrs(stopped=complete) if plan.stopped else ds
+
+
+def _given(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of :func:`compare`, defaults included. Raises TypeError as a call of it does."""
+    bound = signature(compare).bind(model, initial, **arguments)
+    bound.apply_defaults()
+    return {key: value for key, value in bound.arguments.items() if key not in ("model", "initial")}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs to make, and sentences on those that cannot be made."""
+    """The runs to make, sentences on those that cannot be made, and on what a stop left undone."""
 
     rungs: list[Rung]
     left_out: list[str]
+    stopped: list[str] = field(default_factory=list)
 
 
 def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], samples: int) -> Plan:
@@ -135,15 +162,27 @@ def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], s
 
 
 def _run_all(problem: Problem, plan: Plan, tick: Callable[[], object]) -> list[Outcome]:
-    outcomes = []
-    for rung in plan.rungs:
-        if rung.route == "tokens":
-            outcomes.append(follow(problem, rung, warm=rung.sample == 0))
-        else:
-            found = attempted(problem, rung, warm=True)
-            plan.left_out.append(found) if isinstance(found, str) else outcomes.append(found)
-        tick()
+    """Those that are complete. Raises Interrupted for a stop before the first run of tokens is."""
+    outcomes: list[Outcome] = []
+    try:
+        for rung in plan.rungs:
+            if rung.route == "tokens":
+                outcomes.append(follow(problem, rung, warm=rung.sample == 0))
+            else:
+                found = attempted(problem, rung, warm=True)
+                plan.left_out.append(found) if isinstance(found, str) else outcomes.append(found)
+            tick()
+    except Interrupted:
+        if not any(outcome.rung.route == "tokens" for outcome in outcomes):
+            raise
+        plan.stopped.extend(_undone(plan.rungs, [outcome.rung for outcome in outcomes]))
     return outcomes
+
+
+def _undone(planned: list[Rung], complete: list[Rung]) -> list[str]:
+    """What is missing of the tokens, which come last."""
+    wanted, made = (Counter(rung.size for rung in rungs if rung.route == "tokens") for rungs in (planned, complete))
+    return [f"tokens of N = {n}: stopped after {made[n]} of {wanted[n]} samples" for n in wanted if made[n] < wanted[n]]
 
 
 def _reference(problem: Problem, outcomes: list[Outcome], degree: int) -> tuple[Outcome, Outcome | None]:
@@ -174,15 +213,33 @@ def _cells(cells: int, left_out: list[str]) -> int:
     return cells
 
 
+def _with_distances(findings: Findings, plan: Plan) -> Findings:
+    """The findings with their W_2 computed; without it once there was a stop, as it may take longer than is left."""
+    if not findings.cells:
+        return findings
+    try:
+        if not plan.stopped:
+            findings.distances  # noqa: B018 - computed once, here where it may be interrupted
+            return findings
+    except Interrupted:
+        pass
+    plan.stopped.append("wasserstein: stopped before it was complete")
+    return replace(findings, cells=0)
+
+
 def _law(
-    chain: RandomTransformer | str | None, findings: Findings, members: int, tick: Callable[[], object]
+    chain: RandomTransformer | str | None, findings: Findings, plan: Plan, members: int, tick: Callable[[], object]
 ) -> InLaw | None:
-    """The transformer in law, its limit on the cheapest mean-field run that is right to a hundredth."""
+    """The transformer in law, its limit on the cheapest mean-field run that is resolved and right to a hundredth."""
     if not isinstance(chain, RandomTransformer):
         return None
-    fields = [o for o in findings.outcomes if o.rung.route != "tokens"]
+    fields = [o for o in findings.outcomes if o.rung.route != "tokens" and is_resolved(o.last)]
     good = [o for o in fields if findings.errors(o)["moments"][-1] <= 1e-2]
     best = min(good, key=lambda o: o.cpu_seconds) if good else findings.reference
-    return in_law(findings.problem, chain, best.rung, members, tick)
-
-
+    try:
+        if not (plan.stopped or findings.problem.stop()):
+            return in_law(findings.problem, chain, best.rung, members, tick)
+    except Interrupted:
+        pass
+    plan.stopped.append("transformer: stopped before its law was complete")
+    return None

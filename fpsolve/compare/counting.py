@@ -1,4 +1,4 @@
-"""Counts spherical-harmonic and Fourier transforms while a block runs, by wrapping the libraries' own entry points."""
+"""Counts transforms, and pairs in direct sums, while a block runs, by wrapping the libraries' own entry points."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import ducc0
 import numpy as np
 
+from fpsolve._kernels import _softmax
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.scattered import SpherePoints
@@ -27,15 +28,20 @@ GRID_TRANSFORMS = {
 POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2, "jet": 4}
 """Methods of SpherePoints, counted likewise."""
 
+PAIR_SUMS = ("first", "first_and_second")
+"""Functions of the compiled softmax kernel: every target with every source."""
+
 
 class Counter:
     """Transforms on grids and at scattered points, in scalar fields, and the number of field values that they made.
 
     ``values`` is what compares routes of different sizes: a transform of N points or N grid points counts N.
+    ``pairs``: exponentials e^{g·y} of direct sums, targets times sources, which take the place of transforms for few
+    points and where fields are wanted off the sphere.
     """
 
     def __init__(self) -> None:
-        self.grid, self.points, self.values = 0, 0, 0
+        self.grid, self.points, self.values, self.pairs = 0, 0, 0, 0
         self._lock = Lock()  # blocks of points are transformed in threads
 
     def add(self, kind: str, fields: int, values: int) -> None:
@@ -43,6 +49,11 @@ class Counter:
         with self._lock:
             setattr(self, kind, getattr(self, kind) + fields)
             self.values += values
+
+    def add_pairs(self, targets: int, sources: int) -> None:
+        """Count a direct sum."""
+        with self._lock:
+            self.pairs += targets * sources
 
 
 @contextmanager
@@ -65,7 +76,8 @@ def counting() -> Iterator[Counter]:
 def _entries() -> list[tuple[Any, str]]:
     scattered = [(SpherePoints, name) for name in POINT_TRANSFORMS]
     circular = [(ducc0.nufft, "u2nu"), (ducc0.nufft, "nu2u"), (circle, "rfft"), (circle, "irfft")]
-    return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular
+    direct = [(_softmax, name) for name in PAIR_SUMS]
+    return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular + direct
 
 
 def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Callable[..., Any]:
@@ -85,6 +97,13 @@ def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Calla
             return original(points, *arrays)
 
         return on_sphere
+    if name in PAIR_SUMS:
+
+        def over_pairs(g: Any, y: Any, *arrays: Any) -> Any:
+            counter.add_pairs(len(g), len(y))
+            return original(g, y, *arrays)
+
+        return over_pairs
     if name in ("rfft", "irfft"):
 
         def on_circle(field: Any, *args: Any, **options: Any) -> Any:

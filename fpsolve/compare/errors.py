@@ -15,13 +15,19 @@ from scipy.spatial import cKDTree
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.density import positive_quadrature
 from fpsolve.observe.wasserstein import wasserstein
+from fpsolve.resolution import UNRESOLVED
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 
 CELLS = 2000
 """Measures of more points are gathered into so many cells before W_2 is taken."""
+
+MOVED_MOMENTS = 1e-2
+"""A density whose positive part misses its low moments by more than this, relatively, has no W_2."""
+
+LOW_DEGREE = 8
+"""The moments meant."""
 
 
 def moment_error(moments: Coefficients, reference: Coefficients, degree: int, d: int) -> float:
@@ -55,26 +61,60 @@ def direct_discrepancy(first: Cloud, second: Cloud, kappa: float) -> float:
 
 
 def transport_distance(first: Measure, second: Measure, cells: int = CELLS) -> tuple[float, float]:
-    """W_2 between two measures and its resolution.
+    """W_2 between two measures and its resolution, a bound on the error; both NaN where :func:`as_points` has none.
 
-    Exact (resolution 0) for at most ``cells`` points each. More points are gathered: each goes to the nearest of
+    Exact (resolution 0) for clouds of at most ``cells`` points. More points are gathered: each goes to the nearest of
     ``cells`` centres, which hold equal shares of the second measure, and a cell becomes its barycentre. The resolution
-    is the sum of both measures' root mean square distances to their barycentres, which bounds the error.
+    is the sum of both measures' root mean square distances to their barycentres and of what :func:`as_points` moves.
     """
-    clouds = [as_points(measure) for measure in (first, second)]
+    placed = [as_points(measure) for measure in (first, second)]
+    moved = sum(bound for _, bound in placed)
+    clouds = [cloud for cloud, _ in placed]
+    if not np.isfinite(moved):
+        return np.nan, np.nan
     if max(len(cloud.x) for cloud in clouds) <= cells:
-        return wasserstein(*clouds), 0.0
+        return wasserstein(*clouds), moved
     centres = equal_mass_centres(clouds[1].x, clouds[1].weights, cells)
     gathered = [_gathered(cloud, centres) if len(cloud.x) > cells else (cloud, 0.0) for cloud in clouds]
-    return wasserstein(gathered[0][0], gathered[1][0]), gathered[0][1] + gathered[1][1]
+    return wasserstein(gathered[0][0], gathered[1][0]), moved + gathered[0][1] + gathered[1][1]
 
 
-def as_points(measure: Measure) -> Cloud:
-    """A cloud as it is; a density as its positive quadrature."""
+def as_points(measure: Measure) -> tuple[Cloud, float]:
+    """A cloud as it is; a density as its positive part on the grid; and a bound on the W_2 that this moves.
+
+    The bound is :func:`grid_spacing` and, for the mass ε = ∫ρ⁻ that is moved by at most the diameter 2, 2√ε. It is
+    infinite where the density is under-resolved, or the negative part has more than ``MOVED_MOMENTS`` of its moments.
+    """
     if isinstance(measure, Cloud):
-        return measure
-    x, weights = positive_quadrature(measure.grid, measure.values)  # type: ignore[attr-defined]
-    return Cloud(x, weights)
+        return measure, 0.0
+    density: Any = measure
+    grid, signed = density.grid, density.grid.weights * density.values
+    kept = signed > 0
+    cloud = Cloud(np.ascontiguousarray(grid.x[kept]), signed[kept] / signed[kept].sum())
+    moments: Any = cloud.moments(LOW_DEGREE)
+    off = moment_error(moments, density.moments(LOW_DEGREE), LOW_DEGREE, density.dimension)
+    if density.tail > UNRESOLVED or off > MOVED_MOMENTS:
+        return cloud, np.inf
+    lost = float(-signed[~kept].sum() / signed.sum())
+    return cloud, float(np.sqrt(cloud.weights @ grid_spacing(grid)[kept] ** 2)) + 2 * float(np.sqrt(lost))
+
+
+def grid_spacing(grid: Any) -> Real:
+    """The distance of a grid's points to the farthest point of their cells, of shape ``grid.shape``.
+
+    On the circle half the spacing. On the sphere a cell is half the spacing to either side in φ, and in θ lies between
+    latitudes that give it the area of its weight; these separate the Gauss points. A density that varies within a cell
+    shifts its mass by the square of this, for which the farthest point, √3 of the root mean square, leaves room.
+    """
+    if len(grid.shape) == 1:
+        return np.full(grid.shape, np.pi / grid.n)
+    order = np.argsort(-grid.cos_theta, axis=None, kind="stable")[:: grid.nphi]
+    ring = grid.weights.ravel()[order] * grid.nphi / (2 * np.pi)
+    edges = np.arccos(np.clip(1 - np.append(0, np.cumsum(ring)), -1, 1))
+    theta = np.arccos(grid.cos_theta.ravel()[order])
+    half = np.maximum(theta - edges[:-1], edges[1:] - theta)
+    rank = np.searchsorted(theta, np.arccos(grid.cos_theta) - 1e-9)
+    return np.asarray(np.hypot(half[rank], grid.sin_theta * np.pi / grid.nphi))
 
 
 def equal_mass_centres(x: Real, weights: Real, cells: int) -> Real:

@@ -3,6 +3,12 @@
 A chain and a path share no weights, so only distributions over many of both can agree. The chain has η²L/H = ε² t_end,
 its n tokens are iid draws of the initial law. Overlap, energy and powers of the chain are those of pairs of distinct
 tokens, (n S - s_0)/(n - 1) with s_0 the share of a token with itself, which takes the sampling bias O(1/n) away.
+
+Means are compared with those of the paths' measures μ_t themselves. Distributions are not: those of the chain are
+spread by its n tokens, of deviation O(n^{-1/2}), which μ_t is not. So for the Kolmogorov-Smirnov test n iid points are
+drawn from each μ_t, and the same statistics of pairs taken of them. Given the path, tokens of a chain are iid draws of
+μ_t but for their interaction: n tokens attend to one another and not to μ_t. That too is O(n^{-1/2}) and is not in the
+draws; it is a small part of the spread, which many thousand members would show.
 """
 
 from __future__ import annotations
@@ -10,83 +16,112 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from scipy.stats import ks_2samp
 
-from fpsolve.compare.routes import Problem, Rung, start_of
+from fpsolve.compare.routes import Problem, Rung, model_energy, start_of
+from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
-from fpsolve.models.base import Model
-from fpsolve.models.drawn_heads import DrawnHeads
-from fpsolve.models.homogenized import Homogenized
-from fpsolve.noise import BrownianPath
-from fpsolve.observe import energy, overlap
+from fpsolve.measures.density import positive_quadrature
+from fpsolve.models.base import Model, apply_matrix
+from fpsolve.noise import BrownianPath, _philox
+from fpsolve.noise._philox import Address, Purpose
+from fpsolve.observe import overlap
+from fpsolve.resolution import UNRESOLVED
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer import Gaussian, RandomTransformer
+from fpsolve.transformer import RandomTransformer
+from fpsolve.transformer.limits import diffusive_head_law
 
 POWERS = (2, 3)
 """Degrees whose power Σ_m |ρ_ℓm|² is compared, besides the overlap, which is that of degree one."""
 
+DRAWS = 104
+"""The Philox stream of points drawn from the limit, apart from those of the initial tokens and the weights."""
+
 
 @dataclass(frozen=True)
 class Law:
-    """Observables at ``t_end`` of chains and of paths, dicts name -> (members,), and the seconds of both."""
+    """Observables at ``t_end`` of chains and of paths, dicts name -> (members,), and the seconds of both.
+
+    limit: of the measures μ_t; limit_drawn: of as many points as a chain has tokens, drawn from each.
+    """
 
     transformer: dict[str, Real]
     limit: dict[str, Real]
+    limit_drawn: dict[str, Real]
     transformer_seconds: float
     limit_seconds: float
     chain: RandomTransformer
     rung: Rung
+    on_clouds: int
+    """Paths on which the density was not resolved."""
+
+    @property
+    def limit_by(self) -> str:
+        """The route of the limit in words."""
+        members = len(self.limit["overlap"])
+        rest = f", cloud on {self.on_clouds} of {members} paths" if self.on_clouds else ""
+        return f"{self.rung.route} {self.rung.size}{rest}"
 
     def rows(self) -> Iterator[tuple[str, float, float, float, float, float, float]]:
         """For each observable: its name, mean and standard error of the limit and of the chain, their difference in
-        standard errors, and the level of the Kolmogorov-Smirnov test."""
+        standard errors, and the level of the Kolmogorov-Smirnov test of the chain and the points drawn."""
+        from scipy.stats import ks_2samp  # slow to import
+
         for name, limit in self.limit.items():
             chain = self.transformer[name]
             means, errors = (float(v.mean()) for v in (limit, chain)), (_error(limit), _error(chain))
             first, second = means
             scale = float(np.hypot(*errors))
             z = (second - first) / scale if scale > 0 else 0.0
-            yield name, first, errors[0], second, errors[1], z, float(ks_2samp(limit, chain).pvalue)
+            yield name, first, errors[0], second, errors[1], z, float(ks_2samp(self.limit_drawn[name], chain).pvalue)
 
 
 def chain_of(model: Model, problem: Problem, n: int, heads: int, depth: int) -> RandomTransformer | str:
     """The random transformer whose diffusive limit is the model, or the sentence that says why there is none."""
-    name = type(model).__name__
-    if not isinstance(model, Homogenized | DrawnHeads):
-        return f"transformer: {name} is not the diffusive limit of random layers (Homogenized and DrawnHeads are)"
-    if not model.is_stochastic:
-        return f"transformer: {name} with noise = 0 has no diffusive limit"
-    if np.any(getattr(model, "drift", 0.0)):
-        return "transformer: a mean value matrix (drift) outruns diffusive time"
-    if model.diffusion > 0:
-        return "transformer: its tokens have no noise of their own (diffusion)"
-    std = 1 / np.sqrt(problem.d) if model.value_std is None else model.value_std
+    try:
+        law = diffusive_head_law(model, problem.d)
+    except InputError as error:
+        return f"transformer: {error.problem}"
     step = float(np.sqrt(model.noise**2 * problem.t_end * heads / depth))
-    law: dict[str, Any] = {"value": Gaussian(float(std)), "key_query": model.key_query}
-    if model.key_query != "identity":
-        law["key_query_std"] = model.key_query_std
     seed, member = problem.path.seed, problem.path.member
-    return RandomTransformer(n, problem.d, heads, depth, step, model.beta, seed=seed, member=member, **law)
+    weights = (law.beta, law.value, law.key_query, law.value_std, law.key_query_std)
+    return RandomTransformer(n, problem.d, heads, depth, step, *weights, seed=seed, member=member)
 
 
 def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int, tick: Callable[[], object]) -> Law:
-    """Run ``members`` chains and as many paths of the limit, these on ``rung``; ``tick`` is called after each path."""
+    """Run ``members`` chains and as many paths of the limit, these on ``rung``; ``tick`` is called after each path.
+
+    A density that is not resolved on a path gives way to the cloud of its degree.
+    """
     begun = time.perf_counter()
     points = chain.run_members(problem.law, members, save_points=True).points.values[:, -1]
     between = time.perf_counter()
-    limit = []
-    for member in range(members):
-        path = BrownianPath(problem.path.seed, problem.path.member + member, problem.path.cell)
-        limit.append(observed(last_state(replace(problem, path=path), rung), chain.beta))
+    limit, drawn, on_clouds, model = [], [], 0, problem.model
+    for member in range(problem.path.member, problem.path.member + members):
+        path = BrownianPath(problem.path.seed, member, problem.path.cell)
+        last = resolved_state(replace(problem, path=path), rung)
+        on_clouds += rung.route == "density" and isinstance(last, Cloud)
+        limit.append(observed(last, model))
+        drawn.append(drawn_points(last, chain.n, path))
         tick()
     ended = time.perf_counter()
-    tokens = [observed_tokens(x, chain.beta) for x in points]
-    return Law(_columns(tokens), _columns(limit), between - begun, ended - between, chain, rung)
+    tokens, draws = (_columns([observed_tokens(x, model) for x in some]) for some in (points, drawn))
+    return Law(tokens, _columns(limit), draws, between - begun, ended - between, chain, rung, on_clouds)
+
+
+def resolved_state(problem: Problem, rung: Rung) -> Measure:
+    """The state at ``t_end``, of the cloud of the same degree where the density is not resolved."""
+    if rung.route == "density":
+        try:
+            last = last_state(problem, rung)
+            if last.tail is not None and last.tail <= UNRESOLVED:
+                return last
+        except UnresolvedError:
+            pass
+    return last_state(problem, replace(rung, route="cloud"))
 
 
 def last_state(problem: Problem, rung: Rung) -> Measure:
@@ -96,24 +131,42 @@ def last_state(problem: Problem, rung: Rung) -> Measure:
     return last
 
 
-def observed(measure: Measure, beta: float) -> dict[str, float]:
-    """Components of the mean, overlap, powers of a few degrees and, for β > 0, energy."""
+def drawn_points(measure: Measure, n: int, path: BrownianPath) -> Real:
+    """n iid points of a measure, by its quadrature: a pure function of the path's seed and member, shape (n, d)."""
+    if isinstance(measure, Cloud):
+        x, weights = measure.x, measure.weights
+    else:
+        x, weights = positive_quadrature(measure.grid, measure.values)  # type: ignore[attr-defined]
+    u = _philox.uniforms(Address(path.seed, path.member, DRAWS, Purpose.NORMAL), n)
+    return np.asarray(x[np.searchsorted(np.cumsum(weights)[:-1], u, side="right")])
+
+
+def observed(measure: Measure, model: Model) -> dict[str, float]:
+    """Components of the mean, overlap, powers of a few degrees and, for β > 0, the model's energy."""
     moments = measure.moments(max(POWERS))
     assert moments is not None
     spectrum = geometry(measure.dimension).power(moments)
     values = {f"mean_{name}": float(m) for name, m in zip("xyz", measure.mean, strict=False)}
     values |= {"overlap": overlap(measure)} | {f"power_{degree}": float(spectrum[degree]) for degree in POWERS}
-    interaction = energy(measure, beta) if beta > 0 else None
+    interaction = model_energy(model, measure)
     return values if interaction is None else values | {"energy": interaction}
 
 
-def observed_tokens(x: Real, beta: float) -> dict[str, float]:
+def observed_tokens(x: Real, model: Model) -> dict[str, float]:
     """The same of equal tokens, rows of ``x``, from pairs of distinct ones."""
     n, d = x.shape
-    values = observed(Cloud(x, np.full(n, 1 / n)), beta)
-    own = {"overlap": 1.0, "energy": float(np.exp(beta) / (2 * beta)) if beta > 0 else 0.0}
+    values = observed(Cloud(x, np.full(n, 1 / n)), model)
+    own = {"overlap": 1.0}
     own |= {f"power_{degree}": (2 * degree + 1) / (4 * np.pi) if d == 3 else 1 / np.pi for degree in POWERS}
+    if "energy" in values:
+        own["energy"] = _own_energy(x, model)
     return {name: (n * value - own[name]) / (n - 1) if name in own else value for name, value in values.items()}
+
+
+def _own_energy(x: Real, model: Model) -> float:
+    """The energy of a token with itself, Σ_h w_h (1/2β) e^{β⟨A_h x,x⟩}, its mean over the rows of ``x``."""
+    own = [w * np.exp(model.beta * np.sum(apply_matrix(a, x) * x, axis=1)).mean() for w, a in model.interaction]
+    return float(sum(own) / (2 * model.beta))
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, Real]:

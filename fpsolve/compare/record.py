@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.compare import rates
-from fpsolve.compare.errors import discrepancy, moment_error, transport_distance
+from fpsolve.compare.errors import as_points, discrepancy, moment_error, transport_distance
 from fpsolve.compare.law import Law
-from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem
+from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, halfway, model_energy
+from fpsolve.errors import Interrupted
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
@@ -24,13 +25,18 @@ LONG_NAMES = {
     "energy_error": "error of the energy relative to the reference's energy",
     "discrepancy_error": "maximum mean discrepancy to the reference, kernel exp(kappa (x.y - 1))",
     "wasserstein_error": "W_2 to the reference",
-    "wasserstein_resolution": "bound on the error of W_2 from gathering points",
+    "wasserstein_resolution": "bound on the error of W_2: gathered points, grid and negative part of a density",
     "seconds": "seconds of the steps on the clock",
     "cpu_seconds": "processor seconds of the steps",
     "grid_transforms": "scalar fields transformed on grids",
     "point_transforms": "scalar fields transformed at scattered points",
     "transformed_values": "field values transformed",
+    "pair_evaluations": "exponentials summed pair by pair",
+    "end_moments": "real moments at the last time, to the degree of the discrepancy",
 }
+
+KEPT_DEGREE = 63
+"""Moments of the last time are kept up to the degree of the discrepancy, but no further than this."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,13 @@ class Findings:
     @cached_property
     def distances(self) -> Real:
         """W_2 to the reference at the end and its resolution, shape (run, 2); the reference's own is zero."""
-        pairs = [
-            (0.0, 0.0) if one is self.reference else transport_distance(one.last, self.reference.last, self.cells)
-            for one in self.outcomes
-        ]
+        pairs = [(0.0, 0.0) if one is self.reference else self._distance(one) for one in self.outcomes]
         return np.array(pairs)
+
+    def _distance(self, outcome: Outcome) -> tuple[float, float]:
+        if self.problem.stop():
+            raise Interrupted(self.problem.t_end)
+        return transport_distance(outcome.last, self.reference.last, self.cells)
 
     @cached_property
     def reference_error(self) -> dict[str, float]:
@@ -81,6 +89,23 @@ class Findings:
         if self.witness is None:
             return {name: np.nan for name in self.all_errors}
         return {name: float(values[-1]) for name, values in self.errors(self.witness).items()}
+
+    @cached_property
+    def second_order(self) -> dict[str, Real]:
+        """B(δ, δ), δ = μ_N - μ, of the quadratic functionals at the end for every run of tokens, in units of errors.
+
+        |δ's mean|² for the overlap and 2E(μ_N) + 2E(μ) - 4E(½(μ_N + μ)) for the energy.
+        """
+        reference = as_points(self.reference.last)[0]
+        tokens = [one for one in self.outcomes if one.rung.route == "tokens"]
+        apart = np.array([one.means[-1] for one in tokens]) - self.reference.means[-1]
+        found = {"overlap": np.sum(apart**2, axis=1)}
+        if "energy" in self.all_errors:
+            model, own = self.problem.model, model_energy(self.problem.model, reference)
+            parts = [(one.energies[-1], model_energy(model, halfway(one.last, reference))) for one in tokens]
+            energy, middle = np.array(parts, float).T
+            found["energy"] = (2 * energy + 2 * float(own or np.nan) - 4 * middle) / self.reference.energies[-1]
+        return found
 
     def column(self, name: str) -> Any:
         """One attribute of every run."""
@@ -104,6 +129,7 @@ def dataset(findings: Findings, law: Law | None, config: dict[str, Any], left_ou
         ds = ds.merge(_laws(law))
     reference, witness = findings.reference.rung, findings.witness
     other = "none" if witness is None else f"{witness.rung.route} of degree {witness.rung.size}"
+    left_out = [*left_out, *_without_distance(findings)]
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: comparison, {config['model']['name']}",
@@ -141,6 +167,11 @@ def _runs(findings: Findings) -> xr.Dataset:
             "order": ("harmonic", orders),
         },
     )
+    kept = min(findings.problem.degree, KEPT_DEGREE)
+    ells, ems = here.real_degrees_orders(kept)
+    ds = ds.assign_coords(end_degree=("end_harmonic", ells), end_order=("end_harmonic", ems))
+    at_end = [here.to_real(here.resized(o.moments[-1], kept)) for o in outcomes]
+    ds["end_moments"] = (("run", "end_harmonic"), np.array(at_end))
     if "energy" in findings.all_errors:
         ds["energy"] = (("run", "time"), findings.column("energies").astype(float))
     for name, values in findings.all_errors.items():
@@ -150,10 +181,19 @@ def _runs(findings: Findings) -> xr.Dataset:
     for name in ("seconds", "cpu_seconds", "grid_transforms", "point_transforms"):
         ds[name] = ("run", findings.column(name))
     ds["transformed_values"] = ("run", findings.column("values"))
+    ds["pair_evaluations"] = ("run", findings.column("pair_evaluations"))
     for name, text in LONG_NAMES.items():
         if name in ds:
             ds[name].attrs.update(long_name=text, units="s" if name.endswith("seconds") else "1")
     return ds
+
+
+def _without_distance(findings: Findings) -> list[str]:
+    """Sentences on runs that have no W_2."""
+    if not findings.cells:
+        return []
+    lost = [one.rung for one in findings.outcomes if not np.isfinite(as_points(one.last)[1])]
+    return [f"wasserstein: the {r.route} of degree {r.size} is negative or under-resolved, no quadrature" for r in lost]
 
 
 def _rates(findings: Findings) -> xr.Dataset:
@@ -165,24 +205,31 @@ def _rates(findings: Findings) -> xr.Dataset:
     if findings.cells:
         errors["wasserstein"] = findings.distances[tokens, 0]
         floors["wasserstein"] = float(findings.distances[tokens, 1].max())
-    rows = []
+    rows, verdicts, shares = [], [], []
     for name, found in errors.items():
         floor = floors[name] if np.isfinite(floors[name]) else 0.0
         kept = rates.resolved_sizes(sizes, found, floor / (rates.ABOVE_REFERENCE if name == "wasserstein" else 1))
         rows.append(rates.fit_rate(sizes[kept], found[kept]))
+        second = findings.second_order.get(name)
+        share = None if second is None else rates.shares(sizes[kept], found[kept], second[kept])
+        verdicts.append("-" if name == "wasserstein" else rates.verdict(rows[-1], share))
+        shares.append((np.nan, np.nan) if share is None else share)
     names = {
         "rate": ("value", "exponent p of error = C N^p of iid tokens"),
         "rate_low": ("low", "lower end of the 99 % interval"),
         "rate_high": ("high", "upper end of the 99 % interval"),
         "rate_count": ("count", "runs behind the rate"),
     }
-    values = {
+    values: dict[str, Any] = {
         name: ("quantity", np.array([getattr(row, key) for row in rows]), {"long_name": text})
         for name, (key, text) in names.items()
     }
+    values["rate_verdict"] = ("quantity", np.array(verdicts), {"long_name": "whether the interval contains -1/2"})
+    text = "share of the second variation in the errors at the smallest and the largest N of the fit"
+    values["second_order"] = (("quantity", "end"), np.array(shares), {"long_name": text})
     text = "error of the reference, for W_2 the resolution"
     values["reference_error"] = ("quantity", np.array([floors[name] for name in errors]), {"long_name": text})
-    return xr.Dataset(values, {"quantity": list(errors)})
+    return xr.Dataset(values, {"quantity": list(errors), "end": ["smallest", "largest"]})
 
 
 def _costs(findings: Findings) -> xr.Dataset:
@@ -193,6 +240,7 @@ def _costs(findings: Findings) -> xr.Dataset:
         "cost_size": ("size", "degree or number of tokens that reaches the target"),
         "cost_seconds": ("seconds", "processor seconds of its steps"),
         "cost_values": ("values", "field values transformed"),
+        "cost_pairs": ("pairs", "exponentials summed pair by pair"),
         "cost_status": ("status", "how the cost is known"),
     }
     values = {
@@ -208,15 +256,15 @@ def _costs(findings: Findings) -> xr.Dataset:
 def _cost(findings: Findings, solver: str, target: float) -> rates.Cost:
     here = findings.routes == solver
     sizes, errors = findings.sizes[here], findings.all_errors["moments"][here, -1]
-    seconds, values = findings.column("cpu_seconds")[here], findings.column("values")[here].astype(float)
+    costs = np.array([findings.column(name)[here] for name in ("cpu_seconds", "values", "pair_evaluations")], float)
     if solver == "tokens":
         each = np.unique(sizes)
         rms = np.array([np.sqrt(np.mean(errors[sizes == n] ** 2)) for n in each])
-        spent, made = (np.array([column[sizes == n].mean() for n in each]) for column in (seconds, values))
-        return rates.token_cost(each.astype(float), rms, spent, made, target)
+        means = np.stack([costs[:, sizes == n].mean(axis=1) for n in each], -1)
+        return rates.token_cost(each.astype(float), rms, means, target)
     floor = findings.reference_error["moments"]
     errors = np.where(errors == 0, floor, errors)  # the reference itself is as good as its own error
-    return rates.mean_field_cost(sizes, errors, seconds, values, target, floor)
+    return rates.mean_field_cost(sizes, errors, costs, target, floor)
 
 
 def _laws(law: Law) -> xr.Dataset:
@@ -227,12 +275,12 @@ def _laws(law: Law) -> xr.Dataset:
         title: ("observable", np.array(column)) for title, column in zip(titles, columns, strict=True)
     }
     values["difference"] = (*values["difference"], {"long_name": "difference in standard errors"})
-    for title, members in (("limit_values", law.limit), ("transformer_values", law.transformer)):
+    each = {"limit_values": law.limit, "limit_drawn_values": law.limit_drawn, "transformer_values": law.transformer}
+    for title, members in each.items():
         values[title] = (("observable", "member"), np.stack([members[name] for name in names]))
     values |= {"limit_seconds": law.limit_seconds, "transformer_seconds": law.transformer_seconds}
-    chain, rung = law.chain, law.rung
-    described = {key: getattr(chain, key) for key in ("n", "heads", "depth", "step")}
-    described["limit"] = f"{rung.route} {rung.size}"
+    described = {key: getattr(law.chain, key) for key in ("n", "heads", "depth", "step")}
+    described["limit"] = law.limit_by
     ds = xr.Dataset(values, {"observable": list(names)})
     ds["transformer_mean"].attrs["transformer"] = json.dumps(described)
     return ds

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from fpsolve.compare.counting import counting
-from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.errors import InputError, Interrupted, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
@@ -27,6 +27,12 @@ from fpsolve.sphere.harmonics import Coefficients, Real
 Route = Literal["density", "cloud", "tokens"]
 
 MEAN_FIELD: tuple[Route, ...] = ("density", "cloud")
+
+QUICK = 0.2
+"""A run of fewer processor seconds is taken again, until together they are so many."""
+
+REPEATS = 5
+"""So often at most."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Problem:
     filter: float | None
     degree: int
     """Moments are kept up to this degree."""
+    stop: Callable[[], bool] = lambda: False
+    """Asked between two steps; once it says yes, the states end with Interrupted."""
 
     @property
     def d(self) -> int:
@@ -53,7 +61,15 @@ class Problem:
 
     def states(self, start: Measure, path: BrownianPath) -> Iterator[tuple[float, Measure]]:
         """The states of a run; raises InputError at once where the measure does not fit."""
-        return run(self.model, start, path, t_end=self.t_end, dt=self.dt, scheme=self.scheme)
+        states = run(self.model, start, path, t_end=self.t_end, dt=self.dt, scheme=self.scheme)
+        return _until(self.stop, states)
+
+
+def _until(stop: Callable[[], bool], states: Iterator[tuple[float, Measure]]) -> Iterator[tuple[float, Measure]]:
+    for t, state in states:
+        yield t, state
+        if stop():
+            raise Interrupted(t)
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Outcome:
     grid_transforms: int = 0
     point_transforms: int = 0
     values: int = 0
+    pair_evaluations: int = 0
 
     def see(self, t: float, state: Measure, problem: Problem) -> None:
         """Keep the observables of a state."""
@@ -114,6 +131,12 @@ def model_energy(model: Model, state: Measure) -> float | None:
     return None if None in heads else float(np.sum(np.array(heads, float)))
 
 
+def halfway(first: Cloud, second: Cloud) -> Cloud:
+    """½(μ + μ')."""
+    weights = np.concatenate([first.weights, second.weights]) / 2
+    return Cloud(np.concatenate([first.x, second.x]), weights, None, first.rtol)
+
+
 def start_of(problem: Problem, rung: Rung) -> tuple[Measure, BrownianPath]:
     """The initial state and the path of a run.
 
@@ -133,7 +156,7 @@ def start_of(problem: Problem, rung: Rung) -> tuple[Measure, BrownianPath]:
 def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
     """Run it; seconds and transforms are those of the steps alone. ``warm``: first take a step that does not count.
 
-    Raises UnresolvedError where the run stops being a measure.
+    A quick run is timed again, and its least times are kept. Raises UnresolvedError where it stops being a measure.
     """
     if warm:  # plans and tables of the noise law are made once in a process
         states = problem.states(*start_of(problem, rung))
@@ -150,10 +173,26 @@ def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
         outcome.grid_transforms += counter.grid
         outcome.point_transforms += counter.points
         outcome.values += counter.values
+        outcome.pair_evaluations += counter.pairs
         if n % problem.stride == 0:
             outcome.see(t, state, problem)
     outcome.last = copied(state)
+    _time_again(outcome, problem)
     return outcome
+
+
+def _time_again(outcome: Outcome, problem: Problem) -> None:
+    """The least times of a quick run and of repetitions of its steps."""
+    spent, repeats = outcome.cpu_seconds, 1
+    while spent < QUICK and repeats < REPEATS:
+        states = problem.states(*start_of(problem, outcome.rung))
+        begun, used = time.perf_counter(), time.process_time()
+        for _ in states:
+            pass
+        outcome.seconds = min(outcome.seconds, time.perf_counter() - begun)
+        again = time.process_time() - used
+        outcome.cpu_seconds = min(outcome.cpu_seconds, again)
+        spent, repeats = spent + again, repeats + 1
 
 
 def copied(state: Any) -> Any:

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = dict(zip(("density", "cloud", "tokens", "transformer"), style.COLOURS, strict=False))
-_QUANTITIES = {"moments": "moments", "discrepancy": "MMD", "overlap": "overlap", "wasserstein": "W₂"}
+_QUANTITIES = {
+    "moments": "moments",
+    "discrepancy": "MMD",
+    "overlap": "overlap",
+    "energy": "energy",
+    "wasserstein": "W₂",
+}
 
 
 def comparison(ds: xr.Dataset) -> Figure:
     """Four panels of a result of ``fpsolve.compare``.
 
-    Errors of tokens against N with the fitted rate of the moments; error of the moments against seconds by every route;
-    the overlap along the path; means of the observables in law with 99 % intervals.
+    Errors of tokens against N with the fitted rate of the moments, W_2 below its resolution as a bound (an open
+    triangle); error of the moments against seconds by every route; the overlap along the path; means of the observables
+    in law with 99 % intervals.
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` for any other Dataset.
     """
     if "moments_error" not in ds or "route" not in ds.coords:
@@ -42,9 +49,18 @@ def _rates(axes: Axes, ds: xr.Dataset) -> None:
     sizes = tokens["size"].values
     for colour, (name, label) in zip(style.COLOURS, _QUANTITIES.items(), strict=False):
         if f"{name}_error" in tokens:
-            axes.plot(sizes, _last(tokens[f"{name}_error"]), "o", ms=3, alpha=0.35, color=colour, mew=0)
-            each, rms = _by_size(sizes, _last(tokens[f"{name}_error"]))
-            axes.plot(each, rms, "-", color=colour, label=label)
+            errors, bounds = _last(tokens[f"{name}_error"]), np.zeros(len(sizes))
+            if name == "wasserstein":
+                bounds = tokens["wasserstein_resolution"].values
+            each, rms = _by_size(sizes, errors)
+            bound = np.array([bounds[sizes == n].max() for n in each])
+            known = rms >= bound
+            shown = np.isin(sizes, each[known])
+            axes.plot(sizes[shown], errors[shown], "o", ms=3, alpha=0.35, color=colour, mew=0)
+            axes.plot(each[known], rms[known], "-", color=colour, label=label)
+            if not known.all():
+                below = rms < bound
+                axes.plot(each[below], bound[below], "v", ms=6, color=colour, mfc="none", label=f"{label}, a bound")
     each, rms = _by_size(sizes, _last(tokens["moments_error"]))
     axes.plot(each, rms[0] * (each / each[0]) ** -0.5, "--", color="0.4", lw=0.9, label=r"$N^{-1/2}$")
     fitted = ds.sel(quantity="moments")
@@ -60,12 +76,14 @@ def _costs(axes: Axes, ds: xr.Dataset) -> None:
         errors, seconds, sizes = _last(some["moments_error"]), some["cpu_seconds"].values, some["size"].values
         kept = errors > 0
         axes.plot(seconds[kept], errors[kept], "o", ms=4, color=_COLOURS[str(route)], label=str(route), mew=0)
-        if route != "tokens":
-            for x, y, size in zip(seconds[kept], errors[kept], sizes[kept], strict=True):
-                axes.annotate(f"{size}", (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8)
+        for size in np.unique(sizes[kept]):
+            at = kept & (sizes == size)
+            place = np.exp(np.log(seconds[at]).mean()), np.exp(np.log(errors[at]).mean())
+            name = f"N = {size}" if route == "tokens" else f"{size}"
+            axes.annotate(name, place, xytext=(6, 3), textcoords="offset points", fontsize=8)
     for target in ds["target"].values:
         axes.axhline(target, color="0.6", lw=0.7, ls=":")
-    axes.set_title("error of the low moments and cost; numbers are degrees", fontsize=10.5, loc="left")
+    axes.set_title("error of the low moments and cost; degree, or number N of tokens", fontsize=10.5, loc="left")
     _logarithmic(axes, "processor seconds", "error of the moments")
     axes.legend(fontsize=8, frameon=False)
 

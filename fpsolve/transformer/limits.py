@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
 from fpsolve.attention.laws import DIMENSIONS
@@ -15,8 +17,16 @@ from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.weights import is_rotation_invariant
 from fpsolve.transformer.weights import Gaussian, HeadLaw, MatrixLaw, Sampled
 
+Diffusive = Homogenized | DeepStochasticTransformer | DrawnHeads
+"""What a diffusive limit may be: :func:`limit` makes them of a head's law, :func:`head_law` finds that law again."""
 
-def limit(law: HeadLaw | Homogenized, regime: str, d: int, step: float) -> Model:
+DIFFUSIVE: tuple[type[Model], ...] = get_args(Diffusive)
+
+BALLISTIC: tuple[type[Model], ...] = (SelfAttention, Ballistic, ModifiedBallistic)
+"""What the other limits may be."""
+
+
+def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
 
     ballistic: :class:`SelfAttention` for a fixed matrix A, otherwise :class:`Ballistic`; modified:
@@ -39,12 +49,14 @@ def limit(law: HeadLaw | Homogenized, regime: str, d: int, step: float) -> Model
         fixed = not key_query.is_random and named[0] != "identity"
         return SelfAttention(beta, value.mean, key_query.mean) if fixed else Ballistic(beta, value.mean, *named)
     if np.any(value.mean_matrix(d)):
-        problem = "its mean V̄ makes the drift b = P_x V̄ E m_A, of order 1/ε² in diffusive time; b must vanish"
+        problem = "the mean V̄ of V makes the drift b = P_x V̄ E m_A, of order 1/ε² in diffusive time; b must vanish"
         raise InputError("value", law.value, problem, 'use "ballistic", or a centred V')
     return _diffusive(beta, named, key_query, entry_std(value, d), d)
 
 
-def _diffusive(beta: float, named: tuple[str | MatrixLaw, float], key_query: MatrixLaw, std: float, d: int) -> Model:
+def _diffusive(
+    beta: float, named: tuple[str | MatrixLaw, float], key_query: MatrixLaw, std: float, d: int
+) -> Diffusive:
     """The limit with noise alone, deviation ``std`` of V's entries."""
     if named[0] == "identity" or (is_rotation_invariant(key_query) and d in DIMENSIONS):
         return Homogenized(beta, *named, value_std=std)  # type: ignore[arg-type]
@@ -53,8 +65,36 @@ def _diffusive(beta: float, named: tuple[str | MatrixLaw, float], key_query: Mat
     return DrawnHeads(beta, key_query=named[0], key_query_std=named[1], value_std=std)
 
 
-def head_law(law: HeadLaw | Homogenized, d: int) -> HeadLaw:
-    """The law of one head of a model Homogenized, or the law itself.
+def diffusive_head_law(model: Model, d: int) -> HeadLaw:
+    """The law of heads whose layers have the model for diffusive limit: :func:`limit` read backwards.
+
+    In time ε² t = η²L/H, ε the model's ``noise``; H heads have independent V and, where A is fixed, the same A. Of
+    several laws with one limit, which knows of V the deviation alone, that of Gaussian V. Raises InputError, which says
+    why, where there is none.
+    """
+    name = type(model).__name__
+    if type(model) not in DIFFUSIVE:
+        problem = f"{name} is not the diffusive limit of random layers ({_listed(DIFFUSIVE)} are)"
+        if type(model) in BALLISTIC:
+            problem += "; a ballistic limit is one measure, without a law"
+        raise InputError("model", name, problem, "take one of these")
+    if not model.is_stochastic:
+        raise InputError("noise", model.noise, f"{name} with noise = 0 is one measure, without a law", "pass noise=1")
+    if model.diffusion > 0:
+        problem = "tokens of random layers have no noise of their own (diffusion)"
+        raise InputError("diffusion", model.diffusion, problem, "pass diffusion=0")
+    law = head_law(model, d)  # type: ignore[arg-type]
+    limit(law, "diffusive", d, 1.0)  # refuses a mean value matrix
+    return law
+
+
+def _listed(classes: tuple[type[Model], ...]) -> str:
+    names = [one.__name__ for one in classes]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def head_law(law: HeadLaw | Diffusive, d: int) -> HeadLaw:
+    """The law of one head of a model Homogenized, DeepStochasticTransformer or DrawnHeads, or the law itself.
 
     Raises InputError for anything else, and for a sampler of V that has a mean of its own, as V̄ must be known.
     """
@@ -64,9 +104,13 @@ def head_law(law: HeadLaw | Homogenized, d: int) -> HeadLaw:
         if isinstance(value, Sampled):
             value.check_centred(d)
         return law
-    if not isinstance(law, Homogenized):
+    if isinstance(law, DrawnHeads):
+        return HeadLaw(law.beta, Gaussian(1 / np.sqrt(d) if law.value_std is None else law.value_std), law.law)
+    if not isinstance(law, Homogenized | DeepStochasticTransformer):
         raise InputError("law", law, "not the law of a head", "pass fp.transformer.HeadLaw(beta=4.0), for example")
     value = Gaussian(law.value_deviation(d), mean=law.drift)
+    if isinstance(law, DeepStochasticTransformer):
+        return HeadLaw(law.beta, value, law.key_query)
     return HeadLaw(law.beta, value, law.key_query, key_query_std=law.key_query_std if law.is_isotropic else None)
 
 

@@ -1,4 +1,4 @@
-"""The flow of a frozen field on coefficients, by name: one explicit way and the implicit ones."""
+"""The flow of a frozen field on coefficients, by name: two explicit ways and the implicit ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.transport.exponential import Generator, exponential
+from fpsolve.transport.krylov import krylov
 from fpsolve.transport.midpoint import midpoint
 
 Flow = Callable[[Generator, Coefficients, float, float], Coefficients]
@@ -29,12 +30,13 @@ def _petsc(stages: int, options: str | None) -> Flow:
 
 TRANSPORTS: dict[str, Callable[[str | None], Flow]] = {
     EXPLICIT: lambda options: exponential,
+    "krylov": lambda options: krylov,
     "midpoint": lambda options: midpoint,
     "petsc": partial(_petsc, 1),
     "petsc_gauss": partial(_petsc, 4),
 }
-"""What makes a flow from PETSc's options: Chebyshev polynomials, the implicit midpoint rule by SciPy and by PETSc, and
-Gauss's method of order 8 by PETSc."""
+"""What makes a flow from PETSc's options: Chebyshev polynomials, a Krylov space, the implicit midpoint rule by SciPy
+and by PETSc, and Gauss's method of order 8 by PETSc."""
 
 
 def named_flow(transport: str, petsc_options: str | None = None) -> str:

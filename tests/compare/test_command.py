@@ -77,5 +77,10 @@ def test_wrong_keys_are_named(config, change, argument):
 def test_wrong_values_are_named_with_their_table(config):
     with pytest.raises(InputError, match=r"^compare\.tokens = "):
         compare_config(config, None, None, False, False, ["compare.tokens=[64, 16]"])
+    for change, name in (("tokens=[64, 1.5]", "tokens[1]"), ("targets=[0]", "targets[0]"),
+                         ("transformer={n = 1}", "transformer.n")):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            compare_config(config, None, None, False, False, [f"compare.{change}"])
+        assert caught.value.argument == f"compare.{name}" and str(caught.value).startswith(f"compare.{name} = ")
     with pytest.raises(InputError, match=r"^solve\.t_end = "):
         compare_config(config, None, None, False, False, ["solve.t_end=0.025"])

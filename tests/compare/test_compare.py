@@ -2,20 +2,27 @@
 
 import json
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import spherical_in
 
 import fpsolve as fp
 from fpsolve.compare import as_text, compare
+from fpsolve.compare.arguments import checked_problem
+from fpsolve.compare.counting import counting
+from fpsolve.compare.routes import Rung, TokenPath, _time_again, follow, start_of
 from fpsolve.errors import InputError, MissingDependencyError
 from fpsolve.plot.compared import comparison
 
 MODULE = import_module("fpsolve.compare.comparison")
+ARGUMENTS = import_module("fpsolve.compare.arguments")
+ROUTES = import_module("fpsolve.compare.routes")
 LAW = fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0)
 MODEL = fp.models.Homogenized(beta=2.0, key_query="gaussian")
 SHORT = {"t_end": 0.25, "dt": 0.0625, "path_cell": 0.0625, "seed": 4, "progress": False}
-SMALL = {"tokens": (32, 128, 512), "samples": 6, "lmax": 15, "members": 6, "wasserstein_cells": 0}
+SMALL = {"tokens": (32, 1000, 3000), "samples": 6, "lmax": 15, "members": 6, "wasserstein_cells": 0}
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +62,133 @@ def test_all_runs_follow_the_one_path(ds):
     options = {key: SHORT[key] for key in ("t_end", "dt", "path_cell", "seed")} | {"progress": False}
     density = fp.solve(MODEL, LAW, lmax=15, **options)
     np.testing.assert_allclose(runs(ds, "density", 15).moments[0, -1], density.moments[-1], atol=1e-12)
-    second = runs(ds, "tokens", 128).isel(run=1)
-    drawn = fp.initial.samples(LAW, 128, 4, 1 + int(second["sample"]))
+    second = runs(ds, "tokens", 1000).isel(run=1)
+    drawn = fp.initial.samples(LAW, 1000, 4, 1 + int(second["sample"]))
     alone = fp.solve(MODEL, drawn, measure="cloud", rtol=1e-4, **options)
     np.testing.assert_allclose(second.moments[-1], alone.moments[-1], atol=1e-12)
     assert len(np.unique(ds["sample"].values[ds.route.values == "tokens"])) == 18
 
 
 def test_costs_are_counted(ds):
-    assert (ds.seconds > 0).all() and (ds.cpu_seconds >= 0).all() and (ds.transformed_values > 0).all()
+    assert (ds.seconds > 0).all() and (ds.cpu_seconds > 0).all() and (ds.transformed_values > 0).all()
     assert (runs(ds, "density").grid_transforms > 0).all() and (runs(ds, "density").point_transforms == 0).all()
-    assert (runs(ds, "tokens", 512).point_transforms > 0).all()
+    assert (runs(ds, "tokens", 3000).point_transforms > 0).all()
+    assert (runs(ds, "tokens", 32).pair_evaluations > 0).all()
+    assert (runs(ds, "tokens", 3000).pair_evaluations == 0).all()
     assert set(ds.cost_status.sel(target=1e-4).values) <= {"measured", "extrapolated"}
-    assert (ds.cost_seconds.sel(solver="tokens", target=1e-3) > 30 * ds.cost_seconds.sel(solver="density", target=1e-3))
+    assert ds.cost_seconds.sel(solver="tokens", target=1e-3) > 30 * ds.cost_seconds.sel(solver="density", target=1e-3)
+
+
+def problem_of(model, **changes):
+    options = {**SHORT, "rtol": 1e-6, "tokens_rtol": 1e-4, "filter": None, "save_every": None, "member": 0, **changes}
+    return checked_problem(model, LAW, options, None, 8)[1]
+
+
+@pytest.mark.parametrize("rung", [Rung("density", 15), Rung("cloud", 11), Rung("tokens", 32), Rung("tokens", 300)])
+def test_all_steps_are_counted(rung):
+    """As of the whole run in one block, each step about a quarter of it; repetitions for the clock count nothing."""
+    problem = problem_of(MODEL)
+    outcome = follow(problem, rung, warm=True)
+    states = problem.states(*start_of(problem, rung))
+    next(states)
+    with counting() as whole:
+        next(states)
+        first = whole.values + whole.pairs
+        list(states)
+    found = (outcome.grid_transforms, outcome.point_transforms, outcome.values, outcome.pair_evaluations)
+    assert found == (whole.grid, whole.points, whole.values, whole.pairs)
+    assert 3 * first < outcome.values + outcome.pair_evaluations < 5 * first
+
+
+def test_quick_runs_are_timed_again_and_their_least_time_kept(monkeypatch):
+    """Clocks that say 50 ms a run, then 10 ms: five runs, the least; of a run of 300 ms one."""
+    problem, rung = problem_of(MODEL), Rung("density", 11)
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(ROUTES, "_time_again", lambda outcome, _: asked.append(outcome))
+        assert follow(problem, rung, warm=False) is asked[0]
+    for first, again, calls, expected in ((0.05, 0.01, 4, 0.01), (0.3, 0.01, 0, 0.3), (0.15, 0.2, 1, 0.15)):
+        outcome = follow(problem, rung, warm=False)
+        outcome.seconds = outcome.cpu_seconds = first
+        ticks = iter(np.arange(20) * again)
+        clock = SimpleNamespace(perf_counter=lambda: 0.0, process_time=lambda ticks=ticks: float(next(ticks)))
+        monkeypatch.setattr(ROUTES, "time", clock)
+        _time_again(outcome, problem)
+        monkeypatch.undo()
+        assert outcome.cpu_seconds == pytest.approx(expected)
+        assert round(next(ticks) / again) == 2 * calls
+
+
+def test_the_error_of_the_reference_is_that_of_its_witness_at_the_end(ds):
+    witness = runs(ds, "density", 31).isel(run=0)
+    assert ds.attrs["reference_error_from"] == "density of degree 31"
+    for name in ("moments", "overlap", "energy", "discrepancy"):
+        error = witness[f"{name}_error"].values
+        assert float(ds.reference_error.sel(quantity=name)) == error[-1] != error[0]
+
+
+def test_the_error_of_the_energy_is_relative(ds):
+    tokens, exact = runs(ds, "tokens"), runs(ds, "cloud", 31).energy.values[0]
+    np.testing.assert_allclose(tokens.energy_error, np.abs(tokens.energy - exact) / exact, rtol=1e-9)
+    assert exact.max() < 0.9  # or absolute errors were the same
+
+
+def test_an_unresolved_density_is_no_witness():
+    """Of κ = 90 at degree 15 the tail is 0.06: the next coarser cloud is asked."""
+    law = fp.initial.von_mises_fisher([0, 0.6, 0.8], 90.0)
+    options = {**SHORT, "t_end": 0.0625, "path_cell": 0.0625}
+    some = {"tokens": (32,), "samples": 1, "degrees": (11,), "reference_lmax": 15, "transformer": False}
+    ds = compare(MODEL, law, **options, **some, wasserstein_cells=100)
+    assert set(runs(ds, "density")["size"].values) == {11, 15}
+    assert ds.attrs["reference_error_from"] == "cloud of degree 11"
+    expected = runs(ds, "cloud", 11).moments_error[0, -1]
+    assert float(ds.reference_error.sel(quantity="moments")) == float(expected)
+    assert np.isnan(runs(ds, "density").wasserstein_error).all()
+    assert "density of degree 15 is negative or under-resolved" in ds.attrs["left_out"]
+    row = next(line for line in as_text(ds).splitlines() if line.startswith("density"))
+    assert row.split()[7] == "-"
+
+
+def test_the_file_holds_what_the_discrepancy_needs(ds):
+    """MMD² = 4π Σ_ℓ e^{-κ} i_ℓ(κ) Σ_m |ρ_ℓm - ρ'_ℓm|², by SciPy's Bessel functions."""
+    kappa = ds.attrs["kappa"]
+    waves = np.exp(-kappa) * spherical_in(ds.end_degree.values, kappa)
+    difference = ds.end_moments - runs(ds, "cloud", 31).end_moments[0]
+    mmd = np.sqrt(4 * np.pi * (waves * difference**2).sum("end_harmonic"))
+    np.testing.assert_allclose(mmd, ds.discrepancy_error[:, -1], rtol=1e-8, atol=1e-14)
+    low = ds.end_moments.isel(end_harmonic=slice(ds.sizes["harmonic"]))
+    np.testing.assert_allclose(low, ds.moments[:, -1], atol=1e-14)
+
+
+def test_at_a_critical_point_no_verdict_is_given():
+    """The uniform law: all of the errors of overlap and energy is their second variation; moments keep their rate."""
+    small = {**SMALL, "tokens": (32, 128, 512), "wasserstein_cells": 0, "degrees": (15,), "reference_lmax": 23}
+    ds = compare(fp.models.SelfAttention(beta=2.0), fp.initial.uniform(3), **SHORT, **small, transformer=False)
+    verdicts = dict(zip(ds["quantity"].values, ds.rate_verdict.values, strict=True))
+    assert verdicts == {"moments": "yes", "overlap": "critical point", "energy": "critical point", "discrepancy": "yes"}
+    np.testing.assert_allclose(ds.second_order.sel(quantity=["overlap", "energy"]), 1, rtol=1e-4)
+    assert "critical point" in as_text(ds)
+
+
+def test_second_variations_are_those_of_the_measures(ds):
+    """Of the overlap |m_N - m|²; away from critical points a small share, which falls as N^{-1/2}."""
+    apart = runs(ds, "tokens").mean_vector[:, -1] - runs(ds, "cloud", 31).mean_vector[0, -1]
+    second = (apart**2).sum("component").values
+    sizes, error = runs(ds, "tokens")["size"].values, runs(ds, "tokens").overlap_error[:, -1].values
+    for end, n in (("smallest", 32), ("largest", 3000)):
+        share = np.sqrt((second[sizes == n] ** 2).mean() / (error[sizes == n] ** 2).mean())
+        assert float(ds.second_order.sel(quantity="overlap", end=end)) == pytest.approx(share)
+    shares = ds.second_order.sel(quantity=["overlap", "energy"])
+    assert (shares.sel(end="largest") < 0.3 * shares.sel(end="smallest")).all()
+    assert np.isnan(ds.second_order.sel(quantity="moments")).all()
+
+
+def test_the_page_shows_means_over_samples_and_dashes_for_what_is_not(ds):
+    rows = {tuple(line.split()[:2]): line.split() for line in as_text(ds).splitlines() if line.split()}
+    some, shown = runs(ds, "tokens", 3000), rows["tokens", "3000"]
+    assert shown[8:10] == [f"{float(some[key].mean()):.3g}" for key in ("seconds", "cpu_seconds")]
+    assert shown[-2:] == [f"{float(some.transformed_values.mean()):.3g}", "-"]
+    assert rows["density", "31"][-1] == "-" and rows["tokens", "32"][-1] != "-"
 
 
 def test_file_table_and_figure(ds, tmp_path):
@@ -78,6 +199,14 @@ def test_file_table_and_figure(ds, tmp_path):
         assert word in text
     figure = comparison(read)
     assert len(figure.axes) == 4
+    rates, costs = figure.axes[:2]
+    lines = {line.get_label(): line for line in rates.get_lines()}
+    assert {"moments", "MMD", "overlap", "energy", "W₂"} <= set(lines)
+    tokens = runs(ds, "tokens")
+    bounds = tokens.wasserstein_resolution.values[tokens["size"].values == 3000]
+    assert (lines["W₂, a bound"].get_xdata()[-1], lines["W₂, a bound"].get_ydata()[-1]) == (3000, bounds.max())
+    assert 3000 not in lines["W₂"].get_xdata()
+    assert {"N = 32", "N = 1000", "N = 3000", "15"} <= {text.get_text() for text in costs.texts}
     with pytest.raises(InputError, match="ds"):
         comparison(ds[["overlap"]].drop_vars("route"))
 
@@ -101,9 +230,16 @@ def test_own_noise_leaves_the_quadrature_out_and_is_new_in_every_sample():
     assert "cannot carry noise of its own" in json.loads(ds.attrs["left_out"])[0]
 
 
-def test_own_noise_is_that_of_another_path():
-    from fpsolve.compare.routes import TokenPath
+def test_every_sample_has_own_noise():
+    problem = problem_of(fp.models.SelfAttention(beta=1.0, diffusion=0.2))
+    paths = [start_of(problem, Rung("tokens", 8, sample))[1] for sample in (0, 1)]
+    drawn = [path.increment(0, 0.0625, 9, "tokens") for path in paths]
+    assert not np.array_equal(*drawn)
+    np.testing.assert_array_equal(drawn[1], fp.BrownianPath(4, 2, 0.0625).increment(0, 0.0625, 9, "tokens"))
+    np.testing.assert_array_equal(*(path.increment(0, 0.0625, 9) for path in paths))
 
+
+def test_own_noise_is_that_of_another_path():
     path = fp.BrownianPath(1, 0, 0.5)
     mine = TokenPath(1, 0, 0.5, own=fp.BrownianPath(1, 7, 0.5))
     np.testing.assert_array_equal(mine.increment(0, 0.5, 9), path.increment(0, 0.5, 9))
@@ -119,6 +255,30 @@ def test_without_the_transport_library_w2_is_left_out(monkeypatch):
     ds = compare(MODEL, LAW, **SHORT, **quick, transformer=False)
     assert "wasserstein_error" not in ds
     assert json.loads(ds.attrs["left_out"]) == ["wasserstein: W_2 needs POT"]
+
+
+def test_sizes_beyond_the_memory_are_refused(monkeypatch):
+    """800 bytes a token: of 1 GB it holds 1.25 million; where the system says nothing, nothing is refused."""
+    monkeypatch.setattr(ARGUMENTS, "installed_memory", lambda: 10**9)
+    monkeypatch.setattr(MODULE, "_run_all", lambda *_: pytest.fail("computing began"))
+    with pytest.raises(InputError, match="takes about 8 GB, the machine has 1 GB; take at most 1250000") as caught:
+        compare(MODEL, LAW, **SHORT, **{**SMALL, "tokens": (100, 10**7)})
+    assert (caught.value.argument, caught.value.value) == ("tokens[1]", 10**7)
+    ARGUMENTS.checked_memory((1_250_000,))
+    monkeypatch.setattr(ARGUMENTS, "installed_memory", lambda: None)
+    ARGUMENTS.checked_memory((10**8,))
+
+
+def test_the_memory_is_that_of_the_machine(monkeypatch):
+    assert 2**28 < ARGUMENTS.installed_memory() < 2**50
+    monkeypatch.delattr(ARGUMENTS.os, "sysconf")
+    assert ARGUMENTS.installed_memory() is None
+
+
+def test_targets_lie_inside():
+    for wrong in (0, 1, 2.0):
+        with pytest.raises(InputError, match=r"targets\[1\] = .* must be in \(0, 1\)"):
+            compare(MODEL, LAW, **SHORT, **SMALL, targets=(0.1, wrong))
 
 
 @pytest.mark.parametrize(("argument", "changes"), [

@@ -4,7 +4,11 @@ import ducc0
 import numpy as np
 import pytest
 
+import fpsolve as fp
+from fpsolve._kernels import _softmax
+from fpsolve._kernels.softmax import softmax_second
 from fpsolve.compare.counting import counting
+from fpsolve.measures.build import build
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.circle import CirclePoints, circle_grid
@@ -44,12 +48,28 @@ def test_the_circle_is_counted():
     assert (counter.grid, counter.points, counter.values) == (2, 2, 4 + 2 * uniform.n)
 
 
+@pytest.mark.parametrize("d", [2, 3])
+def test_direct_sums_count_pairs_and_no_transforms(d):
+    points = build(fp.initial.samples(fp.initial.uniform(d), 50, 3), "cloud", 4, 1e-6)
+    with counting() as counter:
+        points.source.F(np.ones((7, d)))
+        softmax_second(np.ones((4, d)), points.x, points.weights)
+    assert (counter.grid, counter.points, counter.values, counter.pairs) == (0, 0, 0, 7 * 50 + 4 * 50)
+
+
+def test_a_jet_counts_four_fields():
+    points = SpherePoints(NORTH)
+    with counting() as counter:
+        points.jet(np.zeros(size(4), complex), np.zeros(size(4), complex))
+    assert (counter.points, counter.values, counter.pairs) == (4, 28, 0)
+
+
 def test_nothing_stays_wrapped_even_after_an_error():
-    before = (shtns.sht.SH_to_spat, ducc0.nufft.u2nu, circle.rfft)
+    before = (shtns.sht.SH_to_spat, ducc0.nufft.u2nu, circle.rfft, _softmax.first)
     with pytest.raises(ZeroDivisionError), counting():
         assert ducc0.nufft.u2nu is not before[1]
         _ = 1 / 0
-    assert (shtns.sht.SH_to_spat, ducc0.nufft.u2nu, circle.rfft) == before
+    assert (shtns.sht.SH_to_spat, ducc0.nufft.u2nu, circle.rfft, _softmax.first) == before
     sphere = grid(15)
     with counting() as counter:
         pass

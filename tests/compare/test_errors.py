@@ -6,6 +6,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.compare import errors
 from fpsolve.measures.build import build
+from fpsolve.measures.density import Density
 from fpsolve.sphere.geometry import geometry
 
 LAWS = {
@@ -77,6 +78,59 @@ def test_w2_takes_a_density():
     density = build(LAWS[3], "density", 15, 1e-6)
     value, resolution = errors.transport_distance(density, build(LAWS[3], "cloud", 15, 1e-6), cells=400)
     assert value <= resolution
+
+
+@pytest.mark.parametrize(("d", "coarse", "fine"), [(2, 7, 255), (2, 31, 255), (3, 7, 27)])
+def test_w2_of_a_density_is_within_its_spacing(d, coarse, fine):
+    """Against a fine quadrature of the same law; half of the bound is really there."""
+    pytest.importorskip("ot")
+    density, exact = build(LAWS[d], "density", coarse, 1e-6), build(LAWS[d], "cloud", fine, 1e-6)
+    value, resolution = errors.transport_distance(density, exact, cells=100_000)
+    assert 0.4 * resolution < value < resolution < (0.1 if d == 3 else 0.05)
+
+
+@pytest.mark.parametrize(("d", "degree"), [(2, 15), (3, 15), (3, 127)])
+def test_cells_of_a_grid_cover_it(d, degree):
+    """Their half-diagonals: π/n on the circle; on S² at least π/2n_θ, and together of area 4π or more as ellipses."""
+    grid = geometry(d).grid(degree)
+    reach = errors.grid_spacing(grid)
+    assert reach.shape == grid.shape
+    if d == 2:
+        np.testing.assert_allclose(reach, np.pi / grid.n)
+        return
+    assert 0.95 * np.pi / 2 / grid.nlat < reach.min() and reach.max() < 2.5 * np.pi / grid.nlat
+    half_theta = np.sqrt(reach**2 - (grid.sin_theta * np.pi / grid.nphi) ** 2)
+    areas = 2 * half_theta * 2 * np.pi / grid.nphi * grid.sin_theta
+    assert 1 < areas.sum() / (4 * np.pi) < 1.02
+
+
+def ringing(amplitude, degree=31):
+    """The uniform density and a zonal harmonic: below zero, on the negative lobes, for amplitudes above one."""
+    coefficients = np.zeros(geometry(3).size(63), complex)
+    coefficients[0], coefficients[degree] = 1 / np.sqrt(4 * np.pi), amplitude / np.sqrt((2 * degree + 1) * 4 * np.pi)
+    return Density(coefficients, 1e-6)
+
+
+def test_the_negative_part_of_a_density_is_clipped_and_nothing_else():
+    density = ringing(2.0)
+    cloud, bound = errors.as_points(density)
+    below = -float((density.grid.weights * np.minimum(density.values, 0)).sum())
+    assert 0 < below < 1e-3
+    assert cloud.mass == pytest.approx(1, abs=1e-14) and len(cloud.x) == (density.values > 0).sum()
+    spacing = np.sqrt(cloud.weights @ errors.grid_spacing(density.grid)[density.values > 0] ** 2)
+    assert bound == pytest.approx(spacing + 2 * np.sqrt(below), rel=1e-12)
+    positive = ringing(0.9)
+    np.testing.assert_allclose(errors.as_points(positive)[0].moments(8), positive.moments(8), atol=1e-14)
+
+
+def test_a_density_that_no_quadrature_represents_has_no_w2():
+    """One by its negative lobes, one by its tail; neither against a density nor for it."""
+    pytest.importorskip("ot")
+    good = build(LAWS[3], "density", 15, 1e-6)
+    for bad in (ringing(8.0), ringing(0.5, 60)):
+        assert np.isinf(errors.as_points(bad)[1])
+        for pair in ((bad, good), (good, bad)):
+            assert np.isnan(errors.transport_distance(*pair, cells=50)).all()
 
 
 def test_centres_hold_equal_shares():

@@ -41,23 +41,64 @@ def test_sizes_at_the_floor_of_the_reference_are_dropped():
     assert set(SIZES[kept]) == {100.0, 1000.0}
 
 
+def token_cost(sizes, target, fixed=(0.3, 7e4, 0.0), each=(2e-5, 30.0, 0.0)):
+    """Of tokens that cost a + bN in seconds, values and pairs, with errors N^{-1/2}."""
+    sizes = np.array(sizes, float)
+    return rates.token_cost(sizes, sizes**-0.5, np.array(fixed)[:, None] + np.outer(each, sizes), target)
+
+
 def test_costs_of_tokens():
-    sizes, errors = np.array([100.0, 10_000.0]), np.array([0.1, 0.01])
-    seconds, values = np.array([1.0, 50.0]), sizes * 30
-    bottom, inside, beyond = (rates.token_cost(sizes, errors, seconds, values, t) for t in (0.2, 0.03, 0.001))
-    assert (bottom.status, bottom.size, bottom.seconds) == ("measured", 100, 1.0)
-    assert inside.status == "interpolated"
-    assert inside.size == pytest.approx(1 / 0.03**2)
-    assert inside.values == pytest.approx(30 / 0.03**2)
-    assert 1 < inside.seconds < 50
-    assert beyond.status == "extrapolated"
-    assert (beyond.size, beyond.seconds) == (pytest.approx(1e6), pytest.approx(5000))
+    """a + bN with a large a: at 10⁶ tokens 20.3 s, where in proportion to N it were 50 s."""
+    bottom, inside, beyond = (token_cost([100, 1000, 10_000], target) for target in (0.2, 0.025, 0.001))
+    assert (bottom.status, bottom.size, bottom.seconds) == ("measured", 100, pytest.approx(0.302))
+    assert (inside.status, inside.size) == ("interpolated", pytest.approx(1600))
+    assert (inside.seconds, inside.values) == (pytest.approx(0.332), pytest.approx(7e4 + 30 * 1600))
+    assert (beyond.status, beyond.size) == ("extrapolated", pytest.approx(1e6))
+    assert (beyond.seconds, beyond.values) == (pytest.approx(20.3), pytest.approx(7e4 + 3e7))
+    assert beyond.pairs == 0
+
+
+@pytest.mark.parametrize("sizes", [(100,), (64, 256, 1000), (100, 999, 1998), (1000, 1500)])
+def test_a_ladder_that_does_not_show_the_cost_of_a_token_gives_none(sizes):
+    cost = token_cost(sizes, 1e-3)
+    assert (cost.status, cost.size) == ("unknown", pytest.approx(1e6))
+    assert np.isnan([cost.seconds, cost.values, cost.pairs]).all()
+    assert token_cost((1000, 10_000), 1e-3, each=(-1e-5, 1.0, 0.0)).status == "unknown"
+
+
+def test_direct_sums_below_the_linear_sizes_do_not_count_and_nothing_divides_by_zero():
+    """No transforms and all pairs at N = 100, the reverse above: b from the two largest sizes alone."""
+    sizes = np.array([100.0, 1000.0, 10_000.0])
+    costs = np.array([[5.0, 1.1, 2.0], [0.0, 1e5, 2.8e5], [1e7, 0.0, 0.0]])
+    with np.errstate(all="raise"):
+        inside, beyond = (rates.token_cost(sizes, sizes**-0.5, costs, size**-0.5) for size in (550, 1e5))
+    assert (inside.values, inside.pairs) == (pytest.approx(5e4), pytest.approx(5e6))
+    assert (beyond.seconds, beyond.values, beyond.pairs) == (pytest.approx(11.0), pytest.approx(2.08e6), 0)
+
+
+def test_the_verdict_knows_critical_points():
+    """|m|² of N points, error 2⟨δ, m⟩ + |δ|²: of the order N^{-1/2} for m ≠ 0 alone."""
+    rng = np.random.default_rng(9)
+    deviation = rng.normal(size=(len(SIZES), 3)) * SIZES[:, None] ** -0.5
+    second = np.sum(deviation**2, axis=1)
+
+    def found(m):
+        errors = np.abs(2 * m * deviation[:, 0] + second)
+        share = rates.shares(SIZES, errors, second)
+        return rates.verdict(rates.fit_rate(SIZES, errors), share), share
+
+    assert found(0.0) == ("critical point", (pytest.approx(1), pytest.approx(1)))
+    assert found(1.0)[0] == "yes" and found(1.0)[1][1] < 0.1
+    between = rates.Rate(-0.75, -0.8, -0.7, 24)
+    assert [rates.verdict(between, share) for share in ((0.9, 0.6), (0.5, 0.2), (0.2, 0.1), None)] == [
+        "critical point", "-", "NO", "NO"]  # fmt: skip
+    assert rates.verdict(rates.Rate(np.nan, np.nan, np.nan, 0)) == "-"
 
 
 def test_costs_of_mean_field_runs():
     sizes, errors = np.array([15, 31, 63]), np.array([2e-3, 3e-5, 4e-7])
-    seconds, values = np.array([1.0, 2.0, 8.0]), np.array([1.0, 4.0, 20.0])
-    found = [rates.mean_field_cost(sizes, errors, seconds, values, target, 1e-7) for target in (1e-2, 1e-3, 1e-7, 1e-8)]
+    costs = np.array([[1.0, 2.0, 8.0], [1.0, 4.0, 20.0], [0.0, 0.0, 0.0]])
+    found = [rates.mean_field_cost(sizes, errors, costs, target, 1e-7) for target in (1e-2, 1e-3, 1e-7, 1e-8)]
     assert [one.status for one in found] == ["measured", "measured", "not reached", "below reference"]
     assert [one.size for one in found[:2]] == [15, 31]
     assert np.isnan(found[2].seconds)
