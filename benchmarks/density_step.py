@@ -19,7 +19,7 @@ from fpsolve.cli.profiling import Clock, Place, watched
 from fpsolve.measures.build import build
 from fpsolve.sphere._shtns import shtns
 from fpsolve.transport import velocity as velocities
-from fpsolve.transport.operators import transport_grid
+from fpsolve.transport.operators import smooth_field, transport_grid
 
 TRANSFORMS = ("SH_to_spat", "SHsphtor_to_spat", "SHsph_to_spat", "spat_to_SH", "spat_to_SHsphtor")
 AIMS = {63: 0.30, 127: 0.15, 255: 0.15}
@@ -65,7 +65,8 @@ def _row(name: str, model: fp.Model, lmax: int, quick: bool) -> dict[str, object
     step()
     rounds = 3 if quick else 25 if name == FLOW else 9
     inside = [_share(step, _transform_places()) for _ in range(rounds)]
-    count, field = inside[0][1], first_field(model, density)
+    count = inside[0][1]
+    field = smooth_field(density.grid, first_field(model, density), density.d, density.rtol)
     making = [_share(step, _field_places(model))[0] for _ in range(rounds)]
     works = {"step": step, "transforms": _transforms(transport_grid(density.grid, field), field, count)}
     times = interleaved(works, 1 if lmax > 127 else 3, rounds, min)
@@ -89,6 +90,7 @@ def _transform_places() -> list[Place]:
 def _field_places(model: fp.Model) -> list[Place]:
     fields = (velocities.HarmonicField, velocities.AmbientField, velocities.SumField, velocities.ScaledField)
     made = [(type(model), name, "field") for name in ("flow_drift", "noise_field")]
+    made += [(cls, "resolved", "field") for cls in (velocities.AmbientField, velocities.SumField)]
     return [*made, *((cls, "on", "field") for cls in fields)]
 
 

@@ -17,7 +17,7 @@ from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.transport.operators import advection, transport_grid
+from fpsolve.transport.operators import advection, smooth_field, transport_grid
 from fpsolve.transport.velocity import Velocity
 
 THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
@@ -91,6 +91,7 @@ class Density(Expansion):
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
             return self._with(self.carried_alive(velocity))
+        velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)
         moved = self.carried(self.coefficients, v, self.rtol)

@@ -18,7 +18,7 @@ from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.transport.operators import skew_advection, transport_grid
+from fpsolve.transport.operators import skew_advection, smooth_field, transport_grid
 from fpsolve.transport.velocity import Velocity
 
 NORM_MARGIN = 1e-3
@@ -96,6 +96,7 @@ class HalfDensity(Expansion):
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
         if not isinstance(velocity, Velocity):
             return self.at(self.carried_alive(velocity))
+        velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         v = velocity.on(transport_grid(self.grid, velocity))
         rtol = self.rtol * (NORM_MARGIN if self.flow == EXPLICIT else 1)  # implicit steps keep the norm by themselves
         return self.at(self.carried(self.coefficients, v, rtol))

@@ -119,7 +119,9 @@ def array(values: ArrayLike) -> Law:
         return FunctionLaw(_on_circle(table), 2)
     if table.ndim != 2 or table.shape[0] < 32 or not np.isfinite(table).all():
         raise InputError(
-            "values", table.shape, "must be a finite array (nlat >= 32, nlon) on S², (n >= 32,) on S¹",
+            "values",
+            table.shape,
+            "must be a finite array (nlat >= 32, nlon) on S², (n >= 32,) on S¹",
             "sample ρ on a Gauss grid, north first, or at the angles 2πk/n",
         )
     degree = min(2 * table.shape[0] // 3, table.shape[1] // 3) - 1

@@ -60,9 +60,7 @@ def exponential(operator: Generator, u: Coefficients, radius: float, rtol: float
     raise UnresolvedError(0.0, "the transport operator grows without bound", "raise lmax or take a smaller dt")
 
 
-def _chebyshev(
-    operator: Generator, u: Coefficients, radius: float, parts: int, rtol: float
-) -> Coefficients | None:
+def _chebyshev(operator: Generator, u: Coefficients, radius: float, parts: int, rtol: float) -> Coefficients | None:
     """exp(L/parts) u, or None when the polynomials outgrow the bound."""
     radius = float(LADDER ** np.ceil(np.log(radius) / np.log(LADDER)))
     weights, rests = _weights(radius)

@@ -49,7 +49,6 @@ Apply = Callable[[Real], Real]
 """A matrix acting on real unknowns."""
 
 
-
 class Solution(NamedTuple):
     """What a linear solver reached, its name, and why it stopped."""
 

@@ -13,7 +13,7 @@ from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real, laplacian, size
 from fpsolve.transport.exponential import Generator
-from fpsolve.transport.velocity import HarmonicField, Velocity
+from fpsolve.transport.velocity import RESOLVED, HarmonicField, Velocity
 
 
 class AdvectionOperator:
@@ -121,6 +121,15 @@ class CircleSkew(_OnCircle):
         along = circle.to_modes(circle.to_grid(self._derivative * u) * self._v)
         flux = circle.to_modes(circle.to_grid(u) * self._v)
         out -= 0.5 * factor * (along + self._derivative * flux)
+
+
+def smooth_field(grid: Any, velocity: Velocity, d: int, rtol: float) -> Velocity:
+    """The field in harmonics of at most half the degree of ``grid``, where these are right to 1e-10; otherwise itself.
+
+    It is then evaluated at a quarter of the places or fewer, and carried on a thinner grid. Below that ``rtol`` no
+    field is changed.
+    """
+    return velocity if rtol < RESOLVED else velocity.resolved(d, grid.lmax // 2)
 
 
 def transport_grid(grid: Any, velocity: Velocity) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.sphere.geometry import GEOMETRIES, geometry
+from fpsolve.sphere.geometry import GEOMETRIES, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points
 
@@ -45,8 +45,11 @@ class Velocity(ABC):
         """The field before projection, vectors ``(..., d)``; used by the layer map x ← N(x + v)."""
         return sites.to_ambient(self.on(sites))
 
-    def resolved(self, d: int = 3) -> Velocity:
-        """The same field in harmonics of S^{d-1}, d = 2 or 3, where that is right to 1e-10, otherwise itself."""
+    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
+        """The same field in harmonics of S^{d-1}, d = 2 or 3, where that is right to 1e-10, otherwise itself.
+
+        ``highest``: the degree of the finest grid on which it may be looked at.
+        """
         return self
 
     def divergence(self, points: Any) -> Real:
@@ -121,25 +124,29 @@ class AmbientField(Velocity):
         return np.broadcast_to(self.function(sites), sites.x.shape)
 
     @cached_property
-    def _harmonic(self) -> dict[int, HarmonicField | None]:
+    def _harmonic(self) -> dict[tuple[int, int], HarmonicField | None]:
+        """By dimension and the degree of the grid on which the field was looked at; None where that is too coarse."""
         return {}
 
-    def _in_harmonics(self, d: int) -> HarmonicField | None:
-        here = geometry(d)
-        for degree in RESOLVING_DEGREES:
-            spheroidal, toroidal = here.grid(degree).tangent_modes(self.on(here.grid(degree)))
-            slopes = -here.laplacian(degree)[: degree + 1] * (here.power(spheroidal) + here.power(toroidal))
-            spectrum = np.append(slopes[0] + here.power(toroidal)[0] * (d == 2), slopes[1:])
-            rest = np.cumsum(spectrum[::-1])[::-1]
-            if rest[int(0.9 * degree)] <= RESOLVED**2 * rest[0]:
-                needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
-                return HarmonicField(here.resized(spheroidal, needed), here.resized(toroidal, needed), None, d)
-        return None
+    def _in_harmonics(self, d: int, degree: int) -> HarmonicField | None:
+        if (d, degree) not in self._harmonic:
+            self._harmonic[d, degree] = self._looked_at(geometry(d), degree)
+        return self._harmonic[d, degree]
 
-    def resolved(self, d: int = 3) -> Velocity:
-        if d not in self._harmonic:
-            self._harmonic[d] = self._in_harmonics(d)
-        return self._harmonic[d] or self
+    def _looked_at(self, here: Geometry, degree: int) -> HarmonicField | None:
+        spheroidal, toroidal = here.grid(degree).tangent_modes(self.on(here.grid(degree)))
+        slopes = -here.laplacian(degree)[: degree + 1] * (here.power(spheroidal) + here.power(toroidal))
+        on_circle = here.dimension == 2
+        spectrum = np.append(slopes[0] + here.power(toroidal)[0] * on_circle, slopes[1:])
+        rest = np.cumsum(spectrum[::-1])[::-1]
+        if not rest[int(0.9 * degree)] <= RESOLVED**2 * rest[0]:
+            return None
+        needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
+        return HarmonicField(here.resized(spheroidal, needed), here.resized(toroidal, needed), None, here.dimension)
+
+    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
+        tried = (self._in_harmonics(d, degree) for degree in RESOLVING_DEGREES if degree <= highest)
+        return next((field for field in tried if field is not None), self)
 
 
 class SumField(Velocity):
@@ -155,8 +162,8 @@ class SumField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return sum((term.ambient(sites) for term in self.terms[1:]), self.terms[0].ambient(sites))
 
-    def resolved(self, d: int = 3) -> Velocity:
-        terms = [term.resolved(d) for term in self.terms]
+    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
+        terms = [term.resolved(d, highest) for term in self.terms]
         return sum(terms[1:], terms[0])
 
     def divergence(self, points: Any) -> Real:
@@ -176,8 +183,8 @@ class ScaledField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return self.factor * self.field.ambient(sites)
 
-    def resolved(self, d: int = 3) -> Velocity:
-        inner = self.field.resolved(d)
+    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
+        inner = self.field.resolved(d, highest)
         return self if inner is self.field else self.factor * inner
 
     def divergence(self, points: Any) -> Real:

@@ -1,11 +1,13 @@
 """The operators: one application against its parts, the bound on their norm, thin grids, and what they leave alone."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import fpsolve as fp
+from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere.circle import circle_grid
 from fpsolve.sphere.grid import COARSEST_FIELD, Grid
@@ -18,6 +20,7 @@ from fpsolve.transport.operators import (
     SkewOperator,
     advection,
     skew_advection,
+    smooth_field,
     spectral_bound,
     transport_grid,
 )
@@ -120,6 +123,23 @@ def test_grids_that_stay():
     assert transport_grid(grid(63), field(COARSEST_FIELD + 1)) is grid(63)
     assert transport_grid(grid(63), AmbientField(lambda sites: sites.x)) is grid(63)
     assert transport_grid(circle_grid(63), field(3)) is circle_grid(63)
+
+
+def test_a_smooth_field_is_taken_in_harmonics_and_moves_a_density_as_it_did_itself():
+    """The looser tolerance takes the field of degree 31; at 1e-11 it stays what it is, as where it is not resolved."""
+    smooth = AmbientField(lambda sites: 0.1 * np.exp(sites.x @ np.array([[1.0, 2, 0], [0, 1, 1], [2, 0, -1]]) / 3))
+    rough = AmbientField(lambda sites: sites.x * np.abs(sites.x[..., :1]) + [0, 0, 1] * np.sign(sites.x[..., :1]))
+    taken = smooth_field(grid(63), smooth, 3, 1e-6)
+    assert isinstance(taken, fp.HarmonicField) and taken.degree <= 31
+    for kept in (smooth_field(grid(63), smooth, 3, 1e-11), smooth_field(grid(61), smooth, 3, 1e-6)):
+        assert kept is smooth
+    assert smooth_field(grid(127), rough, 3, 1e-6) is rough
+    law = fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0)
+    for measure in ("density", "half_density"):
+        start = build(law, measure, 63, 1e-8)
+        moved = [replace(start, rtol=rtol).transport(smooth).moments(8) for rtol in (1e-8, 1e-12)]
+        np.testing.assert_allclose(*moved, rtol=0, atol=1e-8)
+        assert np.abs(moved[0] - start.moments(8)).max() > 1e-2
 
 
 def test_a_thinner_grid_would_alias():
