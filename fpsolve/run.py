@@ -119,16 +119,20 @@ def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: 
 
 def _check_state(measure: Measure, t: float) -> None:
     """Raise UnresolvedError for a state that no probability measure has."""
-    remedy = (
-        "raise lmax, set filter=0.15 (density), or follow the concentration with measure='cloud'"
-        if measure.tail is not None
-        else "take a smaller dt"
-    )
     if not measure.is_finite():
-        raise UnresolvedError(t, "the state is no longer finite", remedy)
+        raise UnresolvedError(t, "the state is no longer finite", remedy(measure))
     mean = float(np.sqrt((measure.mean**2).sum()))
     if not mean <= IMPOSSIBLE_MEAN:
-        raise UnresolvedError(t, _with_tail(f"|mean| = {mean:.3g} exceeds 1", measure), remedy)
+        raise UnresolvedError(t, _with_tail(f"|mean| = {mean:.3g} exceeds 1", measure), remedy(measure))
+
+
+def remedy(measure: Measure, policy: str = "") -> str:
+    """What helps a measure whose numbers cannot be trusted; ``policy``: said beside a filter that it has not got."""
+    if measure.tail is None:
+        return "take a smaller dt"
+    filtered = getattr(measure, "filter", 1.0)
+    between = "" if filtered else f", set filter=0.15 {policy}".rstrip()
+    return f"raise lmax{between}, or follow the concentration with measure='cloud'"
 
 
 def _with_tail(problem: str, measure: Measure) -> str:

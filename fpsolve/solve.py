@@ -9,25 +9,27 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from fpsolve.errors import InputError, Interrupted, check_number
+from fpsolve.arguments import check_arguments, check_saved, first_state, with_petsc
+from fpsolve.errors import InputError, Interrupted
 from fpsolve.identity import told
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
 from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial
+from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, dataset
-from fpsolve.resolution import LARGEST_DEGREE, Policy, Resolution, checked_policy, states
-from fpsolve.run import check_run, count_steps, default_scheme
-from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
+from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
+from fpsolve.policies import Policy, checked_policy
+from fpsolve.resolution import Course, Moment, Resolution, states
+from fpsolve.run import check_run, default_scheme
+from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.recorder import FlowRecorder, check_flow
+from fpsolve.zoom.recorder import FlowRecorder
 
 CHECKPOINT_EVERY = 60.0
 """Seconds between two writings of a checkpoint."""
@@ -73,8 +75,9 @@ def solve(
     common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
     measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
-    the density's exponential filter. transport: ``chebyshev``, or a density's implicit steps ``petsc``,
-    ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
+    the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
+    applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
+    ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
@@ -82,7 +85,9 @@ def solve(
     on_underresolved: what to do once a density's tail exceeds 1e-3, looked at in every step: ``warn``; ``stop`` and
     return what is saved; ``filter`` from there on; ``refine``, at 1e-6 already, to 2ℓmax + 1 up to ``lmax_cap``; or
     hand over to the ``cloud`` of degree 2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same
-    path. Under all but ``warn`` the coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state.
+    path, and whose points and flow may be saved. Under all but ``warn`` the coordinates ``method``, ``lmax`` and
+    ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with
+    the attribute ``stopped_at``.
     progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
     ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
@@ -90,7 +95,7 @@ def solve(
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
     min_density, tail [, density]; for clouds [points, weights]. What a measure does not have is absent.
     Warns (UnderResolvedWarning) when the tail of a density first exceeds 1e-3. Raises InputError before any
-    computing, UnresolvedError when the numbers stop being those of a measure.
+    computing, UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     job = prepare(model, initial, **arguments)
@@ -131,33 +136,72 @@ class Job:
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        resolution = Resolution()
+        resolution = Resolution(self.config["solve"]["lmax"])
         resolution.attributes.update(here.notes)
-        flow = FlowRecorder(here.fields, here.step) if self.config["solve"]["save_flow"] else None
-        job = self if flow is None else flow.followed(self)
-        for n, (t, state) in enumerate(job._watched(here.step, here.state, progress), here.step):
-            here.step, here.state = n, state
-            resolution.see(t, state)
+        flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
+        course, recorded = self._course(here, flow), 0
+        for moment in self._watched(course, progress):
+            t, hands_over = moment.step * self.dt, here.behind is None and moment.behind is not None
+            here.step, here.state, here.behind = moment.step, moment.state, moment.behind
+            resolution.see(t, here.state)
             here.notes = dict(resolution.attributes)
             if flow is not None:
-                here.fields = flow.fields
-            if n == self.stride * len(here.times):  # not yet saved
-                here.times.append(t)
-                here.records.append(self.recorder(state))
-            stopping = n < self.steps and stop()
+                here.fields, recorded = flow.fields, len(flow.fields)
+            self._save(here, t)
+            stopping = here.step < self.steps and stop()
             if keeper is not None:
-                keeper.see(here, stopping or (keep_last and n == self.steps))
+                keeper.see(here, stopping or hands_over or (keep_last and here.step == self.steps))
             if stopping:
                 raise Interrupted(t, checkpoint)
-        resolution.end(self.config["solve"]["t_end"])
-        ds = dataset(here.times, here.records, self.state, self.config).assign_attrs(resolution.attributes)
-        return ds if flow is None else flow.flow(self, here.state).to_dataset(ds)
+        del here.fields[recorded:]  # those of a step that could not be done
+        if keeper is not None and keep_last and here.step < self.steps:
+            keeper.see(here, True)
+        resolution.end(self.config["solve"]["t_end"], course.why)
+        return self._result(here, flow, resolution.attributes)
 
-    def _watched(self, start: int, state: Measure, progress: bool | None) -> Iterator[tuple[float, Measure]]:
-        """``(t, measure)`` from step ``start`` on, under a bar where one is wanted."""
+    def _save(self, here: Snapshot, t: float) -> None:
+        """Keep the record of a state that is to be saved, and is not yet."""
+        if here.step == self.stride * len(here.times):
+            here.times.append(t)
+            here.records.append(self.recorder(here.state))
+
+    def _course(self, here: Snapshot, flow: FlowRecorder | None) -> Course:
+        """What is to come after a snapshot; ``flow`` collects the fields."""
+        scheme = self.scheme if flow is None else self._recording(flow)
+        start = Moment(here.step, here.state, here.behind)
+        return Course(self.model, self.path, self.dt, scheme, self.policy, start, self.steps)
+
+    def _recording(self, flow: FlowRecorder) -> Scheme:
+        """The scheme whose flows are kept where it moves points, and not while a density carries the run."""
+        recording = flow.followed(replace(self, state=self.policy.points(self.state))).scheme
+
+        def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
+            scheme = recording if isinstance(measure, Cloud) else self.scheme
+            return scheme.step(model, measure, path, t0, t1)
+
+        return replace(self.scheme, step=step)
+
+    def _watched(self, course: Course, progress: bool | None) -> Iterator[Moment]:
+        """The moments of a course, under a bar where one is wanted; it tells how far a cloud is that catches up."""
         bar = sys.stderr.isatty() and self.steps >= LONG_RUN if progress is None else progress
-        total, states = self.steps + 1, self.states(start, state)
-        yield from tqdm(states, initial=start, total=total, disable=not bar, unit="step", desc="fpsolve")
+        total, before = self.steps + 1, course.start.step
+        with tqdm(initial=before, total=total, disable=not bar, unit="step", desc="fpsolve") as line:
+            for moment in course:
+                yield moment
+                if moment.behind is not None:
+                    line.set_postfix_str(f"the cloud catches up: {moment.behind[0]} of {moment.step}")
+                    continue
+                line.set_postfix_str("", refresh=False)
+                line.update()
+
+    def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
+        """The Dataset of a run that ended ``here``."""
+        ds = dataset(here.times, here.records, self.state, self.config, here.state).assign_attrs(notes)
+        if flow is None:
+            return ds
+        if not isinstance(here.state, Cloud):
+            return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
+        return flow.flow(self, here.state).to_dataset(ds)
 
     def states(self, start: int = 0, state: Measure | None = None) -> Iterator[tuple[float, Measure]]:
         """``(t, measure)`` at every step from ``start`` on, where the measure is ``state`` (by default the first)."""
@@ -176,18 +220,21 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked["scheme"] is None else asked["scheme"])
-    stride = _check(model, chosen, scheme_name, asked)
-    chosen, flow = _with_petsc(chosen, scheme_name, asked["transport"], asked["petsc_options"])
+    stride = check_arguments(model, chosen, scheme_name, asked)
+    chosen, flow = with_petsc(chosen, scheme_name, asked["transport"], asked["petsc_options"])
     path = BrownianPath(asked["seed"], asked["member"], asked["path_cell"])
-    measure = arguments.get("measure", "density")
-    state = _start(build(initial, measure, asked["lmax"], asked["rtol"], asked["filter"], *flow), chosen)
-    _check_saved(state, asked["save_density"], asked["save_points"])
-    t_end, dt = asked["t_end"], asked["dt"]
-    steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+
+    def built(lmax: int) -> Measure:
+        measure = arguments.get("measure", "density")
+        return first_state(build(initial, measure, lmax, asked["rtol"], asked["filter"], *flow), chosen)
+
+    state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
     asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
-    policy = checked_policy(asked["on_underresolved"], asked["lmax_cap"], model, initial, state)
-    if asked["save_flow"]:
-        check_flow(state, scheme_name)
+    policy = checked_policy(asked, model, chosen, initial, state)
+    asked["lmax_cap"] = policy.lmax_cap
+    check_saved(state, policy, asked)
+    steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(model, state, asked)
     config = {"model": described(model), "initial": described(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
@@ -201,69 +248,6 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
     saved = (degree, asked["save_density"], asked["save_points"])
     followed = policy != "warn"
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, getattr(state, "grid", None))
-
-
-def _with_petsc(
-    scheme: Scheme, name: str, transport: str, options: str | None
-) -> tuple[Scheme, tuple[str, str | None]]:
-    """PETSc's options go to the scheme that takes them, otherwise to the transport."""
-    if not scheme.takes_options:
-        return scheme, (transport, options)
-    if transport != EXPLICIT:
-        raise InputError("transport", transport, f"{name} integrates the density by itself", "leave it out")
-    return scheme.with_options(options), (EXPLICIT, None)
-
-
-def _check_saved(state: Measure, save_density: bool, save_points: bool) -> None:
-    """Raise InputError for asked variables that the measure does not have."""
-    points = isinstance(state, Cloud)
-    if save_points and not points:
-        raise InputError("save_points", True, f"a {state.name} has no points", 'use measure="cloud"')
-    if save_density and points and state.log_density is None:  # type: ignore[attr-defined]
-        raise InputError("save_density", True, "these points carry no density", "start a cloud from a law, not tokens")
-
-
-def _check(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:
-    """Check what needs no measure; return the number of steps between saved states."""
-    steps = count_steps(arguments["t_end"], arguments["dt"])
-    check_number("path_cell", arguments["path_cell"], 0, above=True)
-    check_scheme(scheme_name, scheme, model, arguments["measure"])
-    for name, least in (("lmax", 4), ("moments_lmax", 1)):
-        value = arguments[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(name, value, f"must be an integer >= {least}", f"pass {name}=63, for example")
-    if arguments["lmax"] > LARGEST_DEGREE:
-        raise InputError("lmax", arguments["lmax"], f"beyond {LARGEST_DEGREE}", f"pass lmax <= {LARGEST_DEGREE}")
-    check_number("rtol", arguments["rtol"], 1e-14, 1)
-    if arguments["filter"] is not None:
-        check_number("filter", arguments["filter"], 0)
-    every = arguments["save_every"]
-    if every is None:
-        return 1
-    stride = round(check_number("save_every", every, 0, above=True) / arguments["dt"])
-    if stride < 1 or abs(stride * arguments["dt"] - every) > 1e-9 * every or steps % stride:
-        raise InputError(
-            "save_every",
-            every,
-            f"must be a multiple of dt = {arguments['dt']} that divides t_end",
-            "change one of them",
-        )
-    return stride
-
-
-def _start(state: Measure, scheme: Scheme) -> Measure:
-    """Where a scheme carries no density along the points, the run starts without one."""
-    if not scheme.carries_density and isinstance(state, Cloud):
-        state = replace(state, log_density=None)
-    return _contiguous(state)
-
-
-def _contiguous(state: Measure) -> Measure:
-    """Arrays in one piece, as they come back from a file: sums over strides may round otherwise."""
-    values: dict[str, Any] = {name: getattr(state, name) for name in getattr(state, "__dataclass_fields__", ())}
-    strided = {k: v for k, v in values.items() if isinstance(v, np.ndarray) and not v.flags.forc}
-    pieces = {k: np.ascontiguousarray(v) for k, v in strided.items()}
-    return replace(state, **pieces) if pieces else state  # type: ignore[type-var]
 
 
 def described(thing: Any, strict: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 
 from fpsolve.config import RunConfig, load_config
@@ -18,6 +19,18 @@ from fpsolve.solve import OF_THE_CALL, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
+
+EX_UNRESOLVED = 3
+"""Exit status of a run whose numbers could no longer be trusted before its end."""
+
+ATTRIBUTES = {
+    "unresolved_from": "under-resolved from t = {time:g} on",
+    "refined_from": "refined from t = {time:g} on, to lmax = {lmax:g}",
+    "filtered_from": "filtered from t = {time:g} on",
+    "handed_over_at": "carried by a cloud from t = {time:g} on",
+    "stopped_at": "stopped at t = {time:g}, before its end",
+}
+"""What a result says of its resolution."""
 
 
 def run_config(
@@ -31,7 +44,8 @@ def run_config(
 ) -> Path:
     """Solve and save; every refusal comes before the computing.
 
-    With a checkpoint SIGTERM and SIGUSR1 end the run in order, with status 75: the same command goes on.
+    A run that ends early, as its density is no longer resolved, is saved and ends with status 3. With a checkpoint
+    SIGTERM and SIGUSR1 end the run in order, with status 75: the same command goes on.
     """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
@@ -41,6 +55,8 @@ def run_config(
     ds = _solved(described, options)
     target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
+    if "stopped_at" in ds.attrs:
+        raise typer.Exit(EX_UNRESOLVED)
     return target
 
 
@@ -75,14 +91,20 @@ def save_finished(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:
 
 
 def summary(ds: xr.Dataset, target: Path) -> str:
-    """What was written, and the last value of each observable of the run."""
+    """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
     names = [name for name in ("overlap", "energy", "entropy", "mass", "min_density", "tail") if name in ds]
-    lines += [
-        f"  {name:<12}{float(ds[name].values[0]): .6g}  ->  {float(ds[name].values[-1]): .6g}"
-        for name in names
-    ]
-    if "unresolved_from" in ds.attrs:
-        lines.append(f"  under-resolved from t = {ds.attrs['unresolved_from']:g} on")
-    return "\n".join(lines)
+    lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in names]
+    degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
+    lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
+    told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}
+    return "\n".join([*lines, *(f"  {text}" for text in told.values())])
+
+
+def _first_to_last(values: Any, times: Any) -> str:
+    """The first and the last value; where there is none at the end, as of a cloud's tail, the last that there is."""
+    there = np.flatnonzero(np.isfinite(values))
+    if len(there) == 0 or there[-1] == len(values) - 1:
+        return f"{float(values[0]): .6g}  ->  {float(values[-1]): .6g}"
+    return f"{float(values[0]): .6g}  ->  {float(values[there[-1]]): .6g}  at t = {times[there[-1]]:g}, its last"

@@ -14,6 +14,7 @@ import xarray as xr
 
 from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coordinates, merged_variables, of_members
 from fpsolve.ensemble.sizing import default_block
+from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
 from fpsolve.ensemble.variables import NOTES, OWN, Variable
 from fpsolve.errors import InputError
@@ -101,13 +102,14 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     grids that differ are refused.
     """
     asked = checked_members(members)
-    first, runs, steps, starts = None, [], [], []
+    first, runs, steps, starts, solved = None, [], [], [], []
     notes = {"unresolved_from": None}
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
+        solved.append(job.config["solve"])
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None
@@ -117,13 +119,14 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     variables |= {name: Variable((), (), OWN[name]) for name in notes}
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
-        coordinates[axis.name] = ((axis.name,), axis.labels, {"long_name": f"swept parameter {axis.key}"})
+        coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
     coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
     config = _config(sweep, first, asked, starts)
     names = tuple(axis.name for axis in sweep.axes)
     made = Layout(
         sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
-        merged_constants(runs, dims, names, sweep.shape), config, _attributes(runs[0], config), tuple(steps),
+        merged_constants(runs, dims, names, sweep.shape), config,
+        {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
     )  # fmt: skip
     return _checked_blocks(replace(made, block=_block(made, block, ranks)))
 

@@ -26,9 +26,9 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 
 NOTES: Mapping[str, tuple[str, ...]] = {
     "stop": ("stopped_at",),
-    "filter": ("filtered_from",),
-    "refine": ("refined_from", "filtered_from"),
-    "cloud": ("handed_over_at",),
+    "filter": ("filtered_from", "stopped_at"),
+    "refine": ("refined_from", "filtered_from", "stopped_at"),
+    "cloud": ("handed_over_at", "stopped_at"),
 }
 """What beside ``unresolved_from`` a member says under each policy for densities that outgrow their degree."""
 

@@ -1,6 +1,6 @@
 """Checkpoints of one run: everything that its next step needs, under a digest, put into place as a whole.
 
-A file is the line ``fpsolve checkpoint 1``, a line with the SHA-256 of the rest in hexadecimal, and an ``.npz`` with
+A file is the line ``fpsolve checkpoint 2``, a line with the SHA-256 of the rest in hexadecimal, and an ``.npz`` with
 the state's fields, the saved records and, as JSON, all that is no array.
 """
 
@@ -20,12 +20,15 @@ import numpy as np
 
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io.atomic import write_whole
-from fpsolve.measures import MEASURES, Measure
+from fpsolve.measures import MEASURES, Cloud, Measure
 from fpsolve.observe.record import versions
 from fpsolve.sphere.harmonics import Coefficients
 
-FORMAT = 1
-"""Raised when a file of the old layout can no longer be read as the new one."""
+FORMAT = 2
+"""Raised when a file of the new layout would mislead those who read the old one; 2 knows ``behind``."""
+
+READABLE = (1, FORMAT)
+"""Formats that are read."""
 
 HEAD = re.compile(rb"fpsolve checkpoint (\d+)\n([0-9a-f]{64})\n")
 
@@ -34,7 +37,8 @@ HEAD = re.compile(rb"fpsolve checkpoint (\d+)\n([0-9a-f]{64})\n")
 class Snapshot:
     """A run at a step: its state, the times and records saved so far, and what else its result will hold.
 
-    notes: ``Resolution``'s attributes. fields: potentials of the steps' fields, for ``save_flow``.
+    notes: ``Resolution``'s attributes. fields: potentials of the steps' fields, for ``save_flow``. behind: (step,
+    cloud) of the cloud that is to take over and still catches up with the run.
     """
 
     step: int
@@ -43,6 +47,14 @@ class Snapshot:
     records: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     fields: list[tuple[Coefficients, Coefficients]] = field(default_factory=list)
+    behind: tuple[int, Measure] | None = None
+
+    @property
+    def points_moved(self) -> int:
+        """The steps that have been made with points."""
+        if self.behind is not None:
+            return self.behind[0]
+        return self.step if isinstance(self.state, Cloud) else 0
 
 
 class Damaged(FPSolveError):
@@ -56,6 +68,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     plain data.
     """
     arrays, plain = split(snapshot.state)
+    behind, behind_arrays = _behind(snapshot)
     stacked, which = _stacked(snapshot.records)
     meta = {
         **about,
@@ -64,10 +77,12 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
         "fields": plain,
         "records": which,
         "notes": snapshot.notes,
+        "behind": behind,
         "sizes": [len(pair[0]) for pair in snapshot.fields],
         "versions": versions(),
     }
     named = {f"state.{name}": value for name, value in arrays.items()}
+    named |= {f"behind.{name}": value for name, value in behind_arrays.items()}
     named |= {f"record.{name}": value for name, value in stacked.items()}
     named["potentials"] = np.hstack(snapshot.fields) if snapshot.fields else np.zeros((2, 0), complex)
     payload = io.BytesIO()
@@ -87,10 +102,12 @@ def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, d
     try:
         meta = json.loads(arrays.pop("meta").tobytes())
         state = _joined(known[meta["measure"]], {**meta["fields"], **_under("state.", arrays)})
+        at = meta.get("behind")
+        cloud = at and (at["step"], _joined(known[at["measure"]], {**at["fields"], **_under("behind.", arrays)}))
         times = arrays["times"].tolist()
         records = _apart(_under("record.", arrays), meta["records"], len(times))
         pieces = np.split(arrays["potentials"], np.cumsum(meta["sizes"][:-1]), axis=1) if meta["sizes"] else []
-        return Snapshot(meta["step"], state, times, records, meta["notes"], [tuple(p) for p in pieces]), meta
+        return Snapshot(meta["step"], state, times, records, meta["notes"], [tuple(p) for p in pieces], cloud), meta
     except (KeyError, ValueError, IndexError) as error:
         raise Damaged(f"it is no checkpoint that this version of fpsolve reads ({error!r})") from error
 
@@ -106,7 +123,7 @@ def _arrays(path: Path) -> dict[str, Any]:
     head = HEAD.match(content)
     if head is None:
         raise Damaged("it does not begin like a checkpoint")
-    if int(head[1]) != FORMAT:
+    if int(head[1]) not in READABLE:
         raise Damaged(f"its format is {int(head[1])}, this version of fpsolve reads {FORMAT}")
     body = content[head.end() :]
     if hashlib.sha256(body).hexdigest() != head[2].decode():
@@ -116,6 +133,15 @@ def _arrays(path: Path) -> dict[str, Any]:
             return dict(archive)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise Damaged(f"it holds no arrays ({error})") from error
+
+
+def _behind(snapshot: Snapshot) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The cloud that catches up: its step and plain data, and its arrays."""
+    if snapshot.behind is None:
+        return None, {}
+    step, cloud = snapshot.behind
+    arrays, plain = split(cloud)
+    return {"step": step, "measure": type(cloud).__name__, "fields": plain}, arrays
 
 
 def split(state: Measure) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -96,9 +96,16 @@ class Recorder:
 
 
 def dataset(
-    times: list[float], records: list[dict[str, Any]], first: Measure, config: dict[str, Any]
+    times: list[float],
+    records: list[dict[str, Any]],
+    first: Measure,
+    config: dict[str, Any],
+    last: Measure | None = None,
 ) -> Result:
-    """The records of a run as a CF-style Dataset, with its configuration and the versions inside."""
+    """The records of a run as a CF-style Dataset, with its configuration and the versions inside.
+
+    The points' weights are those of ``last`` where ``first`` has no points.
+    """
     dims = {
         "mean_vector": ("component",),
         "moments": ("harmonic",),
@@ -114,20 +121,13 @@ def dataset(
         units = {3: "sr-1", 2: "rad-1"}.get(first.dimension, "1") if name == "density" else "1"
         ds[name] = (("time", *dims.get(name, ())), values, {"long_name": LONG_NAMES[name], "units": units})
     ds = ds.assign_coords(component=_component_names(first.dimension))
-    if "moments" in ds:
-        count = ds.sizes["harmonic"]
-        lmax = int(np.sqrt(count)) - 1 if first.dimension == 3 else count // 2
-        degrees, orders = geometry(first.dimension).real_degrees_orders(lmax)
-        ds = ds.assign_coords(
-            degree=("harmonic", degrees, {"long_name": "degree ℓ"}),
-            order=("harmonic", orders, {"long_name": "order m; m < 0 for the sine parts"}),
-        )
+    ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
     if "density" in ds and not isinstance(first, Cloud):
         assert isinstance(first, Density | HalfDensity)
         ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
-        assert isinstance(first, Cloud)
-        ds["weights"] = (("point",), first.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
+        cloud: Any = first if isinstance(first, Cloud) else last
+        ds["weights"] = (("point",), cloud.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",
@@ -181,6 +181,15 @@ def _sampled(measure: Density | HalfDensity, grid: Any) -> Any:
     sites = measure.geometry.points(grid.x.reshape(-1, measure.dimension))
     values = sites.scalar(measure.coefficients)
     return (values**2 if isinstance(measure, HalfDensity) else values).reshape(grid.shape)
+
+
+def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:
+    count = ds.sizes["harmonic"]
+    degrees, orders = geometry(d).real_degrees_orders(int(np.sqrt(count)) - 1 if d == 3 else count // 2)
+    return ds.assign_coords(
+        degree=("harmonic", degrees, {"long_name": "degree ℓ"}),
+        order=("harmonic", orders, {"long_name": "order m; m < 0 for the sine parts"}),
+    )
 
 
 def _with_angles(ds: xr.Dataset, circle: CircleGrid) -> xr.Dataset:

@@ -29,19 +29,27 @@ def on_circle(ds: xr.Dataset) -> bool:
 def profiles(ds: xr.Dataset) -> tuple[Real, Real, str]:
     """Angles in degrees from 0 to 360 inclusive, densities (time, angle), and what they come from if not ρ itself.
 
+    Where ρ is not saved, as after a hand-over to a cloud, the moments are summed.
+
     Raises :class:`~fpsolve.errors.InputError` naming ``density`` for a result with neither density nor moments.
     """
-    if "density" in ds and "angle" in ds["density"].dims:
-        values = ds["density"].transpose("time", "angle").values
-        return np.append(ds["angle"].values, 360.0), np.column_stack([values, values[:, 0]]), ""
+    saved = "density" in ds and "angle" in ds["density"].dims
+    values = ds["density"].transpose("time", "angle").values if saved else np.full((ds.sizes["time"], 1), np.nan)
+    blank = np.isnan(values).all(axis=1)
+    angle = np.append(ds["angle"].values, 360.0) if saved else np.linspace(0.0, 360.0, _ANGLES)
+    if not blank.any():
+        return angle, np.column_stack([values, values[:, 0]]), ""
     if "moments" not in ds:
         remedy = "solve with save_density=True or moments_lmax > 0"
         names = sorted(map(str, ds.data_vars))
         raise InputError("density", names, "the result has no density and no moments", remedy)
-    angle = np.linspace(0.0, 360.0, _ANGLES)
     harmonics = _real_harmonics(ds["order"].values, np.radians(angle))
-    values = np.einsum("th,ha->ta", ds["moments"].transpose("time", "harmonic").values, harmonics)
-    return angle, values, f"from moments m ≤ {int(ds['degree'].max())}"
+    summed = np.einsum("th,ha->ta", ds["moments"].transpose("time", "harmonic").values, harmonics)
+    source = f"from moments m ≤ {int(ds['degree'].max())}"
+    if blank.all():
+        return angle, summed, source
+    since = style.time_label(float(ds["time"].values[blank][0]))
+    return angle, np.where(blank[:, None], summed, np.column_stack([values, values[:, 0]])), f"{source} from {since} on"
 
 
 def density_profile(ds: xr.Dataset, time: float | None = None) -> Figure:
@@ -50,10 +58,10 @@ def density_profile(ds: xr.Dataset, time: float | None = None) -> Figure:
     Raises :class:`~fpsolve.errors.InputError` naming ``time`` or ``density``.
     """
     index = fields.saved_index(ds, time)
-    angle, values, source = profiles(ds)
+    angle, values, source = profiles(ds.isel(time=[index]))
     figure = style.new_figure(7.0, 3.6)
     axes = figure.subplots()
-    draw_profiles(axes, angle, values[[index]], [float(ds["time"].values[index])])
+    draw_profiles(axes, angle, values, [float(ds["time"].values[index])])
     heading = [style.time_label(float(ds["time"].values[index]))] + ([source] if source else [])
     axes.set_title(",  ".join(heading), fontsize=12)
     return figure

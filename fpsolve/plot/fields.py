@@ -57,7 +57,7 @@ def saved_index(ds: xr.Dataset, time: float | None) -> int:
 
 
 def field(ds: xr.Dataset, index: int) -> Field:
-    """The density at a saved time: the saved map, or else the sum of the saved moments.
+    """The density at a saved time: the saved map, or else, as after a hand-over to a cloud, the sum of the moments.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has neither, or is not on S².
     """
@@ -65,9 +65,10 @@ def field(ds: xr.Dataset, index: int) -> Field:
     if ds.sizes.get("component", 3) != 3:
         problem, remedy = "maps and animations show S² alone", "draw an overview, or the observables"
         raise InputError("density", f"d = {ds.sizes['component']}", problem, remedy)
-    if "density" in ds:
-        density = ds["density"].isel(time=index).transpose("lat", "lon")
-        return _closed(density.values, ds["lat"].values, ds["lon"].values, time, "")
+    if "density" in ds and "lat" in ds["density"].dims:
+        density = ds["density"].isel(time=index).transpose("lat", "lon").values
+        if not np.isnan(density).all():
+            return _closed(density, ds["lat"].values, ds["lon"].values, time, "")
     if "moments" in ds:
         return _from_moments(ds, index, time)
     remedy = "solve with save_density=True or moments_lmax > 0"

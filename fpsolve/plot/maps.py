@@ -33,8 +33,8 @@ def density_map(
 ) -> Figure:
     """The density over the sphere at the saved time nearest to ``time`` (the last for None).
 
-    A result without ``density`` shows the sum of its ``moments``, and says so; one with points shows these
-    too (area by weight) unless ``points`` is False. ``lon0`` is the meridian in the middle, in degrees.
+    Without ``density`` at this time the map is the sum of the ``moments``, and says so; where there are points it shows
+    these too (area by weight) unless ``points`` is False. ``lon0`` is the meridian in the middle, in degrees.
     On the circle it is the profile against the angle.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``projection``, ``time``, ``points`` or ``density``.
@@ -69,7 +69,7 @@ def _figure(
     ds: xr.Dataset, time: float | None, projection: Projection, size: tuple[float, float], points: bool | None
 ) -> Figure:
     index = fields.saved_index(ds, time)
-    points = _wants_points(ds, points)
+    points = _wants_points(ds, points, index)
     figure = style.new_figure(*size)
     axes = figure.subplots()
     heading = [style.time_label(float(ds["time"].values[index]))]
@@ -144,12 +144,13 @@ def draw_points(axes: Axes, ds: xr.Dataset, index: int, projection: Projection, 
     return f"{total} points" if every == 1 else f"{shown} of {total} points"
 
 
-def _wants_points(ds: xr.Dataset, points: bool | None) -> bool:
-    """Whether to draw points; refused if they are asked for and missing, or not on S²."""
-    there = "points" in ds
+def _wants_points(ds: xr.Dataset, points: bool | None, index: int) -> bool:
+    """Whether to draw points; refused if they are asked for and missing, at this time too, or not on S²."""
+    there = "points" in ds and not np.isnan(ds["points"].isel(time=index).values).all()
     if points and not there:
         remedy = "solve with measure='cloud' and save_points=True"
-        raise InputError("points", points, "the result has no points", remedy)
+        problem = "the result has no points at this time" if "points" in ds else "the result has no points"
+        raise InputError("points", points, problem, remedy)
     if there and ds.sizes.get("component") != 3:
         raise InputError(
             "points", f"d = {ds.sizes.get('component')}", "maps show S² alone", "plot the observables"

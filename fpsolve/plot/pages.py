@@ -46,7 +46,8 @@ def _draw_sphere(above: Any, ds: xr.Dataset, chosen: Any) -> str:
     shown = [fields.field(ds, int(index)) for index in chosen]
     scale = style.colour_scale(min(one.values.min() for one in shown), max(one.values.max() for one in shown))
     _draw_maps(above.subplots(1, len(shown), squeeze=False)[0], shown, scale)
-    return shown[0].source
+    first, last = shown[0], next((one for one in shown if one.source), shown[0])
+    return f"{last.source} from {style.time_label(last.time)} on" if last.source and not first.source else last.source
 
 
 def _draw_circle(above: Any, ds: xr.Dataset, chosen: Any) -> str:

@@ -15,7 +15,9 @@ from fpsolve.models.base import Model
 from fpsolve.sphere.harmonics import Real
 from fpsolve.zoom.backward import backward
 from fpsolve.zoom.patch import Patch, checked_centre, checked_radius, patch, unresolved_share
-from fpsolve.zoom.replay import configuration, flow_of, law_of
+from fpsolve.zoom.replay import flow_of
+from fpsolve.zoom.solution import at_time, configuration, saved, single_run
+from fpsolve.zoom.start import start_of
 
 WEAKEST_MEAN = 1e-6
 """A shorter mean vector points nowhere."""
@@ -38,25 +40,29 @@ def zoom(
 ) -> xr.Dataset:
     """ρ(x, t) = ρ_0(χ(x)) det Dχ(x) on a patch, χ the flow of the run from t back to 0.
 
-    solution: a result of ``solve`` with a quadrature cloud on S² or S¹, or one that was handed over to a cloud; also
-    loaded from a file. With ``save_flow=True`` it holds the fields of its steps, otherwise its run is done again from
-    the configuration that it carries. centre: a vector, (lat, lon) in degrees, or ``"mean"``. radius: an angle, 1e-8
-    to π. time: a multiple of dt (the end by default). n: the patch is n rings of 2n points (S²), or 2n points (S¹).
-    rtol: accuracy of one flow back. model, initial: as given to ``solve``, where the result cannot say them in full.
+    solution: a result of ``solve`` with a quadrature cloud on S² or S¹, or one that was handed over to a cloud; or one
+    member, at one point of a sweep, of an ensemble; also loaded from a file. With ``save_flow=True`` it holds the
+    fields of its steps, otherwise its run is done again from the configuration that it carries, and its moments must
+    be those saved. centre: a vector, (lat, lon) in degrees, or ``"mean"``. radius: an angle, 1e-8 to π. time: a
+    multiple of dt (the end by default). n: the patch is n rings of 2n points (S²), or 2n points (S¹). rtol: accuracy
+    of one flow back. model, initial: as given to ``solve``, where the result cannot say them in full; for a cloud
+    that was given, the law or the density that it was made of.
 
     Returns density [1/sr], log_density and weights (solid angles) over (distance, azimuth), or (offset); the attribute
     ``mass`` is their sum Σ weights·density. Warns (UnderResolvedWarning) when the patch is too coarse for the density
-    in it, so that the mass is not to be trusted; every value still is. Raises InputError for tokens and densities, and
-    for schemes whose step is not made of flows (``euler_maruyama``, ``geodesic_euler``). Where fields live, under
-    ``rk4`` and in the second flow of ``ninomiya``, the attribute ``interpolation_error`` estimates what is missed.
+    in it, so that the mass is not to be trusted; every value still is. Raises InputError for tokens and densities, for
+    several runs in one Dataset, for a run that is not the one done again, and for schemes whose step is not made of
+    flows (``euler_maruyama``, ``geodesic_euler``). Where fields live, under ``rk4`` and in the second flow of
+    ``ninomiya``, the attribute ``interpolation_error`` estimates what is missed.
     """
+    solution = single_run(solution)
     config = configuration(solution)
     radius, n = checked_radius(radius), _checked_count(n)
     check_number("rtol", rtol, 1e-13, 1e-2)
-    law = law_of(config, initial)
+    law, start = start_of(solution, config, initial)
     end = _checked_time(time, config["solve"])
     middle = _centre(solution, centre, end, law.dimension)
-    flow = flow_of(solution, law, model)
+    flow = flow_of(solution, start, model)
     here = patch(middle, radius, n)
     origin, log_jacobian = backward(flow, here.x, round(end / flow.dt), rtol)
     with np.errstate(divide="ignore"):
@@ -107,11 +113,14 @@ def _centre(solution: xr.Dataset, centre: ArrayLike | str, time: float, d: int) 
         return checked_centre(centre, d)
     if centre != "mean":
         raise InputError("centre", centre, "not a place", 'pass a vector, (lat, lon) or "mean"')
-    times = solution["time"].values
-    at = int(np.argmin(np.abs(times - time)))
-    if abs(times[at] - time) > 1e-9 * max(1.0, time):
-        raise InputError("time", time, "the mean was not saved then", f"pass time={times[at]:.12g}, or a centre")
-    mean = solution["mean_vector"].values[at]
+    times, means = saved(solution, "mean_vector")
+    if not len(times):
+        raise InputError("centre", centre, "this result holds no mean_vector", "pass a vector or (lat, lon)")
+    at = at_time(times, time)
+    if at is None:
+        nearest = times[np.argmin(np.abs(times - time))]
+        raise InputError("time", time, "the mean was not saved then", f"pass time={nearest:.12g}, or a centre")
+    mean = means[at, :d]  # a sweep of d fills the rest with NaN
     if np.linalg.norm(mean) < WEAKEST_MEAN:
         raise InputError("centre", centre, "the mean vanishes at this time", "pass a vector or (lat, lon)")
     return checked_centre(mean, d)

@@ -37,7 +37,8 @@ class Flow:
 
     potentials: (S, T), complex, shape (steps, Σ nodes, 2, modes), or (steps + 1, 1, 2, modes) at the ends of the steps
     when ``living``. nodes: for each flow of a step, in their order, the number of its fields: 1 where it is frozen,
-    otherwise at so many of Chebyshev's points of s ∈ [0, 1], ends included.
+    otherwise at so many of Chebyshev's points of s ∈ [0, 1], ends included. start: (x, weight, log ρ) of the cloud at
+    t = 0, shape (points, d + 2), where the run was given one, as no law tells it.
     """
 
     potentials: Coefficients
@@ -45,6 +46,7 @@ class Flow:
     d: int
     living: bool = False
     nodes: tuple[int, ...] = FROZEN
+    start: Real | None = None
 
     @property
     def steps(self) -> int:
@@ -107,6 +109,9 @@ class Flow:
             "flow_living": int(self.living),
             "flow_dimension": self.d,
         }
+        if self.start is not None:
+            told = {"long_name": "position, weight and log-density of the points at t = 0"}
+            ds = ds.assign(flow_start=(("start", "start_part"), self.start, told))
         pairs = np.ascontiguousarray(self.potentials).view(float).reshape(*self.potentials.shape, 2)
         if self.nodes == FROZEN:
             return ds.assign(flow=(("step", "potential", "mode", "part"), pairs[:, 0], about))
@@ -120,7 +125,9 @@ class Flow:
         potentials = kept.view(complex)[..., 0]
         nodes = tuple(map(int, about["flow_nodes"].split())) if "flow_nodes" in about else FROZEN
         d, living = int(about["flow_dimension"]), bool(about["flow_living"])
-        return cls(potentials if nodes != FROZEN else potentials[:, None], float(about["flow_dt"]), d, living, nodes)
+        potentials = potentials if nodes != FROZEN else potentials[:, None]
+        start = ds["flow_start"].values if "flow_start" in ds else None
+        return cls(potentials, float(about["flow_dt"]), d, living, nodes, start)
 
 
 def chebyshev(count: int) -> Real:

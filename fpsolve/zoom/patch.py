@@ -98,12 +98,19 @@ def checked_centre(centre: ArrayLike, d: int) -> Real:
     except (TypeError, ValueError):
         given = np.empty(0)
     if d == 3 and given.shape == (2,) and np.isfinite(given).all():
-        lat, lon = np.radians(given)
+        lat, lon = np.radians(_checked_degrees(given))
         return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     if given.shape != (d,) or not np.isfinite(given).all() or not np.any(given):
         kinds = 'a vector of R³, (lat, lon) in degrees or "mean"' if d == 3 else 'a vector of R² or "mean"'
         raise InputError("centre", centre, f"must be {kinds}", 'pass centre="mean", for example')
     return np.asarray(given / np.linalg.norm(given))
+
+
+def _checked_degrees(given: Real) -> Real:
+    if abs(given[0]) > 90 or abs(given[1]) > 360:
+        remedy = "pass (lat, lon) with lat in [-90, 90] and lon in [-180, 180] or [0, 360]"
+        raise InputError("centre", given.tolist(), "not (lat, lon) in degrees", remedy)
+    return given
 
 
 def checked_radius(radius: float) -> float:

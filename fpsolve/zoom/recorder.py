@@ -17,7 +17,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
-from fpsolve.sphere.harmonics import Coefficients
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import HarmonicField, ScaledField, SumField, Velocity, ZeroField
 from fpsolve.zoom.flow import FROZEN, Flow, chebyshev
 
@@ -91,7 +91,16 @@ class FlowRecorder:
         here = geometry(d)
         degree = max(here.degree_of(s) for s, _ in fields)
         kept = np.array([[here.resized(p, degree) for p in pair] for pair in fields])
-        return Flow(kept.reshape(-1, sum(self._nodes), *kept.shape[1:]), job.dt, d, self._throughout, self._nodes)
+        kept = kept.reshape(-1, sum(self._nodes), *kept.shape[1:])
+        return Flow(kept, job.dt, d, self._throughout, self._nodes, _given(job))
+
+
+def _given(job: Job) -> Real | None:
+    """The points of the first state, their weights and log-densities, where no law says how they were made."""
+    state = job.state
+    if job.config["initial"]["name"] != Cloud.name or not isinstance(state, Cloud) or state.log_density is None:
+        return None
+    return np.column_stack([state.x, state.weights, state.log_density])
 
 
 class Listener:

@@ -79,12 +79,12 @@ def test_a_signal_ends_the_command_with_its_own_status(monkeypatch, capsys):
 
     from fpsolve.solve import Job
 
-    steps = Job.states
-    monkeypatch.setattr(Job, "states", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or steps(self, *a))
+    course = Job._course
+    monkeypatch.setattr(Job, "_course", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or course(self, *a))
     with pytest.raises(typer.Exit) as left:
         run()
     assert left.value.exit_code == 75 and "SIGUSR1: stopped on request at t = 0" in capsys.readouterr().err
-    monkeypatch.setattr(Job, "states", steps)
+    monkeypatch.setattr(Job, "_course", course)
     run()
 
 

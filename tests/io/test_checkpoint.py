@@ -101,8 +101,8 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_recomputed(whole, file, kep
 
 
 def test_a_file_of_another_format_is_not_read(whole, file):
-    file.write_bytes(file.read_bytes().replace(b"checkpoint 1\n", b"checkpoint 2\n", 1))
-    with pytest.raises(Damaged, match="format is 2"):
+    file.write_bytes(file.read_bytes().replace(b"checkpoint 2\n", b"checkpoint 3\n", 1))
+    with pytest.raises(Damaged, match="format is 3"):
         read(file)
 
 

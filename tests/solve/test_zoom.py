@@ -1,5 +1,6 @@
 """The density under a zoom is that of the density run, and its mass is that of the cloud's points."""
 
+import json
 import warnings
 from functools import cache
 
@@ -7,15 +8,19 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.errors import InputError, UnderResolvedWarning
+from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.measures.initial import source_of
 from fpsolve.plot.zoom import zoomed
 from fpsolve.solve import prepare
+from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.transport.velocity import HarmonicField
 from fpsolve.zoom import zoom
-from fpsolve.zoom.backward import backward
+from fpsolve.zoom.backward import backward, round_off
 from fpsolve.zoom.flow import Flow, _nearest
-from fpsolve.zoom.patch import patch
-from fpsolve.zoom.replay import flow_of, law_of
+from fpsolve.zoom.patch import checked_centre, frame, patch
+from fpsolve.zoom.recorder import _trimmed
+from fpsolve.zoom.replay import INTERPOLATED, flow_of
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 RUN = {"t_end": 0.2, "dt": 0.02, "path_cell": 0.02, "seed": 2, "rtol": 1e-8}
@@ -173,7 +178,7 @@ def test_a_law_given_by_a_function_is_asked_for():
     assert zoom(ds, "mean", 0.1, n=8, initial=law).mass > 0
     with pytest.raises(InputError, match="not the law of this run"):
         zoom(ds, "mean", 0.1, n=8, initial=LAW)
-    assert law_of({"initial": LAW.recipe}, LAW) is LAW and source_of(LAW).dimension == 3
+    assert source_of(LAW).dimension == 3
 
 
 @pytest.mark.parametrize(
@@ -207,3 +212,176 @@ def test_tokens_have_no_density_to_zoom():
         zoom(ds, "mean", 0.1)
     with pytest.raises(InputError, match="solution"):
         zoom(ds.assign_attrs(fpsolve_config=None), "mean", 0.1)
+
+
+@pytest.mark.parametrize("name", ["collapse", "no heads", "isotropic", "circle", "fine"])
+def test_the_smallest_radius_shows_the_centre_of_a_larger_patch(name):
+    """Round-off of 1e-16 in positions of the unit sphere is 1e-8 of the radius, and no failure."""
+    one = fp.initial.von_mises_fisher([0.3, -0.5], 2.0) if name == "circle" else LAW
+    kernel = {"isotropic": (0.05, 0.15, 3, 8), "circle": (0.05, 0.15, 3, 3), "fine": (0.05, 0.02, 40, 50)}
+    if name in kernel:
+        a, b, power, degree = kernel[name]
+        d = {"d": 2} if name == "circle" else {}
+        model = fp.models.IsotropicFlow.from_kernel(lambda t: a + 0.4 * t + b * t**power, degree, **d)
+    else:
+        beta = 4.0 if name == "collapse" else 0.0
+        model = fp.models.Homogenized(beta=beta, drift=3.0, noise=0.3)
+    ds = collapsed("noisy") if name == "collapse" else fp.solve(
+        model, one, measure="cloud", lmax=15, save_flow=True, t_end=0.08, dt=0.04, path_cell=0.04, seed=2
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnderResolvedWarning)
+        large = zoom(ds, "mean", 0.01, n=32)
+    middle = large.density.values.reshape(-1)[np.argmin(np.abs(large[large.density.dims[0]].values))]
+    if name == "circle":
+        middle = np.interp(0.0, large.offset, large.density)
+    for radius in (1e-8, 3e-8, 1e-7):
+        small = zoom(ds, large.centre, radius, n=8)
+        assert np.abs(small.density / middle - 1).max() < (1e-4 if name == "circle" else 1e-5)
+
+
+@pytest.mark.parametrize(("radius", "positions"), [(1e-5, True), (1e-3, True), (3.0, False)])
+def test_rtol_is_that_of_positions_in_the_patch_and_of_log_det(radius, positions):
+    """A long flow, so that its sub-steps make the error: were the radius left out 1e4 times more, log det 300."""
+    power, degree = (3, 8) if positions else (20, 24)
+    model = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.1 * t + 0.05 * t**power, degree)
+    run = {"t_end": 0.4, "dt": 0.4, "path_cell": 0.4, "seed": 2, "measure": "cloud", "lmax": 15}
+    flow = Flow.of_dataset(fp.solve(model, LAW, save_flow=True, **run))
+    x = patch(np.array([0.6, 0.0, 0.8]), radius, 8).x
+    exact, found = backward(flow, x, 1, 1e-12), backward(flow, x, 1, 1e-3)
+    if positions:
+        assert np.abs(found[0] - exact[0]).max() < 1e-3 * radius
+    assert np.abs(found[1] - exact[1]).max() < 1e-3
+
+
+def test_round_off_is_not_taken_for_an_error():
+    """The finest tolerance on the smallest patch, also in a field of 50 degrees; and noise as large as its bounds."""
+    rough = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.4 * t + 0.2 * t**40, 50)
+    step = {"t_end": 1.28, "dt": 1.28, "path_cell": 1.28, "seed": 2, "lmax": 9}
+    ds = fp.solve(rough, LAW, measure="cloud", save_flow=True, **step)
+    x = patch(np.array([0.6, 0.0, 0.8]), 1e-8, 8).x
+    fine, usual = (backward(Flow.of_dataset(ds), x, 1, rtol)[1] for rtol in (1e-13, 1e-8))
+    assert np.abs(fine - usual).max() < 1e-6
+    flow = Flow.of_dataset(cloud("value noise"))
+    for v in (flow.field(3, 0, 0.0), flow.field(7, 0, 0.0), Flow.of_dataset(ds).field(0, 0, 0.0)):
+        x = patch(np.array([0.6, 0.0, 0.8]), 1e-9, 8).x
+        speed, divergence = round_off(v, geometry(3))
+        for values, bound in ((v.on(SpherePoints(x)), speed), (v.divergence(SpherePoints(x))[:, None], divergence)):
+            linear = np.column_stack([x - x[0], np.ones(len(x))])
+            noise = np.abs(values - linear @ np.linalg.lstsq(linear, values, rcond=None)[0]).max()
+            assert 0.002 * bound < noise < bound
+
+
+def test_a_flow_that_cannot_be_gone_back_says_when():
+    rough = Flow(1e6 * np.ones((2, 1, 2, 15)) * [[1], [0]], 0.1, 3)
+    with pytest.raises(UnresolvedError, match=r"t = 0.2: going back this step to rtol = 1e-08, .* greater rtol"):
+        backward(rough, patch(np.array([0.0, 0.6, 0.8]), 0.1, 8).x, 2, 1e-8)
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(20.0, 70.0), (-50.0, 160.0), (35.0, 250.0), (35.0, -110.0), (90.0, 0.0)])
+def test_latitude_and_longitude(lat, lon):
+    """The peak of a law stands in the middle of the patch there, and z is the sine of the latitude."""
+    phi, height = np.radians(lon), np.sin(np.radians(lat))
+    peak = [np.sqrt(1 - height**2) * np.cos(phi), np.sqrt(1 - height**2) * np.sin(phi), height]
+    ds = fp.solve(MODELS["isotropic"], fp.initial.von_mises_fisher(peak, 20.0), t_end=0.02, dt=0.02, path_cell=0.02,
+                  measure="cloud", lmax=31, rtol=1e-4)  # fmt: skip
+    here = zoom(ds, (lat, lon), 0.5, time=0.0, n=8)
+    assert np.allclose(here.centre, peak, atol=1e-15)
+    assert np.all(np.diff(here.density, axis=0) < 0) and abs(here.density[0] / (20 / (2 * np.pi)) - 1).max() < 1e-2
+    for bad in ((200.0, 500.0), (91.0, 0.0), (0.0, 361.0)):
+        with pytest.raises(InputError, match=r"\(lat, lon\) in degrees") as caught:
+            zoom(ds, bad, 0.5, time=0.0, n=8)
+        assert caught.value.argument == "centre"
+
+
+def test_east_and_north():
+    """Azimuth 0 leads to greater longitudes, a quarter of a turn on to greater latitudes, also in the plane."""
+    for lat, lon in ((20.0, 70.0), (-50.0, 160.0), (5.0, -110.0)):
+        centre = checked_centre((lat, lon), 3)
+        east, north = frame(centre)
+        ahead = checked_centre((lat, lon + 1e-4), 3) - centre
+        above = checked_centre((lat + 1e-4, lon), 3) - centre
+        assert np.allclose(east, ahead / np.linalg.norm(ahead), atol=1e-5)
+        assert np.allclose(north, above / np.linalg.norm(above), atol=1e-5)
+        here = patch(centre, 0.1, 8)
+        x = here.x.reshape(8, 16, 3)
+        for turn, direction, plane in ((0, east, "plane_x"), (4, north, "plane_y")):
+            assert np.allclose(x[:, turn] @ direction, np.sin(here.coords["distance"][1]), atol=1e-15)
+            chord = np.linalg.norm(x[:, turn] - centre, axis=1)
+            assert np.allclose(here.coords[plane][1][:, turn], chord, atol=1e-15)
+    east, north = frame(np.array([0.0, 0.0, 1.0]))
+    assert np.allclose(east, [0, 1, 0]) and np.allclose(north, [-1, 0, 0])  # towards the meridian 180
+    circle = patch(np.array([0.6, 0.8]), 0.1, 8)
+    turned = np.arctan2(circle.x[:, 1], circle.x[:, 0]) - np.arctan2(0.8, 0.6)
+    assert np.allclose(turned, circle.coords["offset"][1], atol=1e-15)
+
+
+def test_fields_are_cut_where_nothing_is_lost():
+    """A spectrum that falls by a factor of two a degree: the last eleventh power of ten goes, and no more."""
+    size = geometry(3).size(60)
+    fall = geometry(3).by_degree(0.5 ** np.arange(61.0), 60)
+    rng = np.random.default_rng(1)
+    pair = tuple(fall * (rng.standard_normal(size) + 1j * (geometry(3).degrees(60) > 0)) for _ in range(2))
+    cut = _trimmed(pair, 3)
+    at = SpherePoints(patch(np.array([0.6, 0.0, 0.8]), 3.0, 8).x)
+    v, kept = HarmonicField(*pair).on(at), HarmonicField(*cut).on(at)
+    assert 30 < geometry(3).degree_of(cut[0]) < 48
+    assert 1e-13 < np.abs(v - kept).max() / np.abs(v).max() < 1e-9
+
+
+@pytest.mark.parametrize("run", [{"t_end": 0.9, "dt": 0.3}, {"t_end": 2.8, "dt": 0.4}], ids=["few", "long"])
+def test_a_stored_flow_of_too_few_or_too_long_steps_is_not_trusted(run):
+    how = {"measure": "cloud", "lmax": 9, "rtol": 1e-8}
+    ds = fp.solve(MODELS["attention"], LAW, save_flow=True, **how, **run)
+    stored = Flow.of_dataset(ds)
+    assert stored.interpolation_error > 10 * INTERPOLATED
+    here, again = zoom(ds, "mean", 0.3, n=8), zoom(ds.drop_vars("flow"), "mean", 0.3, n=8)
+    assert np.array_equal(here.density, again.density) and here.interpolation_error < INTERPOLATED
+    short = fp.solve(MODELS["attention"], LAW, **how, **{**run, "dt": run["dt"] / 16})
+    assert np.abs(here.density / zoom(short, here.centre, 0.3, n=8).density - 1).max() < 1e-4
+
+
+@pytest.mark.parametrize("cap", [255, 23])
+def test_a_density_of_attention_is_handed_over_to_the_cloud_of_twice_its_degree(cap):
+    """Attention asks the points, so that another quadrature is another flow."""
+    run = {"t_end": 1.6, "dt": 0.1, "rtol": 1e-6}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnderResolvedWarning)
+        ds = fp.solve(MODELS["attention"], LAW, lmax=7, lmax_cap=cap, on_underresolved="cloud", **run)
+    assert ds.attrs["handed_over_at"] < 1.6
+    others = [fp.solve(MODELS["attention"], LAW, measure="cloud", lmax=n, **run) for n in (15, 7)]
+    here, same, other = (zoom(one, [0, 0, 1], 0.2, n=8).density for one in (ds, *others))
+    assert np.array_equal(here, same) and not np.array_equal(here, other)
+
+
+def test_a_part_of_the_saved_times():
+    ds = cloud("gaussian")
+    whole = zoom(ds, "mean", 0.1, n=8)
+    last = ds.isel(time=-1)
+    for part in (last, last.drop_vars("flow"), ds.isel(time=[-1]), ds.isel(time=slice(5, None))):
+        assert np.array_equal(zoom(part, "mean", 0.1, n=8).density, whole.density)
+    with pytest.raises(InputError, match=r"the mean was not saved then; pass time=0\.2") as caught:
+        zoom(ds.isel(time=-1), "mean", 0.1, time=0.1, n=8)
+    assert caught.value.argument == "time"
+    for bare in (ds.drop_vars("mean_vector"), ds.isel(time=-1, drop=True)):
+        with pytest.raises(InputError, match="holds no mean_vector") as caught:
+            zoom(bare, "mean", 0.1, n=8)
+        assert caught.value.argument == "centre"
+        assert np.array_equal(zoom(bare, whole.centre, 0.1, n=8).density, whole.density)
+
+
+@pytest.mark.parametrize("store", [False, True])
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_run_that_ended_early_is_zoomed_at_its_end(flow, store):
+    """As a policy leaves it: the times that were reached, and when it stopped, of a member among its variables."""
+    run = {**RUN, "t_end": 0.08}
+    ds = fp.solve(MODELS["gaussian"], LAW, measure="cloud", lmax=15, save_flow=flow, **run)
+    config = json.loads(ds.attrs["fpsolve_config"])
+    config["solve"]["t_end"] = 0.16
+    early = ds.assign_attrs(fpsolve_config=json.dumps(config))
+    early = early.assign(stopped_at=0.08) if store else early.assign_attrs(stopped_at=0.08)
+    assert np.array_equal(zoom(early, "mean", 0.1, n=8).density, zoom(ds, "mean", 0.1, n=8).density)
+    with pytest.raises(InputError, match="time"):
+        zoom(early, "mean", 0.1, time=0.16, n=8)
+    if store:
+        assert zoom(ds.assign(stopped_at=np.nan), "mean", 0.1, n=8).time == 0.08
