@@ -238,15 +238,20 @@ def _inner_chaos(rows: _ProductRows, ells: NDArray[np.int64], basis: Real) -> Re
     return (flat @ basis).reshape(len(basis), len(ells), -1, basis.shape[-1])
 
 
-def _outer_grams(outer: Real, factors: Real, chaos: Real, whole: Real, contract: Contract) -> Real:
+def _outer_grams(
+    outer: Real, factors: Real, chaos: Real, whole: Real, contract: Contract, room: Real | None = None
+) -> Real:
     """Σ_n f[ℓ, n] of the Gram matrices (or their traces) of B_{n'p,nℓ}, the orders n ≥ N lumped at n = N.
 
     ``outer`` (N', A) are the rows of one p, ``factors`` (ℓ, N+1) = N_p k τ[p, k-1], ``chaos`` (A, ℓ, N, r)
-    the functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …).
+    the functions of a, ``whole`` (N', 1, …) the Gram matrices (traces) of all orders; shape (N', ℓ, …). ``room`` (at
+    least N', ℓ N r) takes the modes: allocating them for every p takes as long as their products.
     """
     last = factors[:, -1]
     missing = np.sqrt(np.maximum(last[:, None] - factors[:, :-1], 0.0))[:, :, None]
-    modes = (outer @ chaos.reshape(len(chaos), -1)).reshape(-1, *chaos.shape[1:]) * missing
+    into = None if room is None else room[: len(outer)]
+    modes = np.matmul(outer, chaos.reshape(len(chaos), -1), out=into).reshape(-1, *chaos.shape[1:])
+    modes *= missing
     return last.reshape(-1, *[1] * (whole.ndim - 2)) * whole - contract(modes)
 
 
@@ -280,11 +285,13 @@ def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cut
         ells = np.arange(parity, cutoffs.degree + 1, 2)
         chaos = _inner_chaos(rows, ells, rows.basis[parity])
         total = rows.basis[parity] * np.sqrt(rows.weights)[:, None]
+        room, part = np.empty((cutoffs.outer // 2 + 1, chaos[0].size)), np.zeros((noise_lmax + 1, len(ells) * J * J))
         for p in range(1 - parity, cutoffs.outer + 1, 2):
             outer = _outer_rows(rows, cutoffs, p)
             whole = _gram((outer @ total.reshape(len(total), -1)).reshape(-1, 1, *total.shape[1:]))
-            grams = _outer_grams(outer, factors[p, ells], chaos, whole, _gram)
-            tensor[:, ells] += (powers[:, p::2] @ grams.reshape(len(grams), -1)).reshape(-1, len(ells), J, J)
+            grams = _outer_grams(outer, factors[p, ells], chaos, whole, _gram, room)
+            part += powers[:, p::2] @ grams.reshape(len(grams), -1)
+        tensor[:, ells] = part.reshape(-1, len(ells), J, J)
     return tensor
 
 
