@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.panels import PANELS, WIDE, Paint, Rows, drawable
+from benchmarks.panels import CURVES, PANELS, WIDE, Paint, Rows, drawable
 
 COLUMNS = 2
 
@@ -40,7 +40,9 @@ def _lines(panels: list[tuple[str, Paint, Rows]]) -> list[list[tuple[str, Paint,
 
 
 def _height(name: str, rows: Rows) -> float:
-    """Inches: more for more rows."""
+    """Inches: more for more rows, but for curves."""
+    if name in CURVES:
+        return 3.6
     return max(1.2, 0.75 + 0.24 * len(rows)) if name in WIDE else max(3.2, 1.0 + 0.2 * len(rows))
 
 

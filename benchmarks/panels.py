@@ -121,7 +121,7 @@ def setup_time(axes: Axes, rows: Rows) -> None:
 
 def peers(axes: Axes, rows: Rows) -> None:
     """Peer's time over ours."""
-    names = [f"N = {row['tokens']}" if "tokens" in row else row["scheme"] for row in rows]
+    names = [f"N = {row['tokens']}" if "tokens" in row else f"{row['scheme']} / {row.get('transport', '')}" for row in rows]
     axes.barh(names, [row["ratio"] for row in rows], color=GREEN)
     for n, row in enumerate(rows):
         axes.annotate(f" {row['ratio']:.3g}", (row["ratio"], n), va="center", fontsize=8)
@@ -236,6 +236,9 @@ NEEDED: dict[str, Sequence[str]] = {
     "orders": ("order", "half-width"),
 }
 """The numbers without which a row is not drawn: that of a peer that is not installed."""
+
+CURVES = frozenset({"attention_sums", "token_steps", "accuracy_cost", "implicit_transport"})
+"""Panels of curves and points, whose height does not go with their rows."""
 
 WIDE = frozenset(name for name, paint in PANELS.items() if paint is listed)
 """Panels that take a whole row."""

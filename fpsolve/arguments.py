@@ -18,9 +18,7 @@ from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import check_flow
 
 
-def with_petsc(
-    scheme: Scheme, name: str, transport: str, options: str | None
-) -> tuple[Scheme, tuple[str, str | None]]:
+def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -> tuple[Scheme, tuple[str, str | None]]:
     """PETSc's options go to the scheme that takes them, otherwise to the transport."""
     if not scheme.takes_options:
         return scheme, (transport, options)

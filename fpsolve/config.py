@@ -112,9 +112,7 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = _build_named(tables["initial"], "initial", catalogue.laws, errors)
-    arguments = checked(
-        catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]"
-    )
+    arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve))
     extras = {
@@ -160,9 +158,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            "config", str(path), f"cannot be read ({error.strerror})", "check the name"
-        ) from error
+        raise InputError("config", str(path), f"cannot be read ({error.strerror})", "check the name") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError("config", str(path), f"is not TOML ({error})", "mend that line") from error
 
@@ -223,9 +219,7 @@ def _build_named(
         return None
 
 
-def _nested_laws(
-    value: Any, where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]
-) -> Any:
+def _nested_laws(value: Any, where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]) -> Any:
     """Tables with a ``name`` become laws, in lists too; everything else stays as it is."""
     if isinstance(value, Mapping) and "name" in value:
         return _build_named(value, where, known, errors)

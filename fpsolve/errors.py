@@ -66,9 +66,7 @@ class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 
 
-def check_number(
-    argument: str, value: object, low: float = -inf, high: float = inf, *, above: bool = False
-) -> float:
+def check_number(argument: str, value: object, low: float = -inf, high: float = inf, *, above: bool = False) -> float:
     """The value as a float; InputError unless it is finite and in [low, high], or (low, high] with ``above``."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InputError(argument, value, "not a number", f"pass a number, {argument}=1.0 for example")

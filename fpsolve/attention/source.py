@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -158,9 +159,10 @@ class MomentSource(Source):
         self._known_degree = -1
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
-            density = lambda: (self.moments(highest), 1)  # noqa: E731
+            density = lambda: (moments(highest), 1)  # noqa: E731
         self._density = density
-        self._thinned = ThinnedSets(lambda: (self.points.x, self.points.weights), density)
+        me = ref(self)  # a cycle would keep states until they are collected
+        self._thinned = ThinnedSets(lambda: _points_of(me()), density)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""
@@ -362,6 +364,11 @@ def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) 
     factors = here.area * here.by_degree(wave(d, degree, radius), degree)
     factors.setflags(write=False)
     return factors
+
+
+def _points_of(source: MomentSource | None) -> tuple[Real, Real]:
+    assert source is not None
+    return source.points.x, source.points.weights
 
 
 def _too_long(f: Real) -> Any:

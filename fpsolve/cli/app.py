@@ -193,9 +193,7 @@ def plot(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that `fpsolve run` wrote.")],
     output: OutputFile = None,
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
-    time: Annotated[
-        float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")
-    ] = None,
+    time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw a saved result.

@@ -67,9 +67,7 @@ def as_text(report: dict[str, Any]) -> str:
     lines += ["", "Transforms, degree 63:"]
     for test in report["tests"]:
         verdict = "pass" if test["passed"] else "FAIL"
-        lines.append(
-            f"  {verdict}  {test['name']}: error {test['error']:.1e} (allowed {test['tolerance']:.0e})"
-        )
+        lines.append(f"  {verdict}  {test['name']}: error {test['error']:.1e} (allowed {test['tolerance']:.0e})")
     return "\n".join(lines)
 
 

@@ -55,9 +55,7 @@ def _tangent_round_trip() -> float:
 
     modes = _random_coefficients(2), _random_coefficients(3)
     back = grid(_LMAX).tangent_modes(grid(_LMAX).tangent(*modes))
-    return float(
-        max(np.abs(one - other).max() / np.abs(other).max() for one, other in zip(back, modes, strict=True))
-    )
+    return float(max(np.abs(one - other).max() / np.abs(other).max() for one, other in zip(back, modes, strict=True)))
 
 
 def _normalisation() -> float:

@@ -55,9 +55,7 @@ def load(path: str | os.PathLike[str]) -> Result:
     engine: Any = "zarr" if source.suffix == ".zarr" else "netcdf4"
     try:
         # times are plain numbers: no calendar is to be read into their units
-        ds = xr.load_dataset(
-            source, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False
-        )
+        ds = xr.load_dataset(source, engine=engine, decode_times=False, decode_timedelta=False, mask_and_scale=False)
     except Exception as error:  # each backend has its own classes of errors
         reason = (str(error) or type(error).__name__).splitlines()[0]
         problem = f"cannot be read as {engine} ({reason})"
@@ -69,9 +67,7 @@ def _check_source(path: str | os.PathLike[str]) -> Path:
     source = Path(path).expanduser()
     if source.suffix not in RESULT_SUFFIXES:
         known = " or ".join(RESULT_SUFFIXES)
-        raise InputError(
-            "path", str(path), f"the suffix {source.suffix!r} is not {known}", "name a result of fpsolve"
-        )
+        raise InputError("path", str(path), f"the suffix {source.suffix!r} is not {known}", "name a result of fpsolve")
     if not source.exists():
         raise InputError("path", str(path), "does not exist", "check the name")
     return source
@@ -82,22 +78,16 @@ def refuse_complex(ds: xr.Dataset) -> None:
     for name, variable in ds.variables.items():
         if variable.dtype.kind == "c":
             remedy = "store real and imaginary parts, or real harmonics"
-            raise InputError(
-                str(name), str(variable.dtype), "complex numbers have no place in NetCDF", remedy
-            )
+            raise InputError(str(name), str(variable.dtype), "complex numbers have no place in NetCDF", remedy)
 
 
 def _no_fill(ds: xr.Dataset) -> dict[Any, dict[str, Any]]:
     """Nothing is ever missing in a result, so no variable gets a fill value (CF forbids it on
     coordinates)."""
-    return {
-        name: {"_FillValue": None} for name, variable in ds.variables.items() if variable.dtype.kind in "fiu"
-    }
+    return {name: {"_FillValue": None} for name, variable in ds.variables.items() if variable.dtype.kind in "fiu"}
 
 
 def _fixed_width_text(ds: xr.Dataset) -> xr.Dataset:
     """Text comes back from NetCDF as objects; give it NumPy's fixed-width type again."""
-    text = {
-        name: ds[name].astype("U") for name, variable in ds.variables.items() if variable.dtype.kind in "OT"
-    }
+    text = {name: ds[name].astype("U") for name, variable in ds.variables.items() if variable.dtype.kind in "OT"}
     return ds.assign(text) if text else ds

@@ -55,9 +55,7 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
             _check_existing(target, overwrite)
         _swap(temporary, target)
     except OSError as error:
-        raise FPSolveError(
-            f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed"
-        ) from error
+        raise FPSolveError(f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed") from error
     finally:
         _remove(temporary)
 
@@ -65,9 +63,7 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
 def _check_folder(target: Path) -> None:
     folder = target.parent
     if not folder.is_dir():
-        raise InputError(
-            "output", str(target), f"the folder {str(folder)!r} does not exist", "create it first"
-        )
+        raise InputError("output", str(target), f"the folder {str(folder)!r} does not exist", "create it first")
     try:
         # a trial file, because os.access says yes to root on read-only systems
         with tempfile.TemporaryFile(dir=folder):

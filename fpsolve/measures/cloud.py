@@ -93,8 +93,12 @@ class Cloud(Measure):
             return direct
         if self.dimension not in GEOMETRIES or len(self.x) < DIRECT_BELOW:
             return direct
+        sites, x, weights = self.sites, self.x, self.weights  # and not self: states are freed at once
         return MomentSource(
-            self._moments, lambda: (self.x, self.weights), SpherePoints.accuracy, geometry=geometry(self.dimension)
+            lambda degree: sites.moments(weights, degree),  # type: ignore[attr-defined]
+            lambda: (x, weights),
+            SpherePoints.accuracy,
+            geometry=geometry(self.dimension),
         )
 
     @property

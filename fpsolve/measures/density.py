@@ -13,7 +13,7 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
@@ -59,12 +59,13 @@ class Density(Expansion):
 
     @cached_property
     def source(self) -> Source:
+        here, grid, coefficients = self.geometry, self.grid, self.coefficients  # and not self: states are freed at once
         return MomentSource(
-            self.moments,
-            lambda: positive_quadrature(self.grid, self.values),
+            lambda degree: here.resized(coefficients, degree),
+            lambda: positive_quadrature(grid, grid.to_grid(coefficients)),
             highest=self.lmax,
-            geometry=self.geometry,
-            coarse_points=self._thin_quadrature,
+            geometry=here,
+            coarse_points=lambda: thin_quadrature(here, coefficients),
         )
 
     @property
@@ -109,16 +110,15 @@ class Density(Expansion):
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly
         return self.at(coefficients)
 
-    def _thin_quadrature(self) -> tuple[Real, Real]:
-        """The positive quadrature on the coarsest grid that holds every degree above round-off (at least 31)."""
-        here, spectrum = self.geometry, self.geometry.power(self.coefficients)
-        bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
-        needed = int(np.sum(bound > 1e-14 * bound[0])) - 1
-        degree = next((d for d in THIN_DEGREES if needed <= d < self.lmax), self.lmax)
-        if degree == self.lmax:
-            return positive_quadrature(self.grid, self.values)
-        grid = here.grid(degree)
-        return positive_quadrature(grid, grid.to_grid(here.resized(self.coefficients, degree)))
+
+def thin_quadrature(here: Geometry, coefficients: Coefficients) -> tuple[Real, Real]:
+    """The positive quadrature on the coarsest grid that holds every degree above round-off (at least 31)."""
+    lmax, spectrum = here.degree_of(coefficients), here.power(coefficients)
+    bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
+    needed = int(np.sum(bound > 1e-14 * bound[0])) - 1
+    degree = next((d for d in THIN_DEGREES if needed <= d < lmax), lmax)
+    grid = here.grid(degree)
+    return positive_quadrature(grid, grid.to_grid(here.resized(coefficients, degree)))
 
 
 def positive_quadrature(grid: Any, values: Real) -> tuple[Real, Real]:

@@ -14,7 +14,7 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
@@ -23,6 +23,39 @@ from fpsolve.transport.velocity import Velocity
 
 NORM_MARGIN = 1e-3
 """‖ψ‖ is kept to this part of ``rtol`` in each step, at the price of a few applications, so that mass stays one."""
+
+
+class Square:
+    """ρ = ψ² and what is made of it once, for a half density and for its source."""
+
+    def __init__(self, here: Geometry, coefficients: Coefficients) -> None:
+        self.coefficients, self.lmax = coefficients, here.degree_of(coefficients)
+        self._here, self._grid = here, here.grid(self.lmax)
+
+    @cached_property
+    def values(self) -> Real:
+        """ρ on the grid of ψ's degree."""
+        return self._grid.to_grid(self.coefficients) ** 2
+
+    def moments(self, degree: int) -> Coefficients:
+        """ρ_ℓm up to ``degree``."""
+        return self._here.resized(self._low if degree <= self.lmax else self._all, degree)
+
+    def quadrature(self) -> tuple[Real, Real]:
+        """Points and weights of the grid where ρ is above round-off."""
+        weights = self._grid.weights * self.values
+        kept = weights > 1e-28 * float(weights.max())
+        return self._grid.x[kept], weights[kept] / weights[kept].sum()
+
+    @cached_property
+    def _low(self) -> Coefficients:
+        return self._grid.to_modes(self.values)
+
+    @cached_property
+    def _all(self) -> Coefficients:
+        """Moments up to 2ℓmax, on the grid that holds the square exactly."""
+        finer = self._here.grid(2 * self.lmax)
+        return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,28 +83,23 @@ class HalfDensity(Expansion):
         return cls(coefficients / np.sqrt(here.power(coefficients).sum()), rtol, law.dimension)
 
     @cached_property
+    def _square(self) -> Square:
+        return Square(self.geometry, self.coefficients)
+
+    @property
     def values(self) -> Real:
         """ρ = ψ² on the grid."""
-        return self.grid.to_grid(self.coefficients) ** 2
-
-    @cached_property
-    def _rho(self) -> Coefficients:
-        return self.grid.to_modes(self.values)
-
-    @cached_property
-    def _all_moments(self) -> Coefficients:
-        """Moments up to 2ℓmax, on the grid that holds the square exactly."""
-        finer = self.geometry.grid(2 * self.lmax)
-        return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
+        return self._square.values
 
     @cached_property
     def source(self) -> Source:
+        square = self._square  # and not self: states are freed at once
         return MomentSource(
-            self.moments,
-            self._quadrature,
-            highest=2 * self.lmax,
+            square.moments,
+            square.quadrature,
+            highest=2 * square.lmax,
             geometry=self.geometry,
-            density=lambda: (self.coefficients, 2),
+            density=lambda: (square.coefficients, 2),
         )
 
     @property
@@ -91,7 +119,7 @@ class HalfDensity(Expansion):
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``; ψ² has degree 2ℓmax."""
-        return self.geometry.resized(self._rho if degree <= self.lmax else self._all_moments, degree)
+        return self._square.moments(degree)
 
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
         if not isinstance(velocity, Velocity):
@@ -109,8 +137,3 @@ class HalfDensity(Expansion):
     def error_norm(self, error: Coefficients) -> float:
         """‖error‖ in L²."""
         return float(np.sqrt(self.geometry.power(error).sum()))
-
-    def _quadrature(self) -> tuple[Real, Real]:
-        weights = self.grid.weights * self.values
-        kept = weights > 1e-28 * float(weights.max())
-        return self.grid.x[kept], weights[kept] / weights[kept].sum()

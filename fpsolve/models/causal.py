@@ -95,5 +95,3 @@ def _labelled(source: Any) -> tuple[Real, Real, NDArray[np.float64]]:
             "use fp.initial.points(x, labels=np.arange(1, n + 1) / n)",
         )
     return source.x, source.weights, labels
-
-

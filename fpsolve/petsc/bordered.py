@@ -175,5 +175,3 @@ def moving_generators(symmetries: list[Generator], u: Real) -> list[Generator]:
         sum(c * x for c, x in zip(row / s, symmetries, strict=True))
         for row, s in zip(rows[kept], singular[kept], strict=True)
     ]
-
-

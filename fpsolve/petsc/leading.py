@@ -47,9 +47,7 @@ def safe_shift(equation: StationaryEquation, operator: Action) -> float:
         shift = nearest + NEARER * (shift - nearest)
 
 
-def _nearest(
-    equation: StationaryEquation, operator: Action, shift: float, count: int, tol: float
-) -> tuple[Any, Any]:
+def _nearest(equation: StationaryEquation, operator: Action, shift: float, count: int, tol: float) -> tuple[Any, Any]:
     """Eigenvalues and vectors nearest to the shift."""
     n, scale = equation.size, equation.diffusion * equation.laplacian - max(shift, 0.0)
 

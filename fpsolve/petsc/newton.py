@@ -32,9 +32,7 @@ class _Shell:
         y.setArray(self.action(x.getArray(readonly=True)))
 
 
-def newton(
-    system: System, *, rtol: float, atol: float, max_iterations: int, options: str | None = None
-) -> Root:
+def newton(system: System, *, rtol: float, atol: float, max_iterations: int, options: str | None = None) -> Root:
     """The root that SNES reaches from ``system.start``; whether it converged, and why, is in the answer.
 
     Converged is what SNES says and the recomputed |f| ≤ max(atol, rtol |f(start)|) confirms, whatever the options.

@@ -97,9 +97,7 @@ class StationaryState:
     linear_iterations: int
 
 
-def stationary(
-    model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any
-) -> StationaryState:
+def stationary(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 
     Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.

@@ -36,11 +36,7 @@ def animation(
     if not 1 <= fps <= 50:
         raise InputError("fps", fps, "a GIF shows up to 50 frames a second", "choose 1 <= fps <= 50")
     frames = [fields.field(ds, index) for index in range(ds.sizes["time"])]
-    flat = (
-        Mollweide()
-        if projection == "mollweide"
-        else Orthographic(*fields.mean_direction(ds, len(frames) - 1))
-    )
+    flat = Mollweide() if projection == "mollweide" else Orthographic(*fields.mean_direction(ds, len(frames) - 1))
     with replacing(target, overwrite) as temporary:
         _write(frames, flat, temporary, fps)
     return target
@@ -49,9 +45,7 @@ def animation(
 def _write(frames: list[fields.Field], projection: Projection, path: Path, fps: int) -> None:
     from matplotlib.animation import PillowWriter
 
-    scale = style.colour_scale(
-        min(one.values.min() for one in frames), max(one.values.max() for one in frames)
-    )
+    scale = style.colour_scale(min(one.values.min() for one in frames), max(one.values.max() for one in frames))
     figure = style.new_figure(6.4, 3.6 if isinstance(projection, Mollweide) else 5.4, dpi=100)
     axes = figure.subplots()
     image = maps.draw_field(axes, frames[0], projection, scale)

@@ -87,4 +87,3 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Ranges [start, stop) of equal flags."""
     cuts = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
     return [(a, b) for a, b in pairwise(cuts) if b > a]
-

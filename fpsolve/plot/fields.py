@@ -72,9 +72,7 @@ def field(ds: xr.Dataset, index: int) -> Field:
     if "moments" in ds:
         return _from_moments(ds, index, time)
     remedy = "solve with save_density=True or moments_lmax > 0"
-    raise InputError(
-        "density", sorted(map(str, ds.data_vars)), "the result has no density and no moments", remedy
-    )
+    raise InputError("density", sorted(map(str, ds.data_vars)), "the result has no density and no moments", remedy)
 
 
 def mean_direction(ds: xr.Dataset, index: int) -> tuple[float, float]:

@@ -118,9 +118,7 @@ def draw_frame(axes: Axes, projection: Projection, colour: str) -> Any:
     lines += [(np.full_like(lon, north), lon) for north in range(-60, 61, 30)]
     for line in lines:
         x, y = projection.forward(*line)
-        x = np.where(
-            np.abs(np.diff(x, append=x[-1])) > projection.width, np.nan, x
-        )  # lifts the pen at the seam
+        x = np.where(np.abs(np.diff(x, append=x[-1])) > projection.width, np.nan, x)  # lifts the pen at the seam
         axes.plot(x, y, color=colour, linewidth=0.4, alpha=0.35, zorder=3)
     margin = 1.02
     axes.set_xlim(-margin * projection.width, margin * projection.width)
@@ -138,9 +136,7 @@ def draw_points(axes: Axes, ds: xr.Dataset, index: int, projection: Projection, 
     weights = ds["weights"].values[::every] if "weights" in ds else np.ones(shown)
     x, y = projection.forward(*angles(positions))
     area = np.clip(3000 / np.sqrt(shown), 4, 40) * weights / max(weights.mean(), 1e-300)
-    axes.scatter(
-        x, y, s=np.minimum(area, 120), c=colour, edgecolors="black", linewidths=0.4, alpha=0.8, zorder=5
-    )
+    axes.scatter(x, y, s=np.minimum(area, 120), c=colour, edgecolors="black", linewidths=0.4, alpha=0.8, zorder=5)
     return f"{total} points" if every == 1 else f"{shown} of {total} points"
 
 
@@ -152,9 +148,7 @@ def _wants_points(ds: xr.Dataset, points: bool | None, index: int) -> bool:
         problem = "the result has no points at this time" if "points" in ds else "the result has no points"
         raise InputError("points", points, problem, remedy)
     if there and ds.sizes.get("component") != 3:
-        raise InputError(
-            "points", f"d = {ds.sizes.get('component')}", "maps show S² alone", "plot the observables"
-        )
+        raise InputError("points", f"d = {ds.sizes.get('component')}", "maps show S² alone", "plot the observables")
     return there if points is None else points
 
 

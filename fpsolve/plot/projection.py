@@ -129,8 +129,6 @@ def _mollweide_angle(lat: Real) -> Real:
     theta = lat.copy()
     for _ in range(20):
         slope = 2 + 2 * np.cos(2 * theta)
-        step = np.divide(
-            2 * theta + np.sin(2 * theta) - target, slope, out=np.zeros_like(theta), where=slope > 1e-12
-        )
+        step = np.divide(2 * theta + np.sin(2 * theta) - target, slope, out=np.zeros_like(theta), where=slope > 1e-12)
         theta -= step
     return np.clip(theta, -np.pi / 2, np.pi / 2)

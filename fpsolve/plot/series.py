@@ -23,9 +23,7 @@ def observables(ds: xr.Dataset) -> Figure:
     """
     names = present(ds)
     if not names:
-        raise InputError(
-            "ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve"
-        )
+        raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve")
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = style.new_figure(3.7 * columns, 2.6 * rows + 0.3)

@@ -58,9 +58,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             f"use measure={model.measures[0]!r}",
         )
     if model.is_stochastic and scheme.deterministic:
-        raise InputError(
-            "scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0'
-        )
+        raise InputError("scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0')
     if model.is_stochastic and model.calculus not in scheme.calculus:
         raise CalculusError(
             "scheme",

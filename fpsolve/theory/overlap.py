@@ -139,9 +139,7 @@ def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDi
     return OverlapDiffusion(drift, variance)
 
 
-def value_noise_overlap(
-    beta: float, d: int, value_std: float | None = None, noise: float = 1.0
-) -> OverlapDiffusion:
+def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noise: float = 1.0) -> OverlapDiffusion:
     """Two tokens that attend to each other with A = I and V of iid centred entries of deviation ``value_std``.
 
     a = e^β/(e^β + e^{βq}), K_11 = a² + (1-a)² + 2a(1-a)q, K_12 = 2a(1-a) + (a² + (1-a)²)q, σ = ε value_std;
