@@ -121,7 +121,9 @@ def setup_time(axes: Axes, rows: Rows) -> None:
 
 def peers(axes: Axes, rows: Rows) -> None:
     """Peer's time over ours."""
-    names = [f"N = {row['tokens']}" if "tokens" in row else f"{row['scheme']} / {row.get('transport', '')}" for row in rows]
+    names = [
+        f"N = {row['tokens']}" if "tokens" in row else f"{row['scheme']} / {row.get('transport', '')}" for row in rows
+    ]
     axes.barh(names, [row["ratio"] for row in rows], color=GREEN)
     for n, row in enumerate(rows):
         axes.annotate(f" {row['ratio']:.3g}", (row["ratio"], n), va="center", fontsize=8)
