@@ -131,8 +131,13 @@ def speed() -> str:
         for row in found[name]["rows"]:
             if isinstance(row.get("ratio"), float):
                 what = row.get("scheme") or f"direct sum of {row['tokens']} tokens"
-                told = f"{row['peer']}: {what}, its time over ours"
+                ours = f"ours (`{row['transport']}`)" if "transport" in row else "ours"
+                told = f"{row['peer']}: {what}, its time over {ours}"
                 rows.append((told, f"{row['ratio']:.3g}", row.get("aim", ""), name))
+    for row in found.get("accuracy_cost", {}).get("rows", []):
+        if row["aim"]:
+            told = f"1e-3 in the low moments, {row['model']}: processor time of iid tokens over a {row['route']}'s"
+            rows.append((told, f"{row['tokens_over_it']:.2g}", row["aim"], "accuracy_cost"))
     about = found["density_step"]
     told = f"{about['machine']['processor']}, {about['date']}, load {about['machine']['load']}; one core.\n\n"
     head = ("what", "measured", "aim", "`python -m benchmarks --only`")
