@@ -201,6 +201,8 @@ class Job:
             return ds
         if not isinstance(here.state, Cloud):
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
+        if flow.given_up:
+            return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")
         return flow.flow(self, here.state).to_dataset(ds)
 
     def states(self, start: int = 0, state: Measure | None = None) -> Iterator[tuple[float, Measure]]:

@@ -31,14 +31,18 @@ struct Points {
         for (std::size_t i = 0; i < count; ++i)
             for (std::size_t a = 0; a < 3; ++a) part[a][i] = from[3 * (first + i) + a];
         for (std::size_t i = count; i < N * LANES; ++i) part[2][i] = 1.0;
-        for (std::size_t i = 0; i < N * LANES; ++i) {
-            const double length = std::sqrt(part[0][i] * part[0][i] + part[1][i] * part[1][i] + part[2][i] * part[2][i]);
-            for (std::size_t a = 0; a < 3; ++a) part[a][i] /= length;
-        }
         for (std::size_t v = 0; v < N; ++v) {
             load(x[v], part[0] + v * LANES);
             load(y[v], part[1] + v * LANES);
             load(z[v], part[2] + v * LANES);
+            double length[LANES];
+            store(length, x[v] * x[v] + y[v] * y[v] + z[v] * z[v]);
+            for (std::size_t i = 0; i < LANES; ++i) length[i] = std::sqrt(length[i]);
+            Lanes lengths;
+            load(lengths, length);
+            x[v] /= lengths;
+            y[v] /= lengths;
+            z[v] /= lengths;
             re[v] = Lanes{} + 1.0;
             im[v] = last_re[v] = last_im[v] = Lanes{};
         }

@@ -18,7 +18,7 @@ from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import coarse_grid
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
 from fpsolve.attention.radial import RadialMesh
-from fpsolve.attention.source import MomentSource
+from fpsolve.attention.source import MomentSource, PointSource
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
@@ -108,6 +108,8 @@ class SpectrumEngine:
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""
+        if isinstance(source, PointSource) and self.law.d == 3:
+            source = source.by_moments
         if isinstance(source, MomentSource):
             return self._contracted(self._sampled(source))
         return self.spectrum(np.stack([source.log_M_sphere(float(r), self.grid) for r in self.radii]))

@@ -23,7 +23,7 @@ from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
 from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.sphere.scattered import Points, SpherePoints
+from fpsolve.sphere.scattered import HIGHEST_DEGREE, Points, SpherePoints
 
 TOLERANCE = 4e-10
 """Absolute accuracy asked of F (|F| ≤ 1)."""
@@ -106,6 +106,13 @@ class PointSource(Source):
     def _second(self, g: Real) -> tuple[Real, ...]:
         """(log M, F, ∫ y yᵀ e^{g·y} dμ / M)."""
         return softmax_second(g, self.x, self.weights)
+
+    @cached_property
+    def by_moments(self) -> Source:
+        """The same points by their moments, which spectra on S² take sooner than attention at a few points does."""
+        x, weights = self.x, self.weights
+        sites: Any = geometry(3).points(x)
+        return MomentSource(lambda degree: sites.moments(weights, degree), lambda: (x, weights), sites.accuracy)
 
 
 class TiledSource(PointSource):
@@ -207,8 +214,8 @@ class MomentSource(Source):
         that will be asked for.
         """
         rings = self._thinned.rings(radius, widest) if self.dimension == 3 else None
-        if rings is not None:
-            finer = on_rings(sites, rings)
+        finer = None if rings is None else on_rings(sites, rings)
+        if rings is not None and finer is not None:
             return rings.log_M(radius, finer.shape, NEGLIGIBLE), finer
         return self._log_M_at(radius, sites.points, widest).reshape(sites.shape), sites
 
@@ -292,6 +299,8 @@ class MomentSource(Source):
 
     def evaluate(self, g: Real) -> tuple[Real, Real]:
         radii = np.sqrt(np.einsum("na,na->n", g, g))
+        if not np.isfinite(radii).all():
+            return self.points.evaluate(g)  # which refuses what is not finite
         common = float(radii.mean()) if len(g) else 0.0
         if common > 0 and np.ptp(radii) <= 1e-13 * common:
             return self.F_sphere(common, self.geometry.points(g / common))
@@ -305,8 +314,9 @@ class MomentSource(Source):
     def _worth_moments(self, g: Real, radii: Real, count: int) -> bool:
         """Whether moments, with ``count`` points where they cancel, cost less than these points alone."""
         by_points = len(g) * count * off_sphere.SECONDS_A_PAIR
-        by_moments = off_sphere.seconds(len(g), self._degree(float(radii.max())))
-        if by_moments > by_points:
+        degree = self._degree(float(radii.max()))
+        by_moments = off_sphere.seconds(len(g), degree)
+        if by_moments > by_points or degree > HIGHEST_DEGREE:
             return False
         some = slice(None, None, off_sphere.SAMPLED)
         m, _, largest = self._sums_off_sphere(g[some], radii[some])

@@ -118,11 +118,11 @@ def in_rings(density: Series, radius: float, tolerances: tuple[float, float]) ->
     return RingSources(_masses(density, known, (total // 2 + 1, longitudes(total + 1))))
 
 
-def on_rings(grid: CoarseGrid, rings: RingSources) -> CoarseGrid:
-    """The coarse grid with the next number of longitudes that divides that of the rings, or with that."""
+def on_rings(grid: CoarseGrid, rings: RingSources) -> CoarseGrid | None:
+    """The coarse grid with the next number of longitudes that divides that of the rings; None where they have fewer."""
     count, least = rings.weights.shape[1], grid.shape[1]
-    nphi = next((count // k for k in range(count // least, 0, -1) if count % k == 0), count)
-    return coarse_grid(grid.degree, grid.margin, nphi)
+    nphi = next((count // k for k in range(count // least, 0, -1) if count % k == 0), None)
+    return None if nphi is None else coarse_grid(grid.degree, grid.margin, nphi)
 
 
 def longitudes(least: int) -> int:
@@ -144,14 +144,12 @@ def _masses(density: Series, known: int, shape: tuple[int, int]) -> Real:
     coefficients, exponent = density
     alm = np.ascontiguousarray(resized(coefficients, known))[None]
     field = ducc0.sht.synthesis(alm=alm, lmax=known, spin=0, nthreads=1, **rings(*shape))[0].reshape(shape)
-    values = field**exponent
-    kept = above_error(values) if exponent == 1 else values > ROUND_OFF**exponent * values.max()
-    mass = np.where(kept, product_sites(*shape)[1] * values, 0.0)
+    mass = np.where(above_error(field), product_sites(*shape)[1] * field**exponent, 0.0)
     return np.asarray(mass / mass.sum())
 
 
 def above_error(values: Real) -> NDArray[np.bool_]:
-    """Where ρ stands above round-off of its peak, and above lobes like the negative ones (at most a hundredth)."""
+    """Where ρ or ψ stands above round-off of its peak, and above lobes like the negative ones (at most a hundredth)."""
     highest, lowest = float(values.max()), float(values.min())
     return np.asarray(values > np.clip(-2 * lowest, ROUND_OFF * highest, 1e-2 * highest))
 

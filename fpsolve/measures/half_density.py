@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
+from fpsolve.attention.thinning import above_error
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
@@ -42,10 +43,10 @@ class Square:
         return self._here.resized(self._low if degree <= self.lmax else self._all, degree)
 
     def quadrature(self) -> tuple[Real, Real]:
-        """Points and weights of the grid where ρ is above round-off."""
-        weights = self._grid.weights * self.values
-        kept = weights > 1e-28 * float(weights.max())
-        return self._grid.x[kept], weights[kept] / weights[kept].sum()
+        """Points and weights of the grid where ψ is above its error: round-off, and lobes like the negative ones."""
+        kept = above_error(self._grid.to_grid(self.coefficients))
+        weights = (self._grid.weights * self.values)[kept]
+        return self._grid.x[kept], weights / weights.sum()
 
     @cached_property
     def _low(self) -> Coefficients:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
-from fpsolve.sphere.grid import Grid, grid
-from fpsolve.sphere.harmonics import Real, laplacian, power
+from fpsolve.sphere.geometry import SPHERE
+from fpsolve.sphere.grid import Grid
+from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
 
 COARSE = 31
@@ -72,10 +73,7 @@ class CoarseField(AmbientField):
 
     @cached_property
     def _from_coarse(self) -> HarmonicField | None:
-        modes = grid(COARSE).tangent_modes(super().on(grid(COARSE)))
-        spectrum = -laplacian(COARSE)[: COARSE + 1] * (power(modes[0]) + power(modes[1]))
-        resolved = spectrum[int(0.9 * COARSE) :].sum() <= self.tolerance**2 * spectrum.sum()
-        return HarmonicField(*modes) if resolved else None
+        return self.looked_at(SPHERE, COARSE, self.tolerance)
 
 
 def attention_field(scores: Real, function: Callable[[Sites], Real], tolerance: float = RESOLVED) -> Velocity:

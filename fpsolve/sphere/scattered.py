@@ -20,7 +20,10 @@ DIRECT_DEGREE = {"scalar": 52, "gradient": 48, "jet": 52, "tangent": 40, "moment
 """Up to these degrees term by term is the faster way at points that move, whatever their number."""
 
 DIRECT_POINTS = 2000
-"""Up to so many points it is so at every degree."""
+"""Up to so many points it is so at every degree up to HIGHEST_DEGREE."""
+
+HIGHEST_DEGREE = 1000
+"""Term by term no degree above this is summed: factors grow as 2^ℓ."""
 
 DIRECT_BLOCK = 4096
 """Points in one block of a sum term by term."""
@@ -104,7 +107,8 @@ class SpherePoints(Points):
         return total
 
     def _directly(self, kind: str, degree: int) -> bool:
-        return degree <= DIRECT_DEGREE[kind] or len(self.x) <= DIRECT_POINTS
+        few = len(self.x) <= DIRECT_POINTS and degree <= HIGHEST_DEGREE
+        return few or degree <= DIRECT_DEGREE[kind]
 
     def _summed(self, values: points.Sum) -> Real:
         """The sum at all points, block by block."""

@@ -50,11 +50,11 @@ class FlowRecorder:
     """Collects the fields of a run while its steps are made.
 
     fields: (S, T) of those of its first ``step`` steps, in their order, from a checkpoint. nodes: values to keep of a
-    field that lives within a flow.
+    field that lives within a flow. ``given_up``: a field had no harmonics, and from there on none is kept.
     """
 
     def __init__(self, fields: Sequence[Pair] = (), step: int = 0, nodes: int = NODES) -> None:
-        self.fields = list(fields)
+        self.fields, self.given_up = list(fields), False
         self._step = step
         self._living_nodes = nodes
         self._throughout = False
@@ -64,11 +64,13 @@ class FlowRecorder:
         """The same run, bit for bit, whose fields are kept here."""
         self._throughout = job.config["solve"]["scheme"] == THROUGHOUT
         self._nodes = FROZEN if self._throughout else self._nodes_of(job)
-        del self.fields[self._step * sum(self._nodes) :]  # older checkpoints hold those of the next step too
+        expected = self._step * sum(self._nodes)
+        del self.fields[expected:]  # older checkpoints hold those of the next step too
+        self.given_up = len(self.fields) < expected
 
         def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
             end: Any = job.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
-            self.fields += self._kept(end.flows(), measure.dimension, t0)
+            self._keep(end.flows(), measure.dimension, t0)
             moved: Measure = end.measure
             return moved
 
@@ -78,6 +80,16 @@ class FlowRecorder:
         """The fields of each flow of a step: the same for all, so that the run's first one tells, and none need be."""
         flows = flows_of_step(job, job.state, 0)
         return tuple(1 if isinstance(flow.velocity, Velocity) else self._living_nodes for flow in flows)
+
+    def _keep(self, flows: list[Listener], d: int, t: float) -> None:
+        """Keep the fields of a step; what cannot be kept does not end the run."""
+        if self.given_up:
+            return
+        try:
+            self.fields += self._kept(flows, d, t)
+        except UnresolvedError:
+            self.given_up = True
+            self.fields.clear()
 
     def _kept(self, flows: list[Listener], d: int, t: float) -> list[Pair]:
         nodes = 1 if self._throughout else self._living_nodes

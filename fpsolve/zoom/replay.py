@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from fpsolve.errors import InputError
 from fpsolve.measures.initial import Initial
 from fpsolve.models import Model
 from fpsolve.resolution import quadrature_degree
@@ -78,4 +79,7 @@ def _flow(model: Model, initial: Initial, arguments: dict[str, Any], nodes: int,
     for time, last in recorder.followed(job).states():
         if kept is not None:
             kept.check(time, last)
+    if recorder.given_up:
+        problem = "a field of this run has no harmonics up to degree 255, so that its flow cannot be run backwards"
+        raise InputError("solution", type(model).__name__, problem, "zoom in a run of smoother attention (lower beta)")
     return recorder.flow(job, last)

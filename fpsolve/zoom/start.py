@@ -10,6 +10,7 @@ import xarray as xr
 
 from fpsolve.config import Catalogue, parse_config
 from fpsolve.errors import InputError
+from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
@@ -35,10 +36,14 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
     if kind in (Density.name, HalfDensity.name) and getattr(initial, "name", None) != kind:
         told = f"this run began with a {kind} that it was given"
         raise InputError("initial", type(initial).__name__, told, "pass the same, initial=…")
+    passed = initial is not None
     if initial is None:
         initial = _built(config, "initial")
     elif plain(initial) != config["initial"]:
         raise InputError("initial", plain(initial), "not the law of this run", f"pass {config['initial']}")
+    if passed and isinstance(initial, Law):  # functions are told by their names alone, which may be alike
+        solve = config["solve"]
+        Kept(ds, solve["rtol"]).check(0.0, build(initial, "cloud", solve["lmax"], solve["rtol"]), "initial")
     if isinstance(initial, Density | HalfDensity):
         Kept(ds, 0.0).check(0.0, initial, "initial")
         return law_of(initial), cloud_of(initial)

@@ -114,3 +114,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
             _points.scalar(*bad)
     with pytest.raises(ValueError, match="do not fit"):
         _points.moments(4, points.table(4).c, x, np.ones(6), np.empty(30))
+
+
+def test_one_point_alone_has_its_bits() -> None:
+    lmax, x, f = 17, directions(72), modes(17, 9)
+    whole = points.scalar(lmax, f)(x)
+    assert all(points.scalar(lmax, f)(x[i : i + 1])[0] == whole[i] for i in range(len(x)))

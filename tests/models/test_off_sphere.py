@@ -141,3 +141,10 @@ def test_a_mean_field_run_with_a_matrix_agrees_with_its_cloud() -> None:
     ends = [list(fp.run(model, mu, fp.BrownianPath(0, 0), t_end=0.1, dt=0.1))[-1][1] for mu in starts]
     np.testing.assert_allclose(ends[0].moments(4), ends[1].moments(4), rtol=0, atol=2e-6)
     assert np.abs(ends[0].moments(4) - starts[0].moments(4)).max() > 1e-2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_by_name(bad: float) -> None:
+    source = build(fp.initial.von_mises_fisher(AXIS, 2.0), "density", 31, 1e-6).source
+    with pytest.raises(fp.errors.InputError, match="not finite"):
+        source.evaluate(np.array([[1.0, 2.0, 3.0], [bad, 0.0, 0.0]]))

@@ -1,5 +1,6 @@
 """Runs that began with a measure of the caller's own are zoomed through its density, or the law that it was made of."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -135,3 +136,45 @@ def test_a_model_and_a_law_whose_parameters_are_tuples_are_told_again():
     law = fp.initial.von_mises_fisher((0.3, -0.5, 1.0), 2.0)
     ds = solved(law, model, t_end=0.04, measure="cloud", lmax=9)
     assert np.array_equal(seen(ds, model=model, initial=law).density, seen(ds).density)
+
+
+@pytest.mark.parametrize("model", [fp.models.Homogenized(4.0, drift=3.0, noise=0.3), fp.models.SelfAttention(4.0)])
+def test_from_the_uniform_law_there_is_a_flow(model):
+    """F of the uniform law vanishes: what is left of it is round-off, which has no harmonics and need not have."""
+    run = {"t_end": 0.12, "dt": 0.04, "path_cell": 0.04, "lmax": 15, "measure": "cloud", "seed": 2}
+    kept = fp.solve(model, fp.initial.uniform(3), save_flow=True, **run)
+    again = fp.solve(model, fp.initial.uniform(3), **run)
+    assert "flow" in kept and "flow_left_out" not in kept.attrs
+    assert fp.zoom(kept, [0, 0, 1], 0.3, n=8).mass == fp.zoom(again, [0, 0, 1], 0.3, n=8).mass
+
+
+def test_a_field_that_cannot_be_kept_does_not_end_the_run(monkeypatch):
+    """The run goes on without its flow and says so; its zoom says why there is none."""
+    run = {"t_end": 0.12, "dt": 0.04, "path_cell": 0.04, "lmax": 15, "measure": "cloud", "seed": 2}
+    model, law = fp.models.Homogenized(2.0), fp.initial.von_mises_fisher([0, 0, 1], 2.0)
+    plain = fp.solve(model, law, **run)
+
+    def refuse(*arguments):
+        raise fp.errors.UnresolvedError(0.0, "no harmonics", "none")
+
+    monkeypatch.setattr(sys.modules["fpsolve.zoom.recorder"], "potentials", refuse)  # fp.zoom is the function
+    ds = fp.solve(model, law, save_flow=True, **run)
+    assert "flow" not in ds and "no harmonics" in ds.attrs["flow_left_out"]
+    assert np.array_equal(ds.moments, plain.moments)
+    with pytest.raises(fp.errors.InputError, match="no harmonics"):
+        fp.zoom(ds, "mean", 0.3, n=8)
+
+
+@pytest.mark.parametrize("save_flow", [True, False])
+def test_another_law_of_the_same_name_is_refused(save_flow):
+    """Functions are told by their names: the saved moments of the start tell them apart, also where the flow is kept."""
+
+    def law(kappa):
+        mass = 2 * np.pi * -np.expm1(-2 * kappa) / kappa
+        return fp.initial.function(lambda x: np.exp(kappa * (x[..., 2] - 1)) / mass)
+
+    run = {"t_end": 0.08, "dt": 0.04, "path_cell": 0.04, "lmax": 15, "measure": "cloud"}
+    ds = fp.solve(fp.models.Homogenized(2.0), law(2.0), save_flow=save_flow, **run)
+    fp.zoom(ds, "mean", 0.3, n=8, initial=law(2.0))
+    with pytest.raises(fp.errors.InputError, match="moments are not those"):
+        fp.zoom(ds, "mean", 0.3, n=8, initial=law(6.0))

@@ -252,3 +252,13 @@ def test_only_the_plans_of_the_last_degree_are_kept() -> None:
         at.scalar(random_modes(lmax))
         at.tangent(random_modes(lmax), None)
     assert len(at._plans) == 1
+
+
+def test_few_points_of_a_very_high_degree_are_finite() -> None:
+    """Factors of the sum term by term grow as 2^ℓ: above degree 1000 even few points take the other way."""
+    lmax = 1151
+    linear = np.zeros(sh.size(lmax), complex)
+    linear[1] = np.sqrt(4 * np.pi / 3)
+    at = SpherePoints(cloud(5))
+    np.testing.assert_allclose(at.scalar(linear), at.x[:, 2], rtol=0, atol=1e-11)
+    assert np.isfinite(at.moments(np.ones(5), lmax)).all()

@@ -68,3 +68,15 @@ def test_radial_part_is_seen_by_the_layer_map_only():
     radial = np.einsum("na,na->n", field.ambient(sites), sites.x)
     assert np.abs(radial - sites.scalar(field.radial)).max() < 1e-10
     assert np.abs(np.einsum("na,na->n", field.on(sites), sites.x)).max() < 1e-10
+
+
+@pytest.mark.parametrize("degree", [32, 40, 47])
+def test_a_component_between_the_degrees_of_the_grid_and_its_products_is_not_lost(degree):
+    """A grid of degree 31 analyses products exactly, so degrees just above its own are orthogonal to what it sees."""
+    modes = np.zeros((2, size(degree)), complex)
+    modes[0, 1], modes[0, degree] = 1.0, 1e-5
+    hidden = fp.HarmonicField(*modes)
+    field = fp.AmbientField(lambda sites: hidden.ambient(sites))
+    assert field.resolved(3, 31) is field
+    found = field.resolved(3)
+    assert isinstance(found, fp.HarmonicField) and abs(found.spheroidal[degree] - 1e-5) < 1e-12
