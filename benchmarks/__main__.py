@@ -3,7 +3,8 @@
 Runs, prints the tables and the aims, writes a JSON with the machine and versions, and draws the figure of it:
 ``benchmarks.json`` and ``benchmarks.png`` in the current folder unless others are named. A file that exists is
 added to: the rows of the benchmarks that were run now take the place of older ones, with their own date and load.
-Status 2 for what is found wrong before measuring, 1 where a benchmark failed; the others are kept.
+Status 2 for what is found wrong before measuring, 1 where a benchmark failed, 130 after Ctrl-C; what was measured is
+kept and drawn.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ BENCHMARKS = (
 FORESEEN = (FPSolveError, RuntimeError, OSError, subprocess.SubprocessError)
 """What a sentence tells well enough: a peer or a rank that ended, above all. Anything else is shown in full."""
 
+INTERRUPTED = 130
+"""Status after Ctrl-C, as of shells."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for; the status of the process."""
@@ -54,13 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     try:
-        failed = _measure_all(asked, results)
+        status = _measure_all(asked, results)
+        if status == INTERRUPTED and not results:
+            return status
         write_figure(figure, results)
     except FPSolveError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     _tell(results, asked.output, figure)
-    return 1 if failed else 0
+    return status
 
 
 def _asked(arguments: list[str] | None) -> argparse.Namespace:
@@ -82,21 +88,24 @@ def _asked(arguments: list[str] | None) -> argparse.Namespace:
     return asked
 
 
-def _measure_all(asked: argparse.Namespace, results: dict[str, Any]) -> list[str]:
-    """Run one after the other, the file written after each, so that nothing is lost; the names of those that failed."""
-    failed = []
+def _measure_all(asked: argparse.Namespace, results: dict[str, Any]) -> int:
+    """Run one after the other, the file written after each, so that nothing is lost; the status."""
+    status = 0
     for name in asked.names:
         try:
             results[name] = measured(name, asked.quick)
+        except KeyboardInterrupt:
+            print(f"benchmarks: interrupted in {name}; what was measured before it is kept", file=sys.stderr)
+            return INTERRUPTED
         except Exception as error:  # the others go on
             if not isinstance(error, FORESEEN):
                 traceback.print_exc()
             print(f"benchmarks: {name} failed: {error}", file=sys.stderr)
-            failed.append(name)
+            status = 1
             continue
         order = (*BENCHMARKS, *results)
         write_results(asked.output, dict(sorted(results.items(), key=lambda item: order.index(item[0]))))
-    return failed
+    return status
 
 
 def measured(name: str, quick: bool) -> dict[str, Any]:

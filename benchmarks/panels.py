@@ -95,6 +95,7 @@ def attention_sums(axes: Axes, rows: Rows) -> None:
 
 def token_steps(axes: Axes, rows: Rows) -> None:
     """Time of a token's step; the aim is a bound on its growth from one size to the next."""
+    rows = [row for row in rows if row.get("key_query") != "gaussian"]
     n, each = [row["tokens"] for row in rows], [row["us_per_token"] for row in rows]
     axes.semilogx(n, each, "o-", color=BLUE, label="measured")
     bounds = [bound_of(row.get("aim", "")) for row in rows[1:]]

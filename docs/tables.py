@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import fpsolve as fp
 from fpsolve.measures import MEASURES
@@ -123,10 +124,10 @@ def speed() -> str:
     found = json.loads(MEASURED.read_text(encoding="utf-8"))
     rows = []
     for row in found["density_step"]["rows"]:
-        if row.get("model", "isotropic flow") == "isotropic flow":
-            measured = f"{row['step_ms']:.3g} ms, {100 * row['outside_shtns']:.0f} %"
-            what = f"a density step at ℓmax = {row['lmax']}: time, share outside SHTns"
-            rows.append((what, measured, row.get("aim", ""), "density_step"))
+        measured = f"{row['step_ms']:.3g} ms, {100 * row['outside_shtns']:.0f} %"
+        what = f"a density step, {row['model']}, at ℓmax = {row['lmax']}: time, share outside SHTns"
+        rows.append((what, measured, row.get("aim", ""), "density_step"))
+    rows += _once_and_long(found)
     for name in ("dedalus_step", "torch_attention"):
         for row in found[name]["rows"]:
             if isinstance(row.get("ratio"), float):
@@ -144,6 +145,24 @@ def speed() -> str:
     if not any(row[2] for row in rows):  # a measurement without aims
         head, rows = (*head[:2], head[3]), [(*row[:2], row[3]) for row in rows]
     return told + _table(head, rows)
+
+
+def _once_and_long(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """The README's rows of set-up, of attention sums and of long runs."""
+    rows = []
+    for row in found["setup_time"]["rows"]:
+        if row["what"] == "all but the import":
+            told = f"set-up at ℓmax = 255, {row['model']}: all but the import"
+            rows.append((told, f"{row['seconds']:.3g} s", row["aim"], "setup_time"))
+    for row in found["attention_sums"]["rows"]:
+        if row["tokens"] == 2000:
+            told = "attention of 2000 tokens: time of the direct sum over that by moments"
+            rows.append((told, f"{row['ratio']:.3g}", row["aim"], "attention_sums"))
+    for row in found["long_run"]["rows"]:
+        if row["growth_kB"] != "":
+            told = f"{row['run']}, {row['steps']} steps: growth of the process"
+            rows.append((told, f"{row['growth_kB']:.0f} kB", row["aim of growth"], "long_run"))
+    return rows
 
 
 def aims() -> str:

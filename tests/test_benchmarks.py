@@ -1,15 +1,21 @@
-"""The command of the benchmarks: files by default, what is refused before measuring, aims, panels without rows."""
+"""The command of the benchmarks: files, what is refused before measuring, panels without rows; what aims judge."""
 
 import json
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
+import fpsolve as fp
 from benchmarks import __main__ as command
-from benchmarks import density_step, exponentials
+from benchmarks import accuracy_cost, attention_sums, dedalus_step, density_step, exponentials, long_run, setup_time
 from benchmarks.common import aim, aims_of, bound_of, unmeasured
 from benchmarks.figure import draw
 from benchmarks.panels import PANELS
+from fpsolve.cli.profiling import Clock, watched
+from fpsolve.sphere._shtns import shtns
 from fpsolve.transport.exponential import exponential
 from fpsolve.transport.implicit import RealForm
 from tests.command import ROOT, python
@@ -30,7 +36,7 @@ def test_one_command_writes_the_json_and_the_figure_and_adds_to_them(tmp_path, m
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "benchmarks.json").read_text())
     assert set(found) == {*names, "setup_time"} and found["setup_time"] == old["setup_time"]
-    assert len(found["token_steps"]["rows"]) == 2 and len(found["token_steps"]["aims"]) == 1
+    assert len(found["token_steps"]["rows"]) == 3 and len(found["token_steps"]["aims"]) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"benchmarks.json", "benchmarks.png"}
     assert (tmp_path / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
     for told in ("| tokens | moments_s |", "\nAims\n", "benchmarks.json"):
@@ -122,3 +128,101 @@ def test_shares_of_a_density_step_are_shares():
     row = density_step._row("gaussian A, beta 4", density_step.models()["gaussian A, beta 4"], 31, True)
     assert 0 < row["outside_shtns"] < 1 and 0.05 < row["making_field"] < 1
     assert row["aim"] == "" and row["applications"] > 5
+
+
+def test_ctrl_c_keeps_what_is_there_and_draws_it(tmp_path, capsys, monkeypatch):
+    def measured(name, quick):
+        if name == "token_steps":
+            raise KeyboardInterrupt
+        return {"rows": [{"what": "import", "seconds": 1.0}], "aims": []}
+
+    monkeypatch.setattr(command, "measured", measured)
+    both = ["--only", "setup_time", "--only", "token_steps", "-o", str(tmp_path / "b.json")]
+    assert command.main(both) == 130
+    assert "benchmarks: interrupted in token_steps" in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "b.json").read_text())) == ["setup_time"]
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+    assert command.main(["--only", "token_steps", "-o", str(tmp_path / "none.json")]) == 130
+    assert {path.name for path in tmp_path.iterdir()} == {"b.json", "b.png"}
+
+
+@pytest.mark.parametrize(("inside", "told"), [(0.75, "<= 0.3: met"), (0.5, "<= 0.3: NOT MET")])
+def test_the_time_outside_shtns_is_what_the_transforms_leave(inside, told, monkeypatch):
+    shares = {"field": (0.125, 0)}
+    monkeypatch.setattr(density_step, "_share", lambda _, places: shares.get(places[0][2], (inside, 7)))
+    monkeypatch.setattr(density_step, "interleaved", lambda works, *_: dict.fromkeys(works, 0.5))
+    row = density_step._row(density_step.FLOW, density_step.models()[density_step.FLOW], 63, True)
+    assert (row["outside_shtns"], row["making_field"], row["applications"]) == (1 - inside, 0.125, 7)
+    assert (row["step_ms"], row["aim"]) == (500, told)
+
+
+@pytest.mark.parametrize("name", density_step.models())
+def test_every_transform_of_a_density_step_is_counted(name):
+    """Of all that SHTns offers, a step calls none that is not among the watched; synthesis and analysis are."""
+    offered = [key for key in dir(shtns.sht) if re.search("SH|spat", key) and "_to_" in key]
+    density, model, clock = density_step.first_state(31), density_step.models()[name], Clock()
+    with watched(clock, [(shtns.sht, key, key) for key in offered]):
+        fp.SCHEMES["lie_euler"].step(model, density, fp.BrownianPath(1), 0.0, 0.01)
+    assert {"SH_to_spat", "spat_to_SHsphtor"} <= set(clock.calls) <= set(density_step.TRANSFORMS)
+
+
+def test_the_cost_of_tokens_is_taken_over_each_route(monkeypatch):
+    seconds = np.array([[0.5, 0.25], [0.25, 0.5], [4.0, 64.0]])
+    whole = (("solver", "target"), seconds)
+    status = (("solver", "target"), np.full((3, 2), "measured"))
+    costs = {"cost_seconds": whole, "cost_size": whole, "cost_values": whole, "cost_status": status}
+    ds = xr.Dataset(costs, {"solver": ["density", "cloud", "tokens"], "target": [1e-2, 1e-3]})
+    monkeypatch.setattr(accuracy_cost, "compare", lambda *_, **__: ds)
+    rows = accuracy_cost._rows("flow", None, True)
+    assert [row["tokens_over_it"] for row in rows] == [8, 16, 1, 256, 128, 1]
+    assert [row["aim"] for row in rows] == ["", "", "", ">= 100: met", "", ""]
+    seconds[2] = 16.0
+    assert accuracy_cost._rows("flow", None, True)[3]["aim"] == ">= 100: NOT MET"
+
+
+@pytest.mark.parametrize(("grown", "told"), [(1024, "<= 1024: met"), (3072, "<= 1024: NOT MET")])
+def test_a_long_run_tells_growth_and_slowing(grown, told, monkeypatch):
+    """The first tenth takes 1 ms a step, the last 2 ms."""
+    spent = iter([0.0, 0.0, *[1e-3, 2e-3] * 10])
+    memory = iter([2**30, 2**30 + 1024 * grown])
+    monkeypatch.setattr(long_run, "_advance", lambda *_: next(spent))
+    monkeypatch.setattr(long_run, "resident", lambda: next(memory))
+    row = long_run._long("flow", density_step.models()[density_step.FLOW], density_step.first_state(15), 100)
+    assert (row["growth_kB"], row["aim of growth"]) == (grown, told)
+    assert (row["early_us"], row["late_us"], row["ratio"]) == pytest.approx((1e3, 2e3, 2))
+    assert row["aim"] == "<= 1.25: NOT MET"
+
+
+def test_the_direct_sum_at_some_targets_is_continued_to_all(monkeypatch):
+    monkeypatch.setattr(attention_sums, "ALL_TARGETS", 100)
+    monkeypatch.setattr(attention_sums, "SOME", 50)
+    monkeypatch.setattr(attention_sums, "interleaved", lambda *_: {"moments": 0.5, "direct": 0.01})
+    few, many, fewer = (attention_sums._row(n, 1) for n in (100, 4000, 2000))
+    assert (few["direct_s"], few["direct_known"], few["aim"]) == (0.01, "measured", "")
+    assert (many["direct_s"], many["ratio"]) == pytest.approx((0.8, 1.6))
+    assert many["direct_known"] == "extrapolated from 50 targets"
+    assert (many["aim"], fewer["aim"]) == (">= 1: met", ">= 1: NOT MET")
+
+
+@pytest.mark.parametrize(("plan", "told"), [(0.125, "< 1: NOT MET"), (0.0625, "< 1: met")])
+def test_the_sum_of_a_set_up_is_that_of_all_its_parts(plan, told, monkeypatch):
+    """The least of every part counts, whichever round it is from; the first step over a second is 1/4."""
+    least = {"import": 3.0, **dict.fromkeys(setup_time.PARTS[1:3], 0.3125), "grid and plan": plan}
+    least |= {"first step": 0.5, "second step": 0.25}
+    rounds = iter([{**least, "import": 5.0, "first step": 9.0}, {**least, "grid and plan": 7.0}])
+    monkeypatch.setattr(setup_time, "_process", lambda _: next(rounds))
+    rows = {row["what"]: row for row in setup_time.run(quick=True)}
+    assert (rows["import fpsolve"]["seconds"], rows["first step over a second"]["seconds"]) == (3.0, 0.25)
+    assert (rows["all but the import"]["seconds"], rows["all but the import"]["aim"]) == (0.875 + plan, told)
+
+
+@pytest.mark.parametrize(("allowed", "over", "told"), [
+    (1e-6, 2.9, ">= 20: met"), (1e-6, 4.0, "none: its error is 4 times ours"), (3e-7, 0.9, ">= 20: met")])  # fmt: skip
+def test_a_peer_of_the_same_accuracy_is_judged(allowed, over, told, monkeypatch):
+    monkeypatch.setattr(dedalus_step, "_fewest", lambda *_: (11, over * 3e-7))
+    monkeypatch.setattr(dedalus_step, "seconds", lambda *_: 0.5)
+    peer = SimpleNamespace(ask=lambda **_: {"seconds": 16.0})
+    ours = {"peer": "Dedalus", "transport": "krylov", "error": 3e-7, "quick": True}
+    row = dedalus_step._row(peer, "rk4", allowed, np.ones(1), None, ours)
+    assert (row["ratio"], row["aim"]) == (32, told)
+    assert row["scheme"] == "RK4 by hand, " + ("1e-06" if allowed == 1e-6 else "our accuracy")

@@ -18,7 +18,7 @@ from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import coarse_grid
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
 from fpsolve.attention.radial import RadialMesh
-from fpsolve.attention.source import MomentSource, PointSource
+from fpsolve.attention.source import MomentSource, PointSource, by_moments
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
@@ -38,6 +38,9 @@ LEFT_OUT = 1e-8
 
 FAR = 1000.0
 """Where so many times that is left out, one rung is passed over."""
+
+FEW = 16
+"""Fewer tokens, whose log M may have kinks, are summed at every site of the fine grids."""
 
 MOST = {"gaussian": Cutoffs(64, 56, 1000), "product": Cutoffs(48, 56, 150, 180)}
 """Where the refinement of an accurate kernel stops."""
@@ -108,8 +111,8 @@ class SpectrumEngine:
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,)."""
-        if isinstance(source, PointSource) and self.law.d == 3:
-            source = source.by_moments
+        if isinstance(source, PointSource) and self.law.d == 3 and len(source.x) >= FEW:
+            source = by_moments(source)
         if isinstance(source, MomentSource):
             return self._contracted(self._sampled(source))
         return self.spectrum(np.stack([source.log_M_sphere(float(r), self.grid) for r in self.radii]))

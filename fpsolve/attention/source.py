@@ -8,7 +8,6 @@ points. A density that is truncated at round-off of its peak determines F to 1e-
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,10 +15,9 @@ from weakref import ref
 
 import numpy as np
 
-from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
-from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
+from fpsolve.attention.direct import PointSource, Source, TiledSource
 from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
@@ -31,113 +29,13 @@ TOLERANCE = 4e-10
 SMOOTH_TOLERANCE = 1e-6
 """Relative accuracy of M where only a few degrees of log M count: the spectra of the noise."""
 
-DIRECT_PAIRS = 2e7
-"""Up to so many pairs of targets and points the direct sum is faster than tiles, or as fast."""
-
 SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 """Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
 DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once for each measure."""
 
-
-class Source(ABC):
-    """Answers F and log M of a measure of mass one on S^{d-1}."""
-
-    dimension: int
-    """d."""
-
-    @property
-    @abstractmethod
-    def mean(self) -> Real:
-        """∫ y μ(dy), shape (d,)."""
-
-    @abstractmethod
-    def log_M_sphere(self, radius: float, sites: Any) -> Real:
-        """log M(radius·x) at the sites x, shape of the sites."""
-
-    @abstractmethod
-    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        """(log M, F) at g = radius·x, shapes (...) and (..., d)."""
-
-    @abstractmethod
-    def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        """(F, ∇²log M · F) at g = radius·x: half the gradient of |F|² in g; shapes (..., d)."""
-
-    @abstractmethod
-    def evaluate(self, g: Real) -> tuple[Real, Real]:
-        """(log M, F) at any points g of R^d, shape (n, d)."""
-
-    def F(self, g: Real) -> Real:
-        """∇ log M at any points g of R^d, shape (n, d)."""
-        return self.evaluate(np.atleast_2d(np.asarray(g, float)))[1]
-
-    def log_M(self, g: Real) -> Real:
-        """log M at any points g of R^d, shape (n,)."""
-        return self.evaluate(np.atleast_2d(np.asarray(g, float)))[0]
-
-
-class PointSource(Source):
-    """A source that sums over weighted points directly, O(n N), safe for every g and every d."""
-
-    def __init__(self, x: Real, weights: Real, labels: Real | None = None) -> None:
-        self.x, self.weights, self.labels = np.ascontiguousarray(x), np.ascontiguousarray(weights), labels
-        self.dimension = x.shape[1]
-
-    @cached_property
-    def mean(self) -> Real:
-        return np.sum(self.weights[:, None] * self.x, axis=0)
-
-    def evaluate(self, g: Real) -> tuple[Real, Real]:
-        return softmax_attention(np.ascontiguousarray(g), self.x, self.weights)
-
-    def log_M_sphere(self, radius: float, sites: Any) -> Real:
-        return self.F_sphere(radius, sites)[0]
-
-    def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        log_m, f = self.evaluate(radius * sites.x.reshape(-1, self.dimension))
-        return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
-
-    def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        f, second = self._second(radius * sites.x.reshape(-1, self.dimension))[1:]
-        product = np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
-        return f.reshape(sites.x.shape), product.reshape(sites.x.shape)
-
-    def _second(self, g: Real) -> tuple[Real, ...]:
-        """(log M, F, ∫ y yᵀ e^{g·y} dμ / M)."""
-        return softmax_second(g, self.x, self.weights)
-
-    @cached_property
-    def by_moments(self) -> Source:
-        """The same points by their moments, which spectra on S² take sooner than attention at a few points does."""
-        x, weights = self.x, self.weights
-        sites: Any = geometry(3).points(x)
-        return MomentSource(lambda degree: sites.moments(weights, degree), lambda: (x, weights), sites.accuracy)
-
-
-class TiledSource(PointSource):
-    """The same on S², by tiles (:mod:`fpsolve.attention.proxies`) where pairs are many; errors below 1e-10."""
-
-    def __init__(self, x: Real, weights: Real) -> None:
-        super().__init__(x[weights > 0], weights[weights > 0])
-        self._tiles: dict[int, Tiles] = {}
-
-    def evaluate(self, g: Real) -> tuple[Real, Real]:
-        if len(g) * len(self.x) <= DIRECT_PAIRS:
-            return super().evaluate(g)
-        log_m, f = self._tiles_for(g).attention(g)
-        return log_m, f
-
-    def _second(self, g: Real) -> tuple[Real, ...]:
-        if len(g) * len(self.x) <= DIRECT_PAIRS:
-            return super()._second(g)
-        return self._tiles_for(g).attention(g, second=True)
-
-    def _tiles_for(self, g: Real) -> Tiles:
-        level = level_for(float(np.sqrt(np.einsum("na,na->n", g, g).max())))
-        if level not in self._tiles:
-            self._tiles[level] = sorted_into_tiles(self.x, self.weights, level)
-        return self._tiles[level]
+__all__ = ["MomentSource", "PointSource", "Source", "TiledSource", "by_moments"]
 
 
 class MomentSource(Source):
@@ -361,6 +259,13 @@ class MomentSource(Source):
         orders = 2 * np.arange(len(spectrum)) + 1 if self.dimension == 3 else np.full(len(spectrum), 2)
         largest = np.sum(np.sqrt(orders * spectrum / self.geometry.area))
         return ~(m > accuracy / tolerance * largest)
+
+
+def by_moments(source: PointSource) -> MomentSource:
+    """Points of S² by their moments, which spectra take sooner than attention at few points does."""
+    x, weights = source.x, source.weights
+    sites: Any = geometry(3).points(x)
+    return MomentSource(lambda degree: sites.moments(weights, degree), lambda: (x, weights), sites.accuracy)
 
 
 @lru_cache(maxsize=256)

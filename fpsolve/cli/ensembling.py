@@ -35,7 +35,7 @@ def run_ensemble(config: Path, output: Path | None, changes: Sequence[str], opti
     """Compute what is missing of an ensemble; rank 0 says what was done.
 
     All ranks leave with the same status; only rank 0 has a message, unless a rank fails on its own. Raises what
-    ``fp.ensemble`` raises, UnresolvedError when every member failed.
+    ``fp.ensemble`` raises, UnresolvedError when none is done, as all failed or ended early.
     """
     ranks = communicator()
     try:
@@ -63,8 +63,11 @@ def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str]
     done, failed = (int((ds["status"] == flag).sum()) for flag in (1, 2))
     if ranks.rank == 0:
         typer.echo(summary(ds, target, done, failed))
-    if failed and not done:
-        raise UnresolvedError(float(ds["time"][0]), f"all {failed} members failed", "see the variable cause")
+    early = int(ds["stopped_at"].notnull().sum()) if "stopped_at" in ds else 0
+    if (failed or early) and not done:
+        count, last = ds["status"].size, float(ds["stopped_at"].max() if early else ds["time"][0])
+        problem = f"none of {count} members is done, {early} ended early" if early else f"all {count} members failed"
+        raise UnresolvedError(last, problem, "see the variable cause")
 
 
 def plan_ensemble(config: Path, changes: Sequence[str], options: Options, ranks: int) -> str:

@@ -78,9 +78,11 @@ def fit_rate(sizes: Real, errors: Real) -> Rate:
     return Rate(slope, slope - half, slope + half, len(x))
 
 
-def resolved_sizes(sizes: Real, errors: Real, floor: float) -> NDArray[np.bool_]:
-    """Which of the pairs belong to sizes whose root mean square error stands above the reference's own."""
-    kept = [n for n in np.unique(sizes) if _rms(errors[sizes == n]) > ABOVE_REFERENCE * floor]
+def resolved_sizes(sizes: Real, errors: Real, floor: float | Real) -> NDArray[np.bool_]:
+    """Which pairs are of sizes whose root mean square error is above ``ABOVE_REFERENCE`` times the floor there."""
+    floors = np.broadcast_to(floor, sizes.shape)
+    each = [(n, sizes == n) for n in np.unique(sizes)]
+    kept = [n for n, at in each if _rms(errors[at]) > ABOVE_REFERENCE * floors[at].max()]
     return np.isin(sizes, kept)
 
 

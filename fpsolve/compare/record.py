@@ -200,15 +200,14 @@ def _rates(findings: Findings) -> xr.Dataset:
     """The rate in N of each quantity at the end, and the reference's own error."""
     tokens = findings.routes == "tokens"
     sizes = findings.sizes[tokens].astype(float)
-    floors = dict(findings.reference_error)
+    floors: dict[str, Any] = dict(findings.reference_error)
     errors = {name: values[tokens, -1] for name, values in findings.all_errors.items()}
     if findings.cells:
         errors["wasserstein"] = findings.distances[tokens, 0]
-        floors["wasserstein"] = float(findings.distances[tokens, 1].max())
+        floors["wasserstein"] = findings.distances[tokens, 1]
     rows, verdicts, shares = [], [], []
     for name, found in errors.items():
-        floor = floors[name] if np.isfinite(floors[name]) else 0.0
-        kept = rates.resolved_sizes(sizes, found, floor / (rates.ABOVE_REFERENCE if name == "wasserstein" else 1))
+        kept = rates.resolved_sizes(sizes, found, np.where(np.isfinite(floors[name]), floors[name], 0.0))
         rows.append(rates.fit_rate(sizes[kept], found[kept]))
         second = findings.second_order.get(name)
         share = None if second is None else rates.shares(sizes[kept], found[kept], second[kept])
@@ -228,7 +227,7 @@ def _rates(findings: Findings) -> xr.Dataset:
     text = "share of the second variation in the errors at the smallest and the largest N of the fit"
     values["second_order"] = (("quantity", "end"), np.array(shares), {"long_name": text})
     text = "error of the reference, for W_2 the resolution"
-    values["reference_error"] = ("quantity", np.array([floors[name] for name in errors]), {"long_name": text})
+    values["reference_error"] = ("quantity", np.array([np.max(floors[name]) for name in errors]), {"long_name": text})
     return xr.Dataset(values, {"quantity": list(errors), "end": ["smallest", "largest"]})
 
 

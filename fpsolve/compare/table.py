@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 
+from fpsolve.compare.rates import ABOVE_REFERENCE
+
 QUANTITIES = ("moments", "overlap", "energy", "discrepancy", "wasserstein")
 HEADS = {"moments": "moments", "overlap": "overlap", "energy": "energy", "discrepancy": "MMD", "wasserstein": "W_2"}
 
@@ -31,7 +33,7 @@ def _head(ds: xr.Dataset) -> str:
         f"{_number(own)} in the moments\n"
         f"moments: degree <= {ds.attrs['moments_lmax']}, relative; overlap absolute, energy relative; MMD with "
         f"exp({ds.attrs['kappa']:g} (x.y - 1)); tokens: root mean squares over the samples; transforms: scalar fields; "
-        f"pairs: exponentials of direct sums"
+        f"pairs: exponentials of direct sums; W_2 below its resolution r: <r, below {ABOVE_REFERENCE:g} r: W_2+-r"
     )
 
 
@@ -110,10 +112,12 @@ def _count(value: float | xr.DataArray) -> str:
 
 
 def _error(some: xr.Dataset, name: str) -> str:
-    """The root mean square over the samples; a W_2 below its resolution only as a bound."""
+    """The root mean square over the samples; a W_2 below its resolution only as a bound, a little above it with it."""
     value = _rms(some[f"{name}_error"])
     bound = float(some["wasserstein_resolution"].max()) if name == "wasserstein" else 0.0
-    return f"<{_number(bound)}" if value < bound else _number(value)
+    if value < bound:
+        return f"<{_number(bound)}"
+    return f"{_number(value)}+-{_number(bound)}" if value <= ABOVE_REFERENCE * bound else _number(value)
 
 
 def _rms(errors: xr.DataArray) -> float:

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MARKED = {
+    "unresolved_from": "under-resolved",
+    "refined_from": "refined",
+    "filtered_from": "filtered",
+    "handed_over_at": "cloud",
+    "stopped_at": "stopped",
+}
+"""What a result says of its resolution, and what stands at that time in its curves."""
+
 
 def observables(ds: xr.Dataset) -> Figure:
     """Mean vector, overlap, energy, entropy, least density and tail against time: those that the result has.
@@ -55,6 +64,24 @@ def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
+    _mark(axes, ds)
+
+
+def _mark(axes: Axes, ds: xr.Dataset) -> None:
+    """A dashed line and a short label where the run was no longer resolved and what was done about it."""
+    told: dict[float, list[str]] = {}
+    for name, label in MARKED.items():
+        time = float(ds[name] if name in ds and ds[name].ndim == 0 else ds.attrs.get(name, np.nan))
+        if np.isfinite(time):
+            told.setdefault(time, []).append(label)
+    for time, labels in told.items():
+        side = 1 if time <= float(ds["time"].values[0]) else -1  # away from the axis
+        axes.axvline(time, color="0.25", linewidth=0.8, linestyle="--", zorder=1)
+        axes.annotate(
+            ", ".join(labels), (time, 0.5), xycoords=axes.get_xaxis_transform(), xytext=(2 * side, 0),
+            textcoords="offset points", rotation=90, ha="left" if side > 0 else "right", va="center", fontsize=7.5,
+            color="0.25",
+        )  # fmt: skip
 
 
 def _line(axes: Axes, ds: xr.Dataset, name: str) -> None:

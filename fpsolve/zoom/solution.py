@@ -29,8 +29,10 @@ JUMP = 1e-2
 def single_run(solution: xr.Dataset) -> xr.Dataset:
     """The Dataset without dimensions of length one that are not a run's own.
 
-    Raises InputError where it holds several runs, as the result of an ensemble.
+    Raises InputError for what is no Dataset, and where it holds several runs, as the result of an ensemble.
     """
+    if not isinstance(solution, xr.Dataset):
+        raise InputError("solution", type(solution).__name__, "not a Dataset", "pass a result of fp.solve")
     given = {str(k): n for name in SAVED if name in solution for k, n in solution[name].sizes.items() if k not in INNER}
     several = {name: size for name, size in given.items() if size != 1}
     if several:

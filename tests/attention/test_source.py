@@ -16,7 +16,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve._kernels.softmax import softmax_attention
-from fpsolve.attention import source as module
+from fpsolve.attention import direct as direct_sums
 from fpsolve.attention.source import MomentSource, PointSource, TiledSource
 from fpsolve.measures.build import build
 from fpsolve.sphere import Grid, SpherePoints, grid
@@ -253,7 +253,7 @@ def test_tiles_stand_in_for_direct_sums(beta: float, monkeypatch: pytest.MonkeyP
     weights = np.full(len(x), 1 / len(x))
     direct, sites = PointSource(x, weights), SpherePoints(directions())
     expected = [*direct.F_sphere(beta, sites), *direct.hessian_F_sphere(beta, sites)]
-    monkeypatch.setattr(module, "DIRECT_PAIRS", 0.0)
+    monkeypatch.setattr(direct_sums, "DIRECT_PAIRS", 0.0)
     tiled = TiledSource(x, weights)
     found = [*tiled.F_sphere(beta, sites), *tiled.hessian_F_sphere(beta, sites)]
     for value, exact in zip(found, expected, strict=True):
@@ -326,8 +326,8 @@ def test_point_sources_in_any_dimension(d: int) -> None:
 
 BITS = """
 import hashlib, numpy as np, fpsolve as fp
-from fpsolve.attention import source
-source.DIRECT_PAIRS = 1e5
+from fpsolve.attention import direct
+direct.DIRECT_PAIRS = 1e5
 rng = np.random.default_rng(0)
 x = np.concatenate([rng.normal(size=(70000, 3)) * 0.02 + [1.0, 0, 0], rng.normal(size=(100, 3))])
 x /= np.linalg.norm(x, axis=1, keepdims=True)

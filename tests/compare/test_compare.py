@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.special import spherical_in
 
 import fpsolve as fp
@@ -13,12 +14,14 @@ from fpsolve.compare import as_text, compare
 from fpsolve.compare.arguments import checked_problem
 from fpsolve.compare.counting import counting
 from fpsolve.compare.routes import Rung, TokenPath, _time_again, follow, start_of
+from fpsolve.compare.table import _error
 from fpsolve.errors import InputError, MissingDependencyError
 from fpsolve.plot.compared import comparison
 
 MODULE = import_module("fpsolve.compare.comparison")
 ARGUMENTS = import_module("fpsolve.compare.arguments")
 ROUTES = import_module("fpsolve.compare.routes")
+RECORD = import_module("fpsolve.compare.record")
 LAW = fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0)
 MODEL = fp.models.Homogenized(beta=2.0, key_query="gaussian")
 SHORT = {"t_end": 0.25, "dt": 0.0625, "path_cell": 0.0625, "seed": 4, "progress": False}
@@ -73,7 +76,7 @@ def test_costs_are_counted(ds):
     assert (ds.seconds > 0).all() and (ds.cpu_seconds > 0).all() and (ds.transformed_values > 0).all()
     assert (runs(ds, "density").grid_transforms > 0).all() and (runs(ds, "density").point_transforms == 0).all()
     assert (runs(ds, "tokens", 3000).point_transforms > 0).all()
-    assert (runs(ds, "tokens", 32).pair_evaluations > 0).all()
+    assert follow(problem_of(fp.models.SelfAttention(beta=2.0)), Rung("tokens", 32), warm=True).pair_evaluations > 0
     assert (runs(ds, "tokens", 3000).pair_evaluations == 0).all()
     assert set(ds.cost_status.sel(target=1e-4).values) <= {"measured", "extrapolated"}
     assert ds.cost_seconds.sel(solver="tokens", target=1e-3) > 30 * ds.cost_seconds.sel(solver="density", target=1e-3)
@@ -184,11 +187,42 @@ def test_second_variations_are_those_of_the_measures(ds):
 
 
 def test_the_page_shows_means_over_samples_and_dashes_for_what_is_not(ds):
+    ds = ds.assign(pair_evaluations=("run", 7 * ((ds["size"] == 32) & (ds.route == "tokens")).values))
     rows = {tuple(line.split()[:2]): line.split() for line in as_text(ds).splitlines() if line.split()}
     some, shown = runs(ds, "tokens", 3000), rows["tokens", "3000"]
     assert shown[8:10] == [f"{float(some[key].mean()):.3g}" for key in ("seconds", "cpu_seconds")]
     assert shown[-2:] == [f"{float(some.transformed_values.mean()):.3g}", "-"]
-    assert rows["density", "31"][-1] == "-" and rows["tokens", "32"][-1] != "-"
+    assert rows["density", "31"][-1] == "-" and rows["tokens", "32"][-1] == "7"
+
+
+def test_sizes_whose_w2_is_not_resolved_stay_out_of_its_rate():
+    """Resolutions of 0.2, 0.4 and 2 of the value: the first size alone is fitted, so that there is no rate."""
+    sizes = np.repeat([100, 1000, 10_000], 4)
+    w2 = np.repeat([0.5, 0.25, 0.1], 4)
+    bounds = w2 * np.repeat([0.2, 0.4, 2.0], 4)
+    found = SimpleNamespace(routes=np.full(12, "tokens"), sizes=sizes, reference_error={}, all_errors={}, cells=9,
+                            distances=np.stack([w2, bounds], 1), second_order={})  # fmt: skip
+    rate = RECORD._rates(found).sel(quantity="wasserstein")
+    assert int(rate.rate_count) == 0 or np.isnan(rate.rate)
+    assert float(rate.reference_error) == 0.2
+    found.distances = np.stack([w2, w2 * np.repeat([0.2, 0.3, 2.0], 4)], 1)
+    rate = RECORD._rates(found).sel(quantity="wasserstein")
+    assert int(rate.rate_count) == 8 and float(rate.rate) == pytest.approx(-np.log10(2))
+    values = {"wasserstein_error": ("run", w2), "wasserstein_resolution": ("run", bounds)}
+    shown = [_error(xr.Dataset(values).isel(run=[k]), "wasserstein") for k in (0, 4, 8)]
+    assert shown == ["0.5", "0.25+-0.1", "<0.2"]
+
+
+def test_a_reference_without_a_witness_reaches_no_target():
+    """Its error against itself is 0 and its own is not known: the run of known error is taken, or none."""
+    costs = {"cpu_seconds": np.array([3.0, 1.0]), "values": np.ones(2), "pair_evaluations": np.zeros(2)}
+    errors = {"moments": np.array([[1e-3], [0.0]])}
+    found = SimpleNamespace(routes=np.full(2, "cloud"), sizes=np.array([15, 31]), column=costs.get,
+                            reference_error={"moments": np.nan}, all_errors=errors)  # fmt: skip
+    known, beyond = (RECORD._cost(found, "cloud", target) for target in (1e-2, 1e-4))
+    assert (known.status, known.size, beyond.status) == ("measured", 15, "not reached")
+    found.reference_error = {"moments": 1e-5}
+    assert RECORD._cost(found, "cloud", 1e-4).size == 31
 
 
 def test_file_table_and_figure(ds, tmp_path):

@@ -29,6 +29,14 @@ def test_another_rate_is_seen():
         assert not fit.low <= -0.5 <= fit.high
 
 
+def test_the_half_width_by_hand():
+    """log N = 0, 1, 2, 3, log error = 0, -1, 0, -1: p = -0.2, rests ±0.2, ±0.6, s² = 0.8/2, t(99.5 %, 2) = 9.9248."""
+    fit = rates.fit_rate(np.exp([0.0, 1.0, 2.0, 3.0]), np.exp([0.0, -1.0, 0.0, -1.0]))
+    assert (fit.value, fit.count) == (pytest.approx(-0.2), 4)
+    half = 9.924843 * np.sqrt(0.4 / 5)
+    assert (fit.low, fit.high) == pytest.approx((-0.2 - half, -0.2 + half), rel=1e-6)
+
+
 def test_exact_powers_and_too_little_data():
     fit = rates.fit_rate(SIZES, 3 * SIZES**-0.5)
     assert fit.value == pytest.approx(-0.5) and fit.high - fit.low < 1e-10
@@ -39,6 +47,8 @@ def test_exact_powers_and_too_little_data():
 def test_sizes_at_the_floor_of_the_reference_are_dropped():
     kept = rates.resolved_sizes(SIZES, SIZES**-0.5, floor=0.005)
     assert set(SIZES[kept]) == {100.0, 1000.0}
+    own = np.where(SIZES == 100, 0.034, 0.002)  # a third of the first error is 0.0333, of the last 0.0033
+    assert set(SIZES[rates.resolved_sizes(SIZES, SIZES**-0.5, own)]) == {1000.0, 10_000.0}
 
 
 def token_cost(sizes, target, fixed=(0.3, 7e4, 0.0), each=(2e-5, 30.0, 0.0)):

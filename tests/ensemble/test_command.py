@@ -72,6 +72,16 @@ def test_all_failed_is_an_error(monkeypatch, capsys):
     assert "UnresolvedError: stopped at t = 0.1: the tail is 0.2; raise lmax" in capsys.readouterr().out
 
 
+def test_none_done_as_all_ended_early_is_an_error(capsys):
+    """As ``fpsolve run`` of one of them; members that are under-resolved but reach their end are no error."""
+    sharp = ("initial.kappa=60.0", "solve.lmax=7")
+    with pytest.raises(UnresolvedError, match="none of 2 members is done, 2 ended early; see the variable cause"):
+        run(*sharp, "solve.on_underresolved=stop")
+    assert "0 members done, 0 failed, 2 under-resolved" in capsys.readouterr().out
+    run(*sharp, output="b.zarr")
+    assert "0 members done, 0 failed, 2 under-resolved" in capsys.readouterr().out
+
+
 def test_a_signal_ends_the_command_with_its_own_status(monkeypatch, capsys):
     """Status 75, and the same command goes on."""
     import os

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 import fpsolve as fp
 from fpsolve.errors import InputError
@@ -69,3 +70,21 @@ def test_profiles_on_the_circle_go_on_as_sums_of_moments():
     assert np.abs(mean.T / (len(angle) - 1) - ds.mean_vector).max() < 1e-6
     assert fp.plot.density_map(ds).axes[0].get_title() == "t = 0.4,  from moments m ≤ 8"
     assert fp.plot.density_map(ds, 0.0).axes[0].get_title() == "t = 0"
+
+
+@pytest.mark.parametrize("draw", [fp.plot.overview, fp.plot.observables])
+def test_the_curves_say_from_when_on_the_cloud_carries(sphere, draw):
+    lines = [(axes, text) for axes in draw(sphere).findobj(Axes) for text in axes.texts if text.get_text() == "cloud"]
+    assert len(lines) >= 3 and all(text.xy[0] == sphere.handed_over_at for _, text in lines)
+    for axes, _ in lines:
+        assert any(line.get_xdata()[0] == sphere.handed_over_at for line in axes.lines if line.get_linestyle() == "--")
+
+
+def test_labels_of_one_time_share_a_line_and_a_member_has_its_own_variables(sphere):
+    def told(ds):
+        return {text.get_text() for axes in fp.plot.observables(ds).axes for text in axes.texts}
+
+    bare = sphere.drop_attrs()
+    assert told(bare) == told(bare.assign(stopped_at=np.nan)) == set()
+    marks = {"filtered_from": 0.1, "unresolved_from": 0.2, "stopped_at": 0.2}
+    assert told(bare.assign_attrs(marks)) == told(bare.assign(marks)) == {"filtered", "under-resolved, stopped"}

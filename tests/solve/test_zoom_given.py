@@ -167,7 +167,7 @@ def test_a_field_that_cannot_be_kept_does_not_end_the_run(monkeypatch):
 
 @pytest.mark.parametrize("save_flow", [True, False])
 def test_another_law_of_the_same_name_is_refused(save_flow):
-    """Functions are told by their names: the saved moments of the start tell them apart, also where the flow is kept."""
+    """Functions are told by their names: the saved moments of the start tell them apart, flow or no flow."""
 
     def law(kappa):
         mass = 2 * np.pi * -np.expm1(-2 * kappa) / kappa
