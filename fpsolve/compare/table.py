@@ -117,7 +117,8 @@ def _error(some: xr.Dataset, name: str) -> str:
     bound = float(some["wasserstein_resolution"].max()) if name == "wasserstein" else 0.0
     if value < bound:
         return f"<{_number(bound)}"
-    return f"{_number(value)}+-{_number(bound)}" if value <= ABOVE_REFERENCE * bound else _number(value)
+    uncertain = 0 < value <= ABOVE_REFERENCE * bound
+    return f"{_number(value)}+-{_number(bound)}" if uncertain else _number(value)
 
 
 def _rms(errors: xr.DataArray) -> float:
