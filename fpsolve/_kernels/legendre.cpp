@@ -7,22 +7,14 @@
 
 #include <complex>
 #include <cstddef>
-#include <cstring>
 #include <stdexcept>
 #include <vector>
 
-#include "clones.hpp"
+#include "lanes.hpp"
 
 namespace nb = nanobind;
 
 namespace {
-
-constexpr std::size_t LANES = 8;  // colatitudes side by side: one AVX-512 register
-using Lanes [[gnu::vector_size(LANES * sizeof(double))]] = double;
-
-// By memcpy, which asks for no alignment.
-FPSOLVE_INLINE void load(Lanes& to, const double* from) { std::memcpy(&to, from, sizeof to); }
-FPSOLVE_INLINE void store(double* to, const Lanes& from) { std::memcpy(to, &from, sizeof from); }
 
 // p_l = (a x + b) p_{l-1} - c p_{l-2} in N registers, from (p_{m-1}, p_m) = (0, seeds).
 template <std::size_t N>
@@ -112,10 +104,6 @@ FPSOLVE_INLINE void project_block(std::size_t count, const double* waves, std::s
         p.climb(abc + 3 * i);
         add(i, 2);
     }
-}
-
-FPSOLVE_INLINE double total(const double* part) {
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
 }  // namespace

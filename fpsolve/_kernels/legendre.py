@@ -70,7 +70,7 @@ def legendre(lmax: int) -> Table:
     a = _root((4 * ell**2 - 1), ell**2 - m**2)
     c = _root((2 * ell + 1) * ((ell - 1) ** 2 - m**2), (2 * ell - 3) * (ell**2 - m**2))
     x, _, powers = _angles(lmax)
-    return _table(a, np.zeros_like(a), c, x, powers * _norms(lmax)[:, None])
+    return _table(a, np.zeros_like(a), c, x, powers * sectoral_norms(lmax)[:, None])
 
 
 @lru_cache(maxsize=16)
@@ -93,8 +93,8 @@ def _spin_seeds(lmax: int, sign: int) -> NDArray[np.longdouble]:
     theta, (_, sine, powers) = _theta(lmax), _angles(lmax)
     half = np.cos(theta / 2) if sign > 0 else np.sin(theta / 2)
     m = np.arange(1, lmax + 1, dtype=np.longdouble)
-    factors = np.sqrt(m / (m + 1)) * _norms(lmax)[1:]
-    zonal = -_norms(1)[1] * sine
+    factors = np.sqrt(m / (m + 1)) * sectoral_norms(lmax)[1:]
+    zonal = -sectoral_norms(1)[1] * sine
     return np.concatenate([zonal[None], 2 * half**2 * factors[:, None] * powers[:-1]])
 
 
@@ -123,7 +123,7 @@ def _angles(lmax: int) -> tuple[NDArray[np.longdouble], NDArray[np.longdouble], 
     return cosine, sine, np.multiply.accumulate(factors, axis=0)
 
 
-def _norms(lmax: int) -> NDArray[np.longdouble]:
+def sectoral_norms(lmax: int) -> NDArray[np.longdouble]:
     """P̄_mm / sin^m θ for m = 0..lmax."""
     m = np.arange(1, lmax + 1, dtype=np.longdouble)
     first = 1 / np.sqrt(16 * np.arctan(np.longdouble(1)))

@@ -149,10 +149,6 @@ FPSOLVE_INLINE void project(std::size_t lmax, const double* c, const double* x, 
     }
 }
 
-FPSOLVE_INLINE double total(const double* part) {
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-}
-
 template <template <std::size_t> class Kind, std::size_t N>
 FPSOLVE_INLINE void all(std::size_t lmax, const double* rows, const double* x, std::size_t n, double* out) {
     for (std::size_t first = 0; first < n; first += N * LANES) synthesise<Kind, N>(lmax, rows, x, first, n, out);

@@ -7,17 +7,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 
-#include "clones.hpp"
+#include "lanes.hpp"
 
 namespace {
-
-constexpr std::size_t LANES = 8;  // points side by side: one AVX-512 register
-using Lanes [[gnu::vector_size(LANES * sizeof(double))]] = double;
-
-FPSOLVE_INLINE void load(Lanes& to, const double* from) { std::memcpy(&to, from, sizeof to); }
-FPSOLVE_INLINE void store(double* to, const Lanes& from) { std::memcpy(to, &from, sizeof from); }
 
 // Coordinates of N registers of points, and the powers w^m and w^(m-1) of w = x + iy.
 template <std::size_t N>

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve._kernels import _points
+from fpsolve._kernels.legendre import sectoral_norms
 
 Real = NDArray[np.float64]
 Modes = NDArray[np.complex128]
@@ -103,9 +104,7 @@ def _norms(lmax: int) -> NDArray[np.longdouble]:
     """n_ℓm at [m, ℓ], zero for ℓ < m, with the Condon–Shortley phase: in long double, as errors add up over ℓ."""
     norms = np.zeros((lmax + 1, lmax + 1), np.longdouble)
     m = np.arange(lmax + 1, dtype=np.longdouble)
-    first = 1 / np.sqrt(16 * np.arctan(np.longdouble(1)))
-    diagonal = np.multiply.accumulate(np.concatenate([[first], -np.sqrt((2 * m[1:] + 1) / (2 * m[1:]))]))
-    np.fill_diagonal(norms, diagonal)
+    np.fill_diagonal(norms, sectoral_norms(lmax))
     for ell in range(1, lmax + 1):
         over, under = np.longdouble(4 * ell**2 - 1), ell**2 - m[:ell] ** 2
         norms[:ell, ell] = norms[:ell, ell - 1] * np.sqrt(over / under)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
+from fpsolve.attention.thinning import above_error
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values
@@ -121,15 +122,14 @@ def thin_quadrature(here: Geometry, coefficients: Coefficients) -> tuple[Real, R
     return positive_quadrature(grid, grid.to_grid(here.resized(coefficients, degree)))
 
 
-def positive_quadrature(grid: Any, values: Real) -> tuple[Real, Real]:
-    """Points and weights where ρ stands above its own error: round-off, and lobes like the negative ones.
+def positive_quadrature(grid: Any, values: Real, exponent: int = 1) -> tuple[Real, Real]:
+    """Points and weights of ρ, ``values`` to the power, where they stand above their own error, round-off and lobes.
 
-    Once those exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
+    Once lobes exceed a hundredth of the peak the density is under-resolved, which ``tail`` and the least density
     report, and everything above that hundredth is kept.
     """
-    highest, lowest = float(values.max()), float(values.min())
-    kept = values > np.clip(-2 * lowest, 1e-14 * highest, 1e-2 * highest)
-    weights = (grid.weights * values)[kept]
+    kept = above_error(values)
+    weights = (grid.weights * values**exponent)[kept]
     return grid.x[kept], weights / weights.sum()
 
 

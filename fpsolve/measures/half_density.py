@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.attention.thinning import above_error
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
+from fpsolve.measures.density import positive_quadrature
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
@@ -44,9 +44,7 @@ class Square:
 
     def quadrature(self) -> tuple[Real, Real]:
         """Points and weights of the grid where ψ is above its error: round-off, and lobes like the negative ones."""
-        kept = above_error(self._grid.to_grid(self.coefficients))
-        weights = (self._grid.weights * self.values)[kept]
-        return self._grid.x[kept], weights / weights.sum()
+        return positive_quadrature(self._grid, self._grid.to_grid(self.coefficients), 2)
 
     @cached_property
     def _low(self) -> Coefficients:
