@@ -40,6 +40,23 @@ struct Ladder {
             now[v] = next;
         }
     }
+
+    // add(i, part) for all degrees in turn: part 0 where l - m = i is even, 2 where it is odd.
+    template <class Add>
+    FPSOLVE_INLINE void each(std::size_t count, const double* abc, const Add& add) {
+        add(0, 0);
+        std::size_t i = 1;
+        for (; i + 1 < count; i += 2) {
+            climb(abc + 3 * i);
+            add(i, 2);
+            climb(abc + 3 * (i + 1));
+            add(i + 1, 0);
+        }
+        if (i < count) {
+            climb(abc + 3 * i);
+            add(i, 2);
+        }
+    }
 };
 
 // sums = (even re, even im, odd re, odd im) of one block of colatitudes; `count` degrees from l = m.
@@ -55,18 +72,7 @@ FPSOLVE_INLINE void sum_block(std::size_t count, const double* f, const double* 
                 sum[part + 1][v] += f[2 * i + 1] * p.now[v];
             }
         };
-        add(0, 0);
-        std::size_t i = 1;
-        for (; i + 1 < count; i += 2) {
-            p.climb(abc + 3 * i);
-            add(i, 2);
-            p.climb(abc + 3 * (i + 1));
-            add(i + 1, 0);
-        }
-        if (i < count) {
-            p.climb(abc + 3 * i);
-            add(i, 2);
-        }
+        p.each(count, abc, add);
     }
     for (std::size_t part = 0; part < 4; ++part)
         for (std::size_t v = 0; v < N; ++v) store(sums + part * stride + v * LANES, sum[part][v]);
@@ -92,18 +98,7 @@ FPSOLVE_INLINE void project_block(std::size_t count, const double* waves, std::s
         store(moments + 2 * i * LANES, re);
         store(moments + (2 * i + 1) * LANES, im);
     };
-    add(0, 0);
-    std::size_t i = 1;
-    for (; i + 1 < count; i += 2) {
-        p.climb(abc + 3 * i);
-        add(i, 2);
-        p.climb(abc + 3 * (i + 1));
-        add(i + 1, 0);
-    }
-    if (i < count) {
-        p.climb(abc + 3 * i);
-        add(i, 2);
-    }
+    p.each(count, abc, add);
 }
 
 }  // namespace
