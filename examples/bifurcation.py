@@ -13,8 +13,6 @@ from scipy.optimize import brentq
 from scipy.special import ive
 
 import fpsolve as fp
-from fpsolve.petsc.branching import branch_off
-from fpsolve.petsc.continuation import continuation
 
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"
 UNIFORM = fp.initial.uniform()
@@ -23,7 +21,7 @@ UNIFORM = fp.initial.uniform()
 def start(beta: float, amplitude: float, lmax: int = 9):
     """The ordered state of this amplitude near the uniform law, its ν solved for."""
     model = fp.models.NoisyTransformer(beta, diffusion=1.0)
-    return branch_off(model, 1, amplitude=amplitude, lmax=lmax, solver=SOLVER)
+    return fp.stationary.branch_off(model, 1, amplitude=amplitude, lmax=lmax, solver=SOLVER)
 
 
 def bend(beta: float) -> float:
@@ -39,7 +37,7 @@ def main() -> None:
     assert abs(ive(2.5, star) / ive(1.5, star) - 1 / 3) < 1e-4
 
     folded = start(2.0, 0.03, lmax=13)
-    ds = continuation(
+    ds = fp.stationary.continuation(
         folded.model, folded, to=0.98 * folded.model.diffusion, away_from=UNIFORM, step=0.15, solver=SOLVER
     )
     fold, threshold = float(ds.event_diffusion[1]), folded.model.threshold()
@@ -54,8 +52,8 @@ def draw(name: str) -> None:
     ordered = start(2.2, 0.03, lmax=19)
     threshold = ordered.model.threshold()
     model = fp.models.NoisyTransformer(2.2, diffusion=1.08 * threshold)
-    uniform = continuation(model, UNIFORM, to=0.9 * threshold, lmax=19, solver=SOLVER)
-    branch = continuation(ordered.model, ordered, to=0.9 * threshold, away_from=UNIFORM, solver=SOLVER)
+    uniform = fp.stationary.continuation(model, UNIFORM, to=0.9 * threshold, lmax=19, solver=SOLVER)
+    branch = fp.stationary.continuation(ordered.model, ordered, to=0.9 * threshold, away_from=UNIFORM, solver=SOLVER)
     fp.plot.branches([uniform, branch], labels=["uniform", "ordered"]).savefig(name, dpi=120)
 
 

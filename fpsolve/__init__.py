@@ -40,12 +40,12 @@ __all__ = [
     "initial",
     "load",
     "models",
-    "petsc",
     "plot",
     "run",
     "save",
     "scaling",
     "solve",
+    "stationary",
     "theory",
     "transformer",
     "zoom",
@@ -53,7 +53,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """``fp.petsc`` at its first use."""
-    if name == "petsc":
-        return import_module("fpsolve.petsc")
+    """``fp.stationary`` at its first use."""
+    if name == "stationary":
+        return import_module("fpsolve.stationary")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,24 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
 
 Calculus = Literal["any", "ito"]
+
+
+class Head(NamedTuple):
+    """One head of deterministic attention, P_x w V F(βAx), or w V (MF)(βAx) without its denominator.
+
+    key_query, value: A and V of shape () or (d, d). weight: w. normalised: whether it keeps its denominator M.
+    """
+
+    beta: float
+    key_query: Real
+    value: Real
+    weight: float = 1.0
+    normalised: bool = True
+
+    @property
+    def scores(self) -> Real:
+        """B = βA."""
+        return self.beta * self.key_query
 
 
 class Model(ABC):
@@ -98,9 +116,14 @@ class Model(ABC):
         return self
 
     @property
+    def fixed_heads(self) -> Sequence[Head]:
+        """The heads whose sum is the drift, for energies and stationary states; none where it is not such a sum."""
+        return ()
+
+    @property
     def interaction(self) -> Sequence[tuple[float, Real]]:
         """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""
-        return ((1.0, np.array(1.0)),)
+        return [(head.weight, head.key_query) for head in self.fixed_heads] or [(1.0, np.array(1.0))]
 
     @property
     def is_stochastic(self) -> bool:

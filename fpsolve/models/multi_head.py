@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.models.base import (
+    Head,
     Model,
     apply_matrix,
     checked_matrix,
@@ -23,14 +24,6 @@ from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
-
-
-class Head(NamedTuple):
-    """One head: A and V as arrays of shape () or (d, d), and its weight."""
-
-    key_query: Real
-    value: Real
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -67,8 +60,8 @@ class MultiHead(Model):
                 raise InputError(name, getattr(self, name), problem, "pass one for each head")
         checked_same_size(self.fixed_matrices)
         if not self.normalised:
-            for head in self.heads:
-                checked_exponent(self.beta * head.key_query)
+            for head in self.fixed_heads:
+                checked_exponent(head.scores)
 
     @classmethod
     def gradient_flow(
@@ -95,35 +88,33 @@ class MultiHead(Model):
         return cls(beta, keys, values, shares, normalised=False, diffusion=diffusion)
 
     @property
-    def heads(self) -> list[Head]:
+    def fixed_heads(self) -> list[Head]:
         """The heads as arrays."""
         assert self.weights is not None
         triples = zip(self.key_query, self.value, self.weights, strict=True)
-        return [Head(checked_matrix("key_query", a), checked_matrix("value", v), w) for a, v, w in triples]
+        return [
+            Head(self.beta, checked_matrix("key_query", a), checked_matrix("value", v), w, self.normalised)
+            for a, v, w in triples
+        ]
 
     @property
     def fixed_matrices(self) -> Sequence[tuple[str, Real]]:
         names = ("key_query", "value")
         return [(name, checked_matrix(name, matrix)) for name in names for matrix in getattr(self, name)]
 
-    @property
-    def interaction(self) -> Sequence[tuple[float, Real]]:
-        return [(head.weight, head.key_query) for head in self.heads]
-
     def drift_field(self, source: Source) -> Velocity:
-        fields = [self.head_field(source, index) for index in range(len(self.heads))]
+        fields = [self.head_field(source, index) for index in range(len(self.fixed_heads))]
         return sum(fields[1:], fields[0])
 
     def head_field(self, source: Source, index: int) -> Velocity:
         """The part of one head in the drift, weight included."""
-        head = self.heads[index]
-        return attention_field(self.beta * head.key_query, lambda sites: self._output(head, source, sites))
+        head = self.fixed_heads[index]
+        return attention_field(head.scores, lambda sites: self._output(head, source, sites))
 
     def _output(self, head: Head, source: Source, sites: Sites) -> Real:
-        scores = self.beta * head.key_query
-        if self.normalised:
-            return head.weight * apply_matrix(head.value, attention(source, scores, sites)[1])
-        return head.weight * apply_matrix(head.value, unnormalised_attention(source, scores, sites))
+        if head.normalised:
+            return head.weight * apply_matrix(head.value, attention(source, head.scores, sites)[1])
+        return head.weight * apply_matrix(head.value, unnormalised_attention(source, head.scores, sites))
 
 
 def _checked_sequence(argument: str, matrices: Sequence[ArrayLike]) -> list[ArrayLike]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,7 +11,7 @@ from scipy.special import gammaln, ive
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.models.base import Model, checked_degree, checked_number
+from fpsolve.models.base import Head, Model, checked_degree, checked_number
 from fpsolve.models.self_attention import attention
 from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
 from fpsolve.transport.velocity import AmbientField, Velocity
@@ -48,6 +49,10 @@ class NoisyTransformer(Model):
         if self.kind == "usa":
             return AmbientField(lambda sites: unnormalised_attention(source, scores, sites))
         return AmbientField(lambda sites: attention(source, scores, sites)[1])
+
+    @property
+    def fixed_heads(self) -> Sequence[Head]:
+        return (Head(self.beta, np.array(1.0), np.array(1.0), normalised=self.kind == "sa"),)
 
     def threshold(self, degree: int = 1, d: int = 3) -> float:
         """ν below which degree ℓ ≥ 1 of the uniform state grows, λ_ℓ/β (usa) or λ_ℓ/(β λ_0) (sa).

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.geometry import SPHERE
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Real
@@ -50,8 +50,9 @@ class SelfAttention(Model):
         self._freeze_matrices()
 
     @property
-    def interaction(self) -> Sequence[tuple[float, Real]]:
-        return ((1.0, checked_matrix("key_query", self.key_query)),)
+    def fixed_heads(self) -> Sequence[Head]:
+        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
+        return (Head(self.beta, *matrices),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

@@ -37,7 +37,7 @@ from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Tokens
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity
@@ -92,8 +92,9 @@ class SpectralSelection(Model):
         return self._eigen[1]
 
     @property
-    def interaction(self) -> Sequence[tuple[float, Real]]:
-        return ((1.0, checked_matrix("matrix", self.matrix)),)
+    def fixed_heads(self) -> Sequence[Head]:
+        s = checked_matrix("matrix", self.matrix)
+        return (Head(self.beta, s, s),)
 
     def drift_field(self, source: Source) -> Velocity:
         s = checked_matrix("matrix", self.matrix)

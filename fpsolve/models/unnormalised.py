@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
-from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
@@ -47,8 +47,9 @@ class UnnormalisedSelfAttention(Model):
         checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
 
     @property
-    def interaction(self) -> Sequence[tuple[float, Real]]:
-        return ((1.0, checked_matrix("key_query", self.key_query)),)
+    def fixed_heads(self) -> Sequence[Head]:
+        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
+        return (Head(self.beta, *matrices, normalised=False),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.petsc._petsc import destroyed, petsc, private_options, reason_name
-from fpsolve.petsc.equation import Action
-from fpsolve.petsc.newton_numpy import Root, System
+from fpsolve.petsc.newton_numpy import Action, Root, System
 from fpsolve.sphere.harmonics import Real
 
 DEFAULTS = {"ksp_type": "gmres", "ksp_gmres_restart": 200, "ksp_rtol": 1e-8, "ksp_max_it": 1000, "pc_type": "none"}

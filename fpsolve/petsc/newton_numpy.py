@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fpsolve.petsc.equation import Action
 from fpsolve.sphere.harmonics import Real
+
+Action = Callable[[Real], Real]
+"""A linear map by its action."""
 
 SHORTER = 0.5 ** np.arange(12)
 """Parts of a Newton step that are tried."""

@@ -11,13 +11,13 @@ from scipy.special import ive, roots_gegenbauer, spherical_in
 import fpsolve as fp
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning
 from fpsolve.observe.free_energy import free_energy
-from fpsolve.petsc.branching import branch_off
-from fpsolve.petsc.continuation import continuation
-from fpsolve.petsc.events import events_between
-from fpsolve.petsc.points import Point
-from fpsolve.petsc.real_basis import from_real
-from fpsolve.petsc.stability import Stability, stability
-from fpsolve.petsc.stationary import stationary
+from fpsolve.stationary.branching import branch_off
+from fpsolve.stationary.arclength import continuation
+from fpsolve.stationary.events import events_between
+from fpsolve.stationary.points import Point
+from fpsolve.stationary.real_basis import from_real
+from fpsolve.stationary.eigenvalues import Stability, stability
+from fpsolve.stationary.state import solve
 from fpsolve.plot import branches
 from fpsolve.theory import attention_multiplier, critical_beta, critical_diffusion, transition_beta
 
@@ -150,7 +150,7 @@ def state_at(nu, ds, part):
     points = ds.isel(point=part)
     nearest = int(np.abs(points.diffusion.values - nu).argmin())
     guess = density(points.coefficients.values[nearest])
-    return stationary(Noisy(2.2, nu), guess, solver=SOLVER)
+    return solve(Noisy(2.2, nu), guess, solver=SOLVER)
 
 
 def test_the_recorded_energies_and_order_are_those_of_the_states(continuous):
@@ -166,7 +166,7 @@ def test_the_recorded_energies_and_order_are_those_of_the_states(continuous):
 @pytest.fixture(scope="module")
 def downwards():
     """From the ordered state at ν = 0.52 towards larger ν: fold, uniform state, mirror image."""
-    state = stationary(Noisy(2.2, 0.52), fp.initial.von_mises_fisher([0, 0, 1], 3.0), lmax=15, solver=SOLVER)
+    state = solve(Noisy(2.2, 0.52), fp.initial.von_mises_fisher([0, 0, 1], 3.0), lmax=15, solver=SOLVER)
     return continuation(state.model, state, to=0.6, solver=SOLVER)
 
 
@@ -230,7 +230,7 @@ def test_opposite_crossings_in_one_step_are_both_found():
 
 
 def test_a_tangent_that_is_not_found_is_an_error(monkeypatch):
-    from fpsolve.petsc import points
+    from fpsolve.stationary import points
 
     start = branch_off(Noisy(1.2, 1.0), 1, amplitude=0.03, lmax=7, solver=SOLVER)
     monkeypatch.setattr(points, "gmres", lambda matrix, b, **settings: (np.ones_like(b), 1))
@@ -252,7 +252,7 @@ def test_anisotropic_weights_have_branches_without_rotations():
     ds = continuation(model, fp.initial.von_mises_fisher([1, 0, 0], 2.0), to=0.2, lmax=11, step=0.2, solver=SOLVER)
     assert ds.ended == "to" and (ds.rotations == 0).all() and np.isnan(ds.free_energy).all()
     model = fp.models.SpectralSelection(2.0, np.diag([1.0, 0.2, 0.3]), 0.2)
-    again = stationary(model, density(ds.coefficients.values[-2]), solver=SOLVER)
+    again = solve(model, density(ds.coefficients.values[-2]), solver=SOLVER)
     assert float(ds.order_parameter[-1]) == pytest.approx(np.linalg.norm(again.density.mean), abs=1e-9)
 
 

@@ -12,13 +12,13 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, chec
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model
-from fpsolve.petsc.at_uniform import uniform_point
-from fpsolve.petsc.bordered import NOTHING, Family
-from fpsolve.petsc.branch_record import dataset
-from fpsolve.petsc.events import Event, at_uniform, events_between
-from fpsolve.petsc.points import Branch, Point
-from fpsolve.petsc.retrace import Retrace
-from fpsolve.petsc.stationary import TAIL, StationaryState, as_density, make_settings, stationary
+from fpsolve.stationary.at_uniform import uniform_point
+from fpsolve.stationary.bordered import NOTHING, Family
+from fpsolve.stationary.branch_record import dataset
+from fpsolve.stationary.events import Event, at_uniform, events_between
+from fpsolve.stationary.points import Branch, Point
+from fpsolve.stationary.retrace import Retrace
+from fpsolve.stationary.state import TAIL, StationaryState, as_density, make_settings, solve
 from fpsolve.sphere.harmonics import Real
 
 SAG, SAG_OF_STATE = 0.002, 0.001
@@ -70,13 +70,13 @@ def continuation(
     branch was left, for a start close to it (``branch_off``): the first step leads away from it, and where it is the
     uniform law the branch point there is the first event; by default the parameter first moves towards ``to``. modes:
     eigenvalues kept; 0 computes none, and finds no bifurcations.
-    settings: as in :func:`stationary`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
+    settings: as in :func:`solve`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
     ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
     DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
     """
     _check_numbers(to=to, step=step, max_points=max_points)
     check_number("modes", modes, 0)
-    state = start if isinstance(start, StationaryState) else stationary(model, start, lmax=lmax, **settings)
+    state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, **settings)
     family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
     if family.value == to:
         raise InputError("to", to, f"the branch starts at this {parameter}", "pass another value")
@@ -120,7 +120,7 @@ def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Den
     away = u - other.geometry.to_real(other.coefficients)[1:]
     size = float(np.linalg.norm(away))
     if size == 0:
-        raise InputError("away_from", away_from, "the branch starts at this very state", "use fp.petsc.branch_off")
+        raise InputError("away_from", away_from, "the branch starts at this very state", "use fp.stationary.branch_off")
     return np.append(away / size, 0.0)
 
 

@@ -11,17 +11,15 @@ so that Krylov methods need few iterations whatever the degree, and |E| is the e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from fpsolve.petsc.attention_drift import AttentionDrift
-from fpsolve.petsc.real_basis import from_real, rotation_generators
+from fpsolve.petsc.newton_numpy import Action
+from fpsolve.stationary.attention_drift import AttentionDrift
+from fpsolve.stationary.real_basis import from_real, rotation_generators
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-
-Action = Callable[[Real], Real]
 
 Generator: TypeAlias = Any  # sparse.csr_array, for which there are no types
 """A rotation's generator on the unknowns."""

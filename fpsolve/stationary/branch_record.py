@@ -12,11 +12,11 @@ import xarray as xr
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.observe.free_energy import interaction_energy
-from fpsolve.petsc.heads import heads_of, is_gradient_flow
+from fpsolve.stationary.heads import heads_of, is_gradient_flow
 from fpsolve.sphere.harmonics import Real
 
 if TYPE_CHECKING:
-    from fpsolve.petsc.continuation import Event, Point
+    from fpsolve.stationary.arclength import Event, Point
 
 AMPLITUDES = 8
 """Degrees whose amplitudes are kept."""

@@ -19,9 +19,10 @@ import numpy as np
 
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.models.base import Model
-from fpsolve.petsc.attention_drift import AttentionDrift
-from fpsolve.petsc.equation import Action, Generator, StationaryEquation
-from fpsolve.petsc.heads import heads_of
+from fpsolve.petsc.newton_numpy import Action
+from fpsolve.stationary.attention_drift import AttentionDrift
+from fpsolve.stationary.equation import Generator, StationaryEquation
+from fpsolve.stationary.heads import heads_of
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 

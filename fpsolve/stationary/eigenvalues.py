@@ -3,7 +3,7 @@ r"""Linear stability of stationary states: leading eigenvalues of the linearised
 The linearisation on perturbations of mass zero is L = νΔ DE(u). Each rotation that moves the state gives a zero
 eigenvalue with the vector t_k = X_k u; L - s Σ t_k t_kᵀ, s > 0 large, moves exactly these to -s and leaves the others
 (Wielandt's deflation), so that a zero that remains is a bifurcation. Up to ``DENSE`` unknowns all eigenvalues are
-computed from the dense Jacobian; beyond, :mod:`fpsolve.petsc.leading` finds the leading ones.
+computed from the dense Jacobian; beyond, :mod:`fpsolve.stationary.leading` finds the leading ones.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from fpsolve.errors import InputError
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
-from fpsolve.petsc.bordered import Family, moving_generators
-from fpsolve.petsc.equation import Generator, StationaryEquation
-from fpsolve.petsc.leading import leading
+from fpsolve.stationary.bordered import Family, moving_generators
+from fpsolve.stationary.equation import Generator, StationaryEquation
+from fpsolve.stationary.leading import leading
 from fpsolve.petsc.newton_numpy import dense
-from fpsolve.petsc.stationary import StationaryState
+from fpsolve.stationary.state import StationaryState
 from fpsolve.sphere.harmonics import Real
 
 DENSE = 2600
@@ -70,7 +70,7 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
     u = equation.unknowns(density.coefficients)
     if np.linalg.norm(equation.residual(u)) > 1e-6:
         residual = float(np.linalg.norm(equation.residual(u)))
-        raise InputError("density", residual, "the residual of a stationary state is 0", "use fp.petsc.stationary")
+        raise InputError("density", residual, "the residual of a stationary state is 0", "use fp.stationary.solve")
     return linear_stability(equation, u, equation.symmetries(), count)
 
 

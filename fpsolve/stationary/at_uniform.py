@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import root_scalar
 
-from fpsolve.petsc.bordered import NOTHING
-from fpsolve.petsc.points import Branch, Point
+from fpsolve.stationary.bordered import NOTHING
+from fpsolve.stationary.points import Branch, Point
 from fpsolve.sphere.harmonics import Real
 
 AT_REST = 1e-9

@@ -9,12 +9,12 @@ from scipy.special import eval_legendre, iv, roots_legendre, spherical_in
 import fpsolve as fp
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning
 from fpsolve.observe.free_energy import dissipation, free_energy
-from fpsolve.petsc.bordered import Family
-from fpsolve.petsc.branching import branch_off
-from fpsolve.petsc.heads import heads_of, is_gradient_flow
+from fpsolve.stationary.bordered import Family
+from fpsolve.stationary.branching import branch_off
+from fpsolve.stationary.heads import heads_of, is_gradient_flow
 from fpsolve.petsc.newton_numpy import newton_numpy
-from fpsolve.petsc.real_basis import from_real, rotation_generators
-from fpsolve.petsc.stationary import stationary
+from fpsolve.stationary.real_basis import from_real, rotation_generators
+from fpsolve.stationary.state import solve
 from fpsolve.sphere.geometry import geometry
 
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"
@@ -88,7 +88,7 @@ def test_petsc_and_its_dense_twin_agree(name):
     pytest.importorskip("petsc4py")
     model, _ = SYSTEMS[name]
     guess = fp.initial.von_mises_fisher([0.2, 0, 1] if name != "spectral" else [1, 0, 0], 2.0)
-    found = [stationary(model, guess, lmax=13, solver=solver) for solver in ("petsc", "numpy")]
+    found = [solve(model, guess, lmax=13, solver=solver) for solver in ("petsc", "numpy")]
     np.testing.assert_allclose(found[0].density.coefficients, found[1].density.coefficients, rtol=0, atol=1e-11)
     assert found[0].reason.startswith("CONVERGED") and found[0].linear_iterations > found[0].iterations
     assert max(state.residual for state in found) < 1e-11
@@ -127,7 +127,7 @@ def test_axisymmetric_states_solve_the_one_dimensional_problem(beta, nu, kind, d
     t, w, rho = self_consistent(beta, nu, kind, d)
     axis = np.array([1.0, 2.0, 2.0])[:d] / np.linalg.norm([1.0, 2.0, 2.0][:d])
     guess = fp.initial.von_mises_fisher(axis, 1.5)
-    state = stationary(M.NoisyTransformer(beta, nu, kind), guess, lmax=25, solver=SOLVER)
+    state = solve(M.NoisyTransformer(beta, nu, kind), guess, lmax=25, solver=SOLVER)
     mean = w @ (rho * (t if d == 3 else np.cos(t)))
     np.testing.assert_allclose(state.density.mean, mean * axis, rtol=0, atol=1e-11)
     degree = np.arange(9)[:, None]
@@ -141,7 +141,7 @@ def test_axisymmetric_states_solve_the_one_dimensional_problem(beta, nu, kind, d
 def test_a_run_stays_at_the_state():
     """Strang splitting moves it by O(dt²): extrapolated from two steps the mean stays to 1e-6."""
     model = M.NoisyTransformer(1.0, 0.28)
-    state = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
+    state = solve(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
     start, ends = fp.Density(state.density.coefficients, 1e-9), []
     for dt in (0.1, 0.05):
         *_, (_, end) = fp.run(model, start, QUIET, t_end=3.0, dt=dt)
@@ -153,7 +153,7 @@ def test_a_run_stays_at_the_state():
 
 def test_a_long_run_from_elsewhere_ends_at_the_stable_state():
     model = M.NoisyTransformer(1.0, 0.28)
-    state = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=15, solver=SOLVER)
+    state = solve(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=15, solver=SOLVER)
     start = fp.Density.from_law(fp.initial.von_mises_fisher([0, 0, 1], 0.5), lmax=15, rtol=1e-7)
     states = [s for _, s in fp.run(model, start, QUIET, t_end=20.0, dt=0.1)]
     assert np.abs(states[-1].mean - state.density.mean).max() < 5e-3  # the splitting's error at dt = 0.1
@@ -175,7 +175,7 @@ def test_the_free_energy_falls_along_usa_and_not_along_sa():
     rate, lost = free_energy_rate(M.NoisyTransformer(2.0, 0.4), two_bumps(19))
     assert rate == pytest.approx(-lost, rel=1e-6) and lost > 0.01
     model = M.NoisyTransformer(2.0, 0.2, "sa")
-    state = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=15, solver=SOLVER)
+    state = solve(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=15, solver=SOLVER)
     shift = 0.005 * np.eye(1, len(state.density.coefficients), 1)[0]
     rates = [free_energy_rate(model, fp.Density(state.density.coefficients + s * shift, 1e-8))[0] for s in (1, -1)]
     assert min(rates) > 5e-4
@@ -189,15 +189,15 @@ def test_no_symmetry_three_rotations_and_no_rotation_at_the_uniform_state():
     uniform = fp.Density.from_law(fp.initial.uniform(), lmax=11, rtol=1e-8)
     state = branch_off(model, mode, amplitude=0.02, at=uniform, solver=SOLVER)
     assert state.rotations == 3 and np.linalg.norm(state.density.mean) < 1e-10
-    assert stationary(M.NoisyTransformer(1.0, 0.5), uniform, solver=SOLVER).rotations == 0
+    assert solve(M.NoisyTransformer(1.0, 0.5), uniform, solver=SOLVER).rotations == 0
 
 
 def test_rotating_waves_are_refused_with_their_speed():
     """V = I + J/2: clusters off the axis turn, here at 0.43 per unit time, as a run does (0.4297, dt = 0.2)."""
     model, _ = SYSTEMS["turning"]
     with pytest.raises(DivergedError, match=r"rotates at 0\.43 rad.*fp\.solve"):
-        stationary(model, fp.initial.von_mises_fisher([1, 0, 0], 1.5), lmax=11, solver=SOLVER)
-    state = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 1.5), lmax=11, solver=SOLVER)
+        solve(model, fp.initial.von_mises_fisher([1, 0, 0], 1.5), lmax=11, solver=SOLVER)
+    state = solve(model, fp.initial.von_mises_fisher([0, 0, 1], 1.5), lmax=11, solver=SOLVER)
     assert state.residual < 1e-12 and state.density.mean[2] > 0.6
 
 
@@ -206,20 +206,20 @@ def test_a_failure_near_a_rotating_wave_says_so():
     model = M.SelfAttention(2.0, value=np.diag([1.0, 1.0, 1.0]) + 0.7 * TURN, diffusion=0.1)
     guess = fp.initial.von_mises_fisher([1, 0, 0.1], 2.0)
     with pytest.raises(DivergedError, match=r"DIVERGED.* near a wave that rotates at 0\.58.*fp\.solve"):
-        stationary(model, guess, lmax=15, max_iterations=30, solver=SOLVER)
+        solve(model, guess, lmax=15, max_iterations=30, solver=SOLVER)
 
 
 def test_the_result_of_a_run_is_a_guess():
     model = M.NoisyTransformer(1.0, 0.28)
     law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
     relaxed = fp.solve(model, law, t_end=8.0, dt=0.4, lmax=15)
-    state = stationary(model, relaxed, lmax=13, solver=SOLVER)
-    known = stationary(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
+    state = solve(model, relaxed, lmax=13, solver=SOLVER)
+    known = solve(model, fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
     assert state.density.mean[2] == pytest.approx(known.density.mean[2], abs=1e-10)
     with pytest.raises(InputError, match=r"^guess = .*without moments"):
-        stationary(model, relaxed.drop_vars("moments"), solver=SOLVER)
+        solve(model, relaxed.drop_vars("moments"), solver=SOLVER)
     with pytest.raises(DivergedError, match=r"what fp\.solve returns"):
-        stationary(M.NoisyTransformer(2.0, 0.2), law, lmax=11, max_iterations=2, solver=SOLVER)
+        solve(M.NoisyTransformer(2.0, 0.2), law, lmax=11, max_iterations=2, solver=SOLVER)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_is_no_solution_is_not_returned(options):
     pytest.importorskip("petsc4py")
     model, guess = M.NoisyTransformer(2.0, 0.3), fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     with pytest.raises(DivergedError, match="short of the tolerance 1e-12 with residual 0"):
-        stationary(model, guess, lmax=11, petsc_options=options)
+        solve(model, guess, lmax=11, petsc_options=options)
 
 
 @pytest.mark.parametrize("options", ["-snes_type nosuch", "-snes_type newtontr", "-ksp_rtol abc", "-pc_type lu"])
@@ -237,49 +237,49 @@ def test_options_that_petsc_refuses_are_named(options):
     pytest.importorskip("petsc4py")
     model, guess = M.NoisyTransformer(1.0, 0.3), fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     with pytest.raises(InputError, match=f"^petsc_options = '{options}': PETSc says"):
-        stationary(model, guess, lmax=9, petsc_options=options)
+        solve(model, guess, lmax=9, petsc_options=options)
 
 
 def test_failures_are_errors_that_name_the_reason():
     model = M.NoisyTransformer(2.0, 0.2)
     guess = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     with pytest.raises(DivergedError, match=r"DIVERGED_MAX_IT with residual 0.* fp.solve"):
-        stationary(model, guess, lmax=11, max_iterations=2, solver=SOLVER)
+        solve(model, guess, lmax=11, max_iterations=2, solver=SOLVER)
     with pytest.warns(UnderResolvedWarning, match="raise lmax"):
-        stationary(M.NoisyTransformer(1.0, 0.22), fp.initial.von_mises_fisher([0, 0, 1], 5.0), lmax=11, solver=SOLVER)
+        solve(M.NoisyTransformer(1.0, 0.22), fp.initial.von_mises_fisher([0, 0, 1], 5.0), lmax=11, solver=SOLVER)
 
 
 def test_options_reach_petsc(capfd):
     pytest.importorskip("petsc4py")
     guess = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     options = "-snes_monitor -ksp_rtol 1e-3"
-    loose = stationary(M.NoisyTransformer(1.0, 0.3), guess, lmax=13, petsc_options=options)
+    loose = solve(M.NoisyTransformer(1.0, 0.3), guess, lmax=13, petsc_options=options)
     assert "0 SNES Function norm" in capfd.readouterr().out
-    tight = stationary(M.NoisyTransformer(1.0, 0.3), guess, lmax=13)
+    tight = solve(M.NoisyTransformer(1.0, 0.3), guess, lmax=13)
     assert loose.linear_iterations / loose.iterations < tight.linear_iterations / tight.iterations
     with pytest.raises(InputError, match=r"not used.*-snes_mnitor"):
-        stationary(M.NoisyTransformer(1.0, 0.3), guess, lmax=11, petsc_options="-snes_mnitor")
+        solve(M.NoisyTransformer(1.0, 0.3), guess, lmax=11, petsc_options="-snes_mnitor")
 
 
 def test_bad_input_is_named():
     guess = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     cases = [
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.0), guess), "^diffusion = 0"),
-        (lambda: stationary(M.LowTemperatureLimit(diffusion=0.1), guess), "^model = 'LowTemperatureLimit'.*MultiHead"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), 3.0), "^guess = 3"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, tolerance=1), "^settings = 'tolerance'"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, solver="snes"), "^solver = 'snes'"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, atol=10.0), "^atol = 10"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, rtol=0.1), "^rtol = 0.1"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.0), guess), "^diffusion = 0"),
+        (lambda: solve(M.LowTemperatureLimit(diffusion=0.1), guess), "^model = 'LowTemperatureLimit'.*MultiHead"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), 3.0), "^guess = 3"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, tolerance=1), "^settings = 'tolerance'"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, solver="snes"), "^solver = 'snes'"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, atol=10.0), "^atol = 10"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, rtol=0.1), "^rtol = 0.1"),
         (
-            lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, solver="numpy", petsc_options="-snes_monitor"),
+            lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, solver="numpy", petsc_options="-snes_monitor"),
             "^petsc_options = '-snes_monitor': solver='numpy'",
         ),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, lmax=2), "^lmax = 2"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), guess, lmax=7.5), "^lmax = 7.5"),
-        (lambda: stationary(M.SelfAttention(30.0, 1.0, AXIAL, 0.2), guess), "^lmax = 23.*degree 47"),
-        (lambda: stationary(M.SelfAttention(30.0, 1.0, AXIAL, 0.2), guess, lmax=47), "^beta = 30.*number for A"),
-        (lambda: stationary(M.NoisyTransformer(1.0, 0.2), fp.initial.uniform(4)), "^d = 4"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, lmax=2), "^lmax = 2"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), guess, lmax=7.5), "^lmax = 7.5"),
+        (lambda: solve(M.SelfAttention(30.0, 1.0, AXIAL, 0.2), guess), "^lmax = 23.*degree 47"),
+        (lambda: solve(M.SelfAttention(30.0, 1.0, AXIAL, 0.2), guess, lmax=47), "^beta = 30.*number for A"),
+        (lambda: solve(M.NoisyTransformer(1.0, 0.2), fp.initial.uniform(4)), "^d = 4"),
     ]
     for call, message in cases:
         with pytest.raises(InputError, match=message):

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, gmres
 
 from fpsolve.errors import DivergedError
-from fpsolve.petsc.equation import Action, StationaryEquation
+from fpsolve.petsc.newton_numpy import Action
+from fpsolve.stationary.equation import StationaryEquation
 from fpsolve.sphere.harmonics import Real
 
 NEARER = 0.25

@@ -17,9 +17,8 @@ import numpy as np
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.errors import InputError
-from fpsolve.models.base import apply_matrix
-from fpsolve.petsc.heads import Head
-from fpsolve.petsc.real_basis import from_real
+from fpsolve.models.base import Head, apply_matrix
+from fpsolve.stationary.real_basis import from_real
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 

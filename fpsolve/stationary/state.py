@@ -15,10 +15,10 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model, checked_degree
 from fpsolve.petsc._petsc import parsed
-from fpsolve.petsc.bordered import BorderedSystem, Family, moving_generators
+from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
-from fpsolve.petsc.real_basis import from_real
+from fpsolve.stationary.real_basis import from_real
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients
 
@@ -33,7 +33,7 @@ SOLVERS: dict[str, Callable[..., Root]] = {"petsc": newton, "numpy": newton_nump
 """SNES, and the dense twin for small degrees."""
 
 LOOSEST = 1e-6
-"""Tolerances above this find no stationary states: :func:`fpsolve.petsc.stability.stability` refuses them too."""
+"""Tolerances above this find no stationary states: :func:`fpsolve.stationary.eigenvalues.stability` refuses them too."""
 
 TURNS = 10.0
 """An iteration that fails where the equation without ω is off by this factor more was near a wave that rotates."""
@@ -72,7 +72,7 @@ class Settings:
             problem = f"solver={self.solver!r} does not use PETSc"
             raise InputError("petsc_options", self.petsc_options, problem, 'use solver="petsc", or leave them out')
 
-    def solve(self, system: Any) -> Root:
+    def root(self, system: Any) -> Root:
         """The root of a system, converged or not."""
         tolerances = {"rtol": self.rtol, "atol": self.atol, "max_iterations": self.max_iterations}
         return SOLVERS[self.solver](system, **tolerances, options=self.petsc_options)
@@ -82,7 +82,7 @@ class Settings:
 class StationaryState:
     """A stationary density of ``model`` and what Newton's method says of it.
 
-    residual: |ρ - S[ρv]/ν| in L², the solved equation's (E of ``fpsolve.petsc.equation``). rate: |∂_tρ| in L², computed
+    residual: |ρ - S[ρv]/ν| in L², the solved equation's (E of ``fpsolve.stationary.equation``). rate: |∂_tρ| in L², computed
     by the model's own drift on the measure. rotations: number of rotations that move the state to others.
     reason, iterations, linear_iterations: SNES's converged reason, Newton and Krylov iterations.
     """
@@ -97,7 +97,7 @@ class StationaryState:
     linear_iterations: int
 
 
-def stationary(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
+def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 
     Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.
@@ -116,7 +116,7 @@ def stationary(model: Model, guess: Guess, *, lmax: int | None = None, **setting
     family = Family(model, "diffusion", density.dimension, density.lmax)
     equation = family.equation(model.diffusion)
     system = BorderedSystem(family, equation.symmetries(), equation.unknowns(density.coefficients), model.diffusion)
-    return resolved(accepted(family, system, chosen.solve(system)))
+    return resolved(accepted(family, system, chosen.root(system)))
 
 
 def resolved(state: StationaryState) -> StationaryState:

@@ -10,9 +10,9 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import uniform
 from fpsolve.models.base import Model, checked_degree
-from fpsolve.petsc.bordered import BorderedSystem, Condition, Family
-from fpsolve.petsc.equation import StationaryEquation
-from fpsolve.petsc.stationary import LMAX, StationaryState, accepted, as_density, make_settings, resolved
+from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
+from fpsolve.stationary.equation import StationaryEquation
+from fpsolve.stationary.state import LMAX, StationaryState, accepted, as_density, make_settings, resolved
 from fpsolve.sphere.harmonics import Real
 
 
@@ -33,7 +33,7 @@ def branch_off(
     the zonal harmonic Y_ℓ0, the critical direction of the uniform state. amplitude: ⟨φ, u - u_0⟩ in L², either sign.
     at: u_0 (the uniform law of degree ``lmax``, 23 by default, on S^{d-1}). The parameter's first guess is the model's;
     for ν at the uniform state it is the threshold itself. The answer's model has the parameter found.
-    settings: as in :func:`stationary`. Raises InputError for bad arguments, DivergedError when no state is found.
+    settings: as in :func:`solve`. Raises InputError for bad arguments, DivergedError when no state is found.
     """
     chosen = make_settings(settings)
     check_number("amplitude", amplitude)
@@ -49,7 +49,7 @@ def branch_off(
     if p <= 0:
         raise InputError("direction", direction, "this degree never grows: its threshold is negative", "pass another")
     system = BorderedSystem(family, equation.symmetries(), origin + amplitude * phi, p, condition)
-    return resolved(accepted(family, system, chosen.solve(system)))
+    return resolved(accepted(family, system, chosen.root(system)))
 
 
 def _unit(equation: StationaryEquation, direction: int | Real) -> Real:

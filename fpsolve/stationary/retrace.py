@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsolve.petsc.points import Point
+from fpsolve.stationary.points import Point
 from fpsolve.sphere.harmonics import Real
 
 SAMPLES = 33

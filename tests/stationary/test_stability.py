@@ -10,13 +10,13 @@ from scipy.special import ive, spherical_in
 
 import fpsolve as fp
 from fpsolve.errors import DivergedError, InputError
-from fpsolve.petsc.bordered import Family
-from fpsolve.petsc.branching import branch_off
-from fpsolve.petsc.stability import stability
-from fpsolve.petsc.stationary import stationary
+from fpsolve.stationary.bordered import Family
+from fpsolve.stationary.branching import branch_off
+from fpsolve.stationary.eigenvalues import stability
+from fpsolve.stationary.state import solve
 from fpsolve.theory import uniform_growth_rate
 
-module = import_module("fpsolve.petsc.stability")  # the package has a function of that name
+module = import_module("fpsolve.stationary.eigenvalues")  # the package has a function of that name
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"
 Noisy = fp.models.NoisyTransformer
 
@@ -57,7 +57,7 @@ def test_thresholds_are_where_the_leading_eigenvalue_vanishes():
 
 @pytest.fixture(scope="module")
 def ordered():
-    return stationary(Noisy(2.0, 0.2, "sa"), fp.initial.von_mises_fisher([0.6, 0, 0.8], 2.0), lmax=13, solver=SOLVER)
+    return solve(Noisy(2.0, 0.2, "sa"), fp.initial.von_mises_fisher([0.6, 0, 0.8], 2.0), lmax=13, solver=SOLVER)
 
 
 def test_rotations_are_neutral_and_apart(ordered):
@@ -101,7 +101,7 @@ def test_arpack_starts_right_of_every_degree(monkeypatch):
 
 
 def test_arpack_that_does_not_converge_is_an_error(monkeypatch):
-    from fpsolve.petsc import leading
+    from fpsolve.stationary import leading
 
     monkeypatch.setattr(module, "DENSE", 10)
     monkeypatch.setattr(leading, "gmres", lambda matrix, b, **settings: (b, 1))
@@ -125,12 +125,12 @@ def test_eigenvalues_are_growth_rates_of_the_nonlinear_equation():
 
 
 def test_gradient_flows_have_real_eigenvalues():
-    state = stationary(Noisy(1.0, 0.28), fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
+    state = solve(Noisy(1.0, 0.28), fp.initial.von_mises_fisher([0, 0, 1], 2.0), lmax=13, solver=SOLVER)
     assert np.abs(stability(state, count=50).eigenvalues.imag).max() < 1e-9
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match=r"^density = 0.*fp.petsc.stationary"):
+    with pytest.raises(InputError, match=r"^density = 0.*fp.stationary.solve"):
         stability(Noisy(2.0, 0.2), fp.Density.from_law(fp.initial.von_mises_fisher([0, 0, 1], 1.0), lmax=9, rtol=1e-8))
     with pytest.raises(InputError, match=r"^density = None"):
         stability(Noisy(2.0, 0.2))

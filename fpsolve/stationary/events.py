@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, linear_sum_assignment
 
-from fpsolve.petsc.at_uniform import uniform_between
-from fpsolve.petsc.points import Branch, Point
-from fpsolve.petsc.stability import Stability
+from fpsolve.stationary.at_uniform import uniform_between
+from fpsolve.stationary.points import Branch, Point
+from fpsolve.stationary.eigenvalues import Stability
 from fpsolve.sphere.harmonics import Real
 
 SAME = 1e-3

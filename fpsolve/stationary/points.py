@@ -9,10 +9,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from fpsolve.errors import DivergedError
-from fpsolve.petsc.bordered import BorderedSystem, Condition, Family
-from fpsolve.petsc.equation import Generator
-from fpsolve.petsc.stability import Stability, linear_stability
-from fpsolve.petsc.stationary import Settings, StationaryState, accepted
+from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
+from fpsolve.stationary.equation import Generator
+from fpsolve.stationary.eigenvalues import Stability, linear_stability
+from fpsolve.stationary.state import Settings, StationaryState, accepted
 from fpsolve.sphere.harmonics import Real
 
 COUNTED, STABLE = 32, 8
@@ -52,14 +52,14 @@ class Branch:
         """The point on the hyperplane through ``guess`` across ``row``. Raises DivergedError."""
         condition = Condition(row[:-1], float(row[-1]), float(row @ guess))
         system = self._system(guess, condition)
-        state = accepted(self.family, system, self._settings.solve(system))
+        state = accepted(self.family, system, self._settings.root(system))
         q = getattr(state.model, self.family.parameter) / self.family.scale
         return self._point(state, np.append(self._unknowns(state), q), row)
 
     def at_rest(self, u: Real, q: float, tangent: Real) -> Point:
         """The point of a state that solves the equations by itself, its tangent given. Raises DivergedError."""
         system = BorderedSystem(self.family, self.symmetries, u, q * self.family.scale)
-        state = accepted(self.family, system, self._settings.solve(system))
+        state = accepted(self.family, system, self._settings.root(system))
         y = np.append(self._unknowns(state), q)
         return Point(y, tangent, state, self.spectrum(y[:-1], q * self.family.scale))
 
