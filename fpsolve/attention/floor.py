@@ -9,15 +9,15 @@ and F = ∇ log M with it, by about min(1, ζ). The estimate is the mean of min(
 all x for heads of a random law, over x ~ μ for fixed ones. A bound at the worst g alone would be of the order one for
 every concentrated law. σ has four parts:
 
-* what a transport leaves behind, smooth and of either sign: ``SHARE`` · rtol of the norm in each low moment, but not more
-  than the density has in its emptiest tenth, where nothing else is left of it;
-* what the safe route cuts away (:func:`fpsolve.attention.thinning.above_error`), as far as log ρ, continued linearly in
-  y from where it is known, says that something was there;
+* what a transport leaves behind, smooth and of either sign: ``SHARE`` · rtol of the norm in each low moment, but not
+  more than the density has in its emptiest tenth, where nothing else is left of it;
+* what the safe route cuts away (:func:`fpsolve.attention.thinning.above_error`), as far as log ρ, continued linearly
+  in y from where it is known, says that something was there;
 * the last degrees, which stand for those left out, in the sum of moments;
 * for a half density ρ = ψ² the same of ψ: 2ψσ + σ², and of the last degrees what their square leaves everywhere.
 
-Against quadrature of C_ℓ by quadrature clouds (``fpsolve validate --only attention_floor``; tests/attention/test_floor.py)
-the estimate is within a factor of 30 of max_ℓ|δC_ℓ|/C_0.
+Against the spectra of quadrature clouds (``fpsolve validate --only attention_floor``) the estimate is within a factor
+of 30 of max_ℓ|δC_ℓ|/C_0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import ive
@@ -40,6 +40,9 @@ from fpsolve.sphere.harmonics import Coefficients, Real
 
 SHARE = 0.01
 """Error of each low moment after one transport, in ``rtol`` times the norm of the coefficients (measured)."""
+
+HALF = 0.5
+"""C_ℓ changes by about this part of the mean of min(1, ζ), in units of C_0 (measured)."""
 
 LOW_MOMENTS = 80
 """So many moments have that error (sixteen on the circle): the field of it is as much larger than one of them."""
@@ -81,16 +84,20 @@ class RandomHeads:
             b, share, reach = np.outer(b, b).ravel(), np.outer(share, share).ravel(), PRODUCT_REACH / 2
         edges = reach * (np.arange(1, RADII) / RADII) ** 1.5
         which = np.searchsorted(edges, b)
-        total, moment = (np.bincount(which, value, RADII) for value in (share, share * b))
+        total, moment = (np.bincount(which, value, RADII).astype(float) for value in (share, share * b))
         return self.law.scale(self.beta) * moment / np.maximum(total, 1e-300), total
 
 
-@dataclass(frozen=True)
-class FixedHead:
-    """A head of B = βA, shape () or (d, d), at the x of μ itself; without its denominator where not ``normalised``."""
+class FixedHead(Protocol):
+    """A head of B = βA at the x of μ itself."""
 
-    scores: Real
-    normalised: bool = True
+    @property
+    def scores(self) -> Real:
+        """B, shape () or (d, d)."""
+
+    @property
+    def normalised(self) -> bool:
+        """Whether it keeps its denominator M."""
 
 
 Heads = RandomHeads | Sequence[FixedHead]
@@ -112,37 +119,43 @@ class Floor:
     exponent: int = 1
 
     def seen_by(self, heads: Heads) -> float:
-        """Half the mean of min(1, ζ(g)) over the g of the heads; the largest one of several fixed heads."""
+        """Half the mean of min(1, ζ(g)) over the g of the heads."""
         if isinstance(heads, RandomHeads):
             return self._seen_by_law(heads)
-        return max((self._seen_by_head(head) for head in heads), default=0.0)
+        return float(np.mean([self._seen_by_head(head) for head in heads]))
+
+    @property
+    def is_truncation(self) -> bool:
+        """Whether lobes of the last degrees are its largest part: these reach farther than the lobes."""
+        return bool(0 < -self.values.min() < self._last_rms)
 
     def _seen_by_law(self, heads: RandomHeads) -> float:
         radii, shares = heads.radii
         waves = _random_waves(self.geometry.dimension, self.grid.lmax, tuple(radii.tolist()))
         parts = (waves @ self._sums).reshape(len(radii), -1, 4)
         largest = parts[..., 0].max(axis=1, keepdims=True)
-        return float(shares @ self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1))
+        return HALF * float(shares @ self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1))
 
     def _seen_by_head(self, head: FixedHead) -> float:
-        waves, radii = _fixed_waves(self.geometry.dimension, self.grid.lmax, head.scores.tobytes(), head.scores.shape)
+        scores = np.ascontiguousarray(head.scores, float)
+        waves, radii = _fixed_waves(self.geometry.dimension, self.grid.lmax, scores.tobytes(), scores.shape)
         parts = waves @ self._sums
         weights = self._sums[:, 0] if head.normalised else self._sums[:, 0] * parts[:, 0] * np.exp(radii - radii.max())
         uncertain = self._uncertain(parts, 1.0, radii, TOLERANCE)
-        return float(weights @ uncertain / weights.sum())
+        return HALF * float(weights @ uncertain / weights.sum())
 
     def _uncertain(self, parts: Real, largest: Any, radii: Real, tolerance: float) -> Real:
-        """min(1, ζ) from e^{-r} ∫ e^{g·y} (…) of what is kept, the smooth floor, that of it where ρ is kept, the lost."""
+        """min(1, ζ) from e^{-r} ∫ e^{g·y} (…) of ``_sums``."""
         kept, smooth, smooth_kept, lost = np.moveaxis(parts, -1, 0)
-        cancels = kept < ACCURACY / tolerance * largest  # then the points that are kept answer, otherwise moments
-        known = np.maximum(kept, 1e-300)
-        by_points = smooth_kept / known + lost / (known + lost)
-        by_moments = (smooth + self._left_out(radii)) / known
+        whole = np.maximum(kept + lost, 1e-300)
+        cancels = whole < ACCURACY / tolerance * largest  # then the points that are kept answer, otherwise moments
+        by_points = smooth_kept / np.maximum(kept, 1e-300) + lost / whole
+        by_moments = (smooth + self._left_out(radii)) / whole
         return np.minimum(1.0, np.where(cancels, by_points, by_moments))
 
     @cached_property
     def _sums(self) -> Real:
-        """Masses in blocks of the grid, (blocks, 4): ρ where it is kept, the smooth floor, that where ρ is kept, the lost.
+        """Masses in blocks of the grid, (blocks, 4): ρ that is kept, the smooth floor, that of it there, what is lost.
 
         The lost is at most what lies at the cut.
         """

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
@@ -83,4 +84,9 @@ class Measure(ABC):
     @property
     def tail(self) -> float | None:
         """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²: until when a run is resolved."""
+        return None
+
+    @property
+    def floor(self) -> Floor | None:
+        """What lies below the accuracy of a density, which far attention multiplies."""
         return None

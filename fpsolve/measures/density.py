@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.attention.thinning import above_error
 from fpsolve.measures.base import Living
@@ -35,7 +36,8 @@ class Density(Expansion):
     ``coefficients``: complex, order and norm of :mod:`fpsolve.sphere.harmonics` (of :mod:`fpsolve.sphere.fourier`).
     ``rtol``: accuracy of one transport. ``filter``: strength a of the optional factor
     exp(-a √(κΔt) ℓmax (ℓ/ℓmax)^16) after each transport, √(κΔt) the root mean square displacement in one direction.
-    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it.
+    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it. ``coarsest``: the largest ``rtol`` of
+    the transports that made it.
     Raises InputError when the mass is not one to 1e-6.
     """
 
@@ -44,6 +46,7 @@ class Density(Expansion):
     filter: float | None = None
     d: int = 3
     flow: str = EXPLICIT
+    coarsest: float = 0.0
 
     name: ClassVar[str] = "density"
     normalise: ClassVar[str] = "divide the density by its integral"
@@ -69,6 +72,10 @@ class Density(Expansion):
             coarse_points=lambda: thin_quadrature(here, coefficients),
         )
 
+    @cached_property
+    def floor(self) -> Floor:
+        return Floor(self.geometry, self.grid, self.coefficients, self.values, max(self.rtol, self.coarsest))
+
     @property
     def mass(self) -> float:
         return float(self.coefficients[0].real / self.geometry.mass_moment)
@@ -92,12 +99,12 @@ class Density(Expansion):
 
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
-            return self._with(self.carried_alive(velocity))
+            return self._moved(self.carried_alive(velocity))
         velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)
         moved = self.carried(self.coefficients, v, self.rtol)
-        return self._with(moved if self.filter is None else moved * _filter(self, grid, v))
+        return self._moved(moved if self.filter is None else moved * _filter(self, grid, v))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Density:
         return self._with(self.coefficients * np.exp(amount * self.geometry.laplacian(self.lmax)))
@@ -106,6 +113,10 @@ class Density(Expansion):
         """The largest error of the moments up to LOW_DEGREE."""
         low = self.geometry.degrees(self.lmax) <= LOW_DEGREE
         return float(np.abs(error[low]).max())
+
+    def _moved(self, coefficients: Coefficients) -> Density:
+        """The density that a transport has made."""
+        return replace(self._with(coefficients), coarsest=max(self.rtol, self.coarsest))
 
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly

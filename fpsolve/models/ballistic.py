@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve._kernels.softmax import softmax_second
+from fpsolve.attention.floor import Heads
 from fpsolve.attention.kernel import sampling_circle, sampling_grid
 from fpsolve.attention.laws import DIMENSIONS, Cutoffs, KeyQueryLaw, radius_weights
 from fpsolve.attention.source import MomentSource, PointSource, Source
@@ -25,7 +26,13 @@ from fpsolve.models.base import (
 )
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
-from fpsolve.models.weights import Gaussian, MatrixLaw, averaging_matrices, is_rotation_invariant
+from fpsolve.models.weights import (
+    MatrixLaw,
+    averaging_matrices,
+    is_rotation_invariant,
+    isotropic_law,
+    queries_of,
+)
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, sites_of
@@ -86,6 +93,9 @@ class MeanHeads(Model):
             return [checked_matrix("key_query", self.law.mean)]
         return list(averaging_matrices(self.law, self.draws, self.seed, d))
 
+    def queries(self, d: int) -> Heads:
+        return queries_of(self.law, self.beta, d)
+
     def attention_mean(self, source: Source, sites: Sites) -> Real:
         """The mean of F_μ(βAx) over the heads, shape (..., d)."""
         heads = self.heads(source.dimension)
@@ -135,8 +145,7 @@ class Ballistic(MeanHeads):
             raise InputError("key_query", self.key_query, "E_A F(βAx) depends on x", "use mean_attention_at(source, x)")
         if d not in DIMENSIONS:
             return source.F(self.beta * averaging_matrices(law, self.draws, self.seed, d)[:, :, 0]).mean(0)
-        kind = "gaussian" if isinstance(law, Gaussian) else "product"
-        return _radial_mean(KeyQueryLaw(kind, law.std, d), self.beta, source)
+        return _radial_mean(isotropic_law(law, d), self.beta, source)
 
 
 def _radial_mean(law: KeyQueryLaw, beta: float, source: Source) -> Real:

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
+from fpsolve.models.base import Model
 from fpsolve.observe import quantities
 from fpsolve.observe.free_energy import head_energy
 from fpsolve.observe.result import Result, as_result
@@ -34,6 +36,7 @@ LONG_NAMES = {
     "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
     "min_density": "least density on the grid",
     "tail": "share of the power above 0.9 lmax",
+    "attention_floor": "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -54,7 +57,8 @@ class Recorder:
     """Which observables of a state are kept.
 
     beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
-    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own.
+    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. model: whose far
+    attention the density is to know.
     """
 
     beta: float | None
@@ -64,6 +68,7 @@ class Recorder:
     interaction: Sequence[tuple[float, Any]] = ((1.0, 1.0),)
     methods: bool = False
     grid: Any = None
+    model: Model | None = None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
@@ -78,6 +83,7 @@ class Recorder:
             "moments": lambda: quantities.real_moments(measure, self.moments_lmax),
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
+            "attention_floor": lambda: None if self.model is None else attention_floor(measure, self.model),
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }
