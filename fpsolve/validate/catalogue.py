@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.validate import (
+    attention_floor,
     conserved,
     exponents,
     growth,
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
     Validation("logistic_regime", logistic_regime.rows),
+    Validation("attention_floor", attention_floor.rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
 
