@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.errors import InputError, unknown_name
-from fpsolve.schema import NOTHING, checked, named_in, parameters, unknown_key
+from fpsolve.errors import InputError
+from fpsolve.plain.objects import made_of, within
+from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,11 +108,11 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     known = (*TABLES, *catalogue.extras)
     tables = {name: _table(raw, name, errors) for name in known}
     errors += [unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
-    model = _build_named(tables["model"], "model", catalogue.models, errors)
+    model = made_of(tables["model"], "model", catalogue.models, errors)
     sweep = _sweep(tables["sweep"], catalogue.laws, errors)
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
-    initial = _build_named(tables["initial"], "initial", catalogue.laws, errors)
+    initial = made_of(tables["initial"], "initial", catalogue.laws, errors)
     arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve))
@@ -148,7 +149,7 @@ def _sweep(
         if isinstance(value, Mapping) and "name" not in value:
             found |= _sweep(value, laws, errors, f"{key}.")
         elif isinstance(value, list):
-            found[key] = _nested_laws(value, f"sweep.{key}", laws, errors)
+            found[key] = within(value, f"sweep.{key}", laws, errors)
         else:
             errors.append(InputError(f"sweep.{key}", value, "is not a list", f"write {name} = [1, 2], for example"))
     return found
@@ -191,38 +192,3 @@ def _table(raw: Mapping[str, Any], name: str, errors: list[InputError]) -> dict[
         return dict(value)
     errors.append(InputError(name, value, "is not a table", f"write [{name}] on a line of its own"))
     return {}
-
-
-def _build_named(
-    table: Mapping[str, Any], where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]
-) -> Any:
-    """The object that a table with a ``name`` describes; None, and the errors listed, if it is wrong."""
-    if "name" not in table:
-        errors.append(InputError(f"{where}.name", NOTHING, "is missing", f"give one of {', '.join(known)}"))
-        return None
-    name = table["name"]
-    if not isinstance(name, str) or name not in known:
-        errors.append(unknown_name(f"{where}.name", name, known))
-        return None
-    already = len(errors)
-    keys = {key: value for key, value in table.items() if key != "name"}
-    if where.startswith("initial"):
-        keys = {key: _nested_laws(value, f"{where}.{key}", known, errors) for key, value in keys.items()}
-    keys = checked(known[name], keys, where, errors, owner=name)
-    if len(errors) > already:
-        return None
-    try:
-        with named_in(where, set(keys)):
-            return known[name](**keys)
-    except InputError as error:
-        errors.append(error)
-        return None
-
-
-def _nested_laws(value: Any, where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]) -> Any:
-    """Tables with a ``name`` become laws, in lists too; everything else stays as it is."""
-    if isinstance(value, Mapping) and "name" in value:
-        return _build_named(value, where, known, errors)
-    if isinstance(value, list):
-        return [_nested_laws(item, f"{where}[{i}]", known, errors) for i, item in enumerate(value)]
-    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from fpsolve.arguments import check_arguments, check_saved, first_state, with_petsc
 from fpsolve.errors import InputError, Interrupted
-from fpsolve.identity import told
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
@@ -23,6 +22,7 @@ from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, dataset
+from fpsolve.plain import to_plain
 from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
 from fpsolve.policies import Policy, checked_policy
 from fpsolve.resolution import Course, Moment, Resolution, states
@@ -238,7 +238,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(model, state, asked)
-    config = {"model": described(model), "initial": described(initial), "solve": asked}
+    config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
 
 
@@ -250,17 +250,3 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
     saved = (degree, asked["save_density"], asked["save_points"])
     followed = policy != "warn"
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, getattr(state, "grid", None))
-
-
-def described(thing: Any, strict: bool = False) -> dict[str, Any]:
-    """A model or an initial law as plain data for the configuration that a result carries.
-
-    What has no exact text, such as a function, is told by its content. strict: raise Unidentified where that fails.
-    """
-    recipe = getattr(thing, "recipe", None)
-    if recipe:
-        return dict(recipe)
-    if isinstance(thing, Measure):
-        return {"name": thing.name, "mean": thing.mean.tolist()}
-    parameters = fields(thing) if is_dataclass(thing) else ()
-    return {"name": type(thing).__name__, **{f.name: told(getattr(thing, f.name), strict) for f in parameters}}

@@ -22,9 +22,9 @@ from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
+from fpsolve.plain import to_plain
 from fpsolve.resolution import UNRESOLVED, is_resolved
 from fpsolve.schemes import Scheme
-from fpsolve.solve import described
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000
@@ -114,7 +114,7 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
         findings = Findings(problem, outcomes, reference, witness, low, kappa, cells, targets)
         law = _law(chain, findings, plan, members, shown.update)
     findings = _with_distances(findings, plan)
-    config = {"model": described(model), "initial": described(initial)}
+    config = {"model": to_plain(model), "initial": to_plain(initial)}
     ds = dataset(findings, law, {**config, "compare": {**given, "scheme": scheme_name}}, plan.left_out + plan.stopped)
     complete = f"{len(outcomes)} of {len(plan.rungs)} runs are complete"
     return ds.assign_attrs(stopped=complete) if plan.stopped else ds

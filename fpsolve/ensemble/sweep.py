@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
-from fpsolve.solve import OF_THE_CALL, described, solve
+from fpsolve.plain import to_plain
+from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
+from fpsolve.solve import OF_THE_CALL, solve
 
 NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""
@@ -225,7 +226,7 @@ def label(value: Any) -> str:
         return name_of(value)
     if not hasattr(value, "recipe") and not hasattr(value, "source"):
         return ADDRESS.sub("", repr(value))
-    name, *rest = described(value).items()
+    name, *rest = to_plain(value).items()
     return f"{name[1]}({', '.join(f'{key}={_short(one)}' for key, one in rest)})"
 
 

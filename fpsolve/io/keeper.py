@@ -6,18 +6,18 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
-from fpsolve.identity import ADDRESS
 from fpsolve.io.checkpoint import Damaged, Snapshot, read, split, write
 from fpsolve.io.output import check_output
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
+from fpsolve.plain import differences, to_plain
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
@@ -37,7 +37,7 @@ class Keeper:
         if not hasattr(start, "__dataclass_fields__"):
             raise InputError("checkpoint", str(path), f"a {start.name} is no dataclass", "make its class one")
         self.start = start
-        self._about = {"config": json.loads(json.dumps(config)), "start": fingerprint(start)}
+        self._about = {"config": to_plain(config), "start": fingerprint(start)}
         self._written = time.monotonic()
 
     def resume(self, steps: int) -> Snapshot:
@@ -59,7 +59,7 @@ class Keeper:
             raise InputError("checkpoint", str(self.path), told, "ask for a later t_end, or name another file")
         changed = differences(found["versions"], versions())
         if changed:
-            told = f"was written by other versions ({', '.join(changed)}); the run goes on, but not bit for bit"
+            told = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
             _warn(f"checkpoint = {str(self.path)!r}: {told}")
         return snapshot
 
@@ -78,28 +78,18 @@ class Keeper:
 
     def _refuse_others(self, found: Mapping[str, Any]) -> None:
         """Raise InputError for the checkpoint of another run."""
-        different = differences(found["config"], self._about["config"], but=("solve.t_end",))
+        changed = differences(found["config"], self._about["config"])
+        changed.pop("solve.t_end", None)
+        different = _listed(changed)
         if not different and not _same_start(found["start"], self._about["start"]):
-            different = ["the initial state"]
+            different = "the initial state"
         if different:
-            told = f"belongs to another run ({', '.join(different)})"
+            told = f"belongs to another run ({different})"
             raise InputError("checkpoint", str(self.path), told, "name another file, or delete this one")
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], but: tuple[str, ...] = ()) -> list[str]:
-    """``table.key: old -> new`` for each entry in which two nested tables differ, save those named in ``but``."""
-    one, other = dict(_flat(old)), dict(_flat(new))
-    keys = [key for key in {**one, **other} if key not in but]
-    told = [(key, one.get(key, "(none)"), other.get(key, "(none)")) for key in keys]
-    return [f"{key}: {was} -> {now}" for key, was, now in told if was != now]
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", ADDRESS.sub("", json.dumps(value))
+def _listed(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key}: {json.dumps(was)} -> {json.dumps(now)}" for key, (was, now) in changed.items())
 
 
 def fingerprint(state: Measure) -> dict[str, Any]:

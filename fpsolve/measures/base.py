@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
@@ -61,6 +61,10 @@ class Measure(ABC):
     @abstractmethod
     def mass(self) -> float:
         """∫ μ."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """What a configuration says of a measure that a run was given."""
+        return {"name": self.name, "mean": self.mean.tolist()}
 
     @abstractmethod
     def is_finite(self) -> bool:

@@ -51,8 +51,8 @@ class SelfAttention(Model):
 
     @property
     def fixed_heads(self) -> Sequence[Head]:
-        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
-        return (Head(self.beta, *matrices),)
+        key_query, value = checked_matrix("key_query", self.key_query), checked_matrix("value", self.value)
+        return (Head(self.beta, key_query, value),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

@@ -48,8 +48,8 @@ class UnnormalisedSelfAttention(Model):
 
     @property
     def fixed_heads(self) -> Sequence[Head]:
-        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
-        return (Head(self.beta, *matrices, normalised=False),)
+        key_query, value = checked_matrix("key_query", self.key_query), checked_matrix("value", self.value)
+        return (Head(self.beta, key_query, value, normalised=False),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

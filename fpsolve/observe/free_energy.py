@@ -44,7 +44,8 @@ def head_energies(model: MultiHead, measure: Measure) -> Real:
 
     In `MultiHead.gradient_flow` a matrix that is not symmetric makes two heads, which share its energy.
     """
-    return np.array([head.weight * interaction_energy(measure, model.beta, head.key_query) for head in model.fixed_heads])
+    heads = model.fixed_heads
+    return np.array([head.weight * interaction_energy(measure, model.beta, head.key_query) for head in heads])
 
 
 def free_energy(measure: Measure, beta: float, diffusion: float, matrix: ArrayLike = 1.0) -> float:

@@ -17,10 +17,11 @@ from fpsolve.measures.initial import Initial, Law, Tokens, points, samples
 from fpsolve.models.base import checked_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
-from fpsolve.solve import LONG_RUN, described
+from fpsolve.plain import to_plain
+from fpsolve.solve import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, MatrixLaw, Sampled, WeightLaw, matrices
+from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, WeightLaw, matrices
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -224,8 +225,8 @@ class RandomTransformer:
 
     def _config(self, initial: Initial | Real, **solve: Any) -> dict[str, Any]:
         names = ("n", "d", "heads", "depth", "step", "beta", "value", "key_query", "value_std", "key_query_std")
-        model = {name: _plain(getattr(self, name)) for name in names}
-        start = {"name": "array"} if isinstance(initial, np.ndarray | list) else described(initial)
+        model = {name: to_plain(getattr(self, name)) for name in names}
+        start = {"name": "array"} if isinstance(initial, np.ndarray | list) else to_plain(initial)
         run = {"measure": "cloud", "scheme": "layers", "seed": self.seed, "member": self.member, **solve}
         return {"model": {"name": "RandomTransformer", **model}, "initial": start, "solve": run}
 
@@ -234,13 +235,3 @@ def whole_number(argument: str, value: object, least: int) -> None:
     """Raise InputError unless the value is an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(argument, value, f"must be an integer >= {least}", f"pass {argument}={max(least, 4)}")
-
-
-def _plain(value: Any) -> Any:
-    """A weight law as plain data."""
-    if not isinstance(value, MatrixLaw):
-        return value
-    if isinstance(value, Sampled):
-        sampler = getattr(value.sampler, "__name__", type(value.sampler).__name__)
-        return {"name": "Sampled", "sampler": sampler, "std": value.std, "mean": value.mean}
-    return described(value)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from fpsolve.config import Catalogue, parse_config
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
@@ -16,6 +14,8 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
 from fpsolve.models import MODELS, Model
+from fpsolve.plain import from_plain, to_plain
+from fpsolve.plain.objects import Table
 from fpsolve.resolution import cloud_of
 from fpsolve.sphere.harmonics import Real
 from fpsolve.zoom.flow import Flow
@@ -38,9 +38,9 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
         raise InputError("initial", type(initial).__name__, told, "pass the same, initial=…")
     passed = initial is not None
     if initial is None:
-        initial = _built(config, "initial")
-    elif plain(initial) != config["initial"]:
-        raise InputError("initial", plain(initial), "not the law of this run", f"pass {config['initial']}")
+        initial = _built(config, "initial", LAWS)
+    elif to_plain(initial) != config["initial"]:
+        raise InputError("initial", to_plain(initial), "not the law of this run", f"pass {config['initial']}")
     if passed and isinstance(initial, Law):  # functions are told by their names alone, which may be alike
         solve = config["solve"]
         Kept(ds, solve["rtol"]).check(0.0, build(initial, "cloud", solve["lmax"], solve["rtol"]), "initial")
@@ -65,18 +65,11 @@ def law_of(measure: Density | HalfDensity) -> Law:
 def model_of(config: dict[str, Any], model: Model | None) -> Model:
     """The model of the run, from its parameters or as it is given."""
     if model is None:
-        built: Model = _built(config, "model")
+        built: Model = _built(config, "model", MODELS)
         return built
-    if plain(model) != config["model"]:
-        raise InputError("model", plain(model), "not the model of this run", f"pass {config['model']}")
+    if to_plain(model) != config["model"]:
+        raise InputError("model", to_plain(model), "not the model of this run", f"pass {config['model']}")
     return model
-
-
-def plain(thing: Any) -> Any:
-    """A model or an initial law as a configuration that was read from a result has it."""
-    from fpsolve.solve import described
-
-    return json.loads(json.dumps(described(thing), default=str))
 
 
 def _of_cloud(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) -> tuple[Law, Initial]:
@@ -93,19 +86,14 @@ def _of_cloud(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) -
     off = float((np.abs(law.density(cloud.x) - carried) / (carried + 1e-6 * carried.max())).max())
     if not off <= REPRODUCED:
         problem = f"not the density that the points of this run carry: {off:.1g} off"
-        raise InputError("initial", plain(initial), problem, "pass the law or the density that they were made of")
+        raise InputError("initial", to_plain(initial), problem, "pass the law or the density that they were made of")
     return law, cloud
 
 
-def _built(config: dict[str, Any], table: str) -> Any:
+def _built(config: dict[str, Any], table: str, known: Table) -> Any:
     """The model or the initial law of a configuration."""
-    from fpsolve.solve import solve
-
-    known = Catalogue(MODELS, LAWS, solve)
-    valid = {"model": {"name": "IsotropicFlow", "spectrum": [1.0]}, "initial": {"name": "uniform"}}
     try:
-        parsed = parse_config({**valid, "solve": {"t_end": 1.0, "dt": 1.0}, table: config[table]}, known)
-        return getattr(parsed, table)
+        return from_plain(config[table], known, table)
     except InputError as error:
         name = config[table].get("name")
         problem = f"the {table} of this run cannot be built again from what the result says of it ({error})"
