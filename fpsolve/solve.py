@@ -73,7 +73,7 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``lie_euler`` with
     common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
-    measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
     applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
