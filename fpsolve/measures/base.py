@@ -39,9 +39,6 @@ class Measure(ABC):
     refine_from: ClassVar[float] = REFINE_FROM
     """The tail from which ``refine`` acts: what a truncation has taken away no padding brings back."""
 
-    mass_limit: ClassVar[float] = 1e-9
-    """The largest |``mass_defect``| of a state that counts as resolved."""
-
     @classmethod
     @abstractmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Measure:
@@ -105,6 +102,11 @@ class Measure(ABC):
     def mass_defect(self) -> float | None:
         """∫μ - 1 of a measure whose mass nothing keeps at one, and which says by it what it has lost."""
         return None
+
+    @property
+    def mass_limit(self) -> float:
+        """The largest |``mass_defect``| of a state that counts as resolved."""
+        return 0.0
 
     def defects(self, tail_limit: float | None = None) -> tuple[str, ...]:
         """What says that the state is not resolved, in words with numbers; a NaN does. Empty while it is.

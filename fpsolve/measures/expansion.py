@@ -107,6 +107,10 @@ class Expansion(Measure):
     def error_norm(self, error: Coefficients) -> float:
         """The size of a living flow's error, to compare with ``rtol``."""
 
+    def relative(self, rtol: float) -> float:
+        """The error of the coefficients, relative to them in the Euclidean norm, that stands for ``rtol``."""
+        return rtol
+
     def rate(self, u: Coefficients, v: Real) -> Coefficients:
         """∂_s u for a field on the grid."""
         out = np.zeros_like(u)
@@ -143,4 +147,4 @@ def _by_frozen_fields(measure: Expansion, velocity: Living) -> Coefficients:
         return velocity(measure.at(u).source).on(measure.grid)
 
     rtol = LIVING_SHARE * measure.rtol
-    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.rtol)
+    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.relative(measure.rtol))
