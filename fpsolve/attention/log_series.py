@@ -2,8 +2,9 @@ r"""ρ = e^φ with a band-limited φ: how fine a grid integrates e^{g·y + φ(y)
 
 Continued to complex angles, |e^φ| grows by Re φ(θ + iη) - φ(θ) ≤ Σ_ℓ a_ℓ (cosh ℓη - 1), where a_ℓ bounds the part of
 degree ℓ; e^{g·y} adds |g| (cosh η - 1). So the harmonics of e^{g·y + φ} of degree L are below
-exp(Σ a_ℓ (cosh ℓη - 1) + |g| (cosh η - 1) - Lη) of its peak for every η > 0, and a Gauss grid that is exact to the degree
-at which this meets a tolerance integrates it to that tolerance, relative to M(g) itself, wherever the peak lies.
+exp(Σ a_ℓ (cosh ℓη - 1) + |g| (cosh η - 1) - Lη) of its peak for every η > 0, and a Gauss grid that is exact to the
+degree at which this meets a tolerance integrates it about to that tolerance, relative to M(g) itself, wherever the peak
+lies.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
-from fpsolve.measures.log_density import LogDensity
 from fpsolve.measures.initial import Initial, Law, Tokens
+from fpsolve.measures.log_density import LogDensity
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
 

@@ -146,5 +146,7 @@ def _by_frozen_fields(measure: Expansion, velocity: Living) -> Coefficients:
     def field(u: Coefficients) -> Real:
         return velocity(measure.at(u).source).on(measure.grid)
 
-    rtol = LIVING_SHARE * measure.rtol
-    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.relative(measure.rtol))
+    def move(u: Coefficients, v: Real) -> Coefficients:
+        return measure.carried(u, v, LIVING_SHARE * measure.rtol)
+
+    return flow_of_living(measure.coefficients, field, move, measure.relative(measure.rtol))

@@ -190,5 +190,5 @@ def skew_advection(grid: Any, v: Real) -> Generator:
 
 
 def log_advection(grid: Any, v: Real) -> Generator:
-    """L (φ, a) = (-v·∇φ - a div v, 0) on the sphere or the circle, ``v`` on the grid or on its :func:`transport_grid`."""
+    """L (φ, a) = (-v·∇φ - a div v, 0) on S² or S¹, ``v`` on the grid or on its :func:`transport_grid`."""
     return CircleLog(grid, v) if isinstance(grid, CircleGrid) else LogOperator(grid.sampled(v), v)

@@ -16,7 +16,6 @@ from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
 from fpsolve.models import MODELS, Model
 from fpsolve.resolution import cloud_of
-from fpsolve.sphere.harmonics import Real
 from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.solution import Kept
 

@@ -49,7 +49,7 @@ def same(one, other):
     )
 
 
-@pytest.mark.parametrize("state", STATES, ids=["density", "half_density", "log_density", "quadrature", "labelled tokens"])
+@pytest.mark.parametrize("state", STATES, ids=["density", "half density", "log density", "quadrature", "labels"])
 def test_every_field_of_a_measure_comes_back_in_its_bits(state, file):
     write(file, Snapshot(7, state), {})
     back = read(file)[0].state

@@ -38,7 +38,7 @@ def exact_log_m(kappa, g):
 
 @pytest.mark.parametrize("kappa", [2.0, 20.0, 300.0])
 def test_far_attention_of_a_concentrated_law_is_exact(kappa):
-    """Against the closed form wherever g points, also where M(g) is e^{-2|g|} of its peak; mean, entropy and mass too."""
+    """Against the closed form wherever g points, also where M(g) is e^{-2|g|} of its peak; mean, entropy, mass too."""
     measure = vmf(kappa, 15 if kappa < 100 else 31)
     x = np.random.default_rng(1).normal(size=(60, 3))
     x = np.vstack([x / np.linalg.norm(x, axis=1)[:, None], -AXES[3], AXES[3]])
@@ -83,7 +83,7 @@ def test_a_density_of_the_same_law_does_not_know_that_spectrum():
 
 
 def test_a_converged_cloud_sees_the_same_mean():
-    """vMF(16), β = 4, Gaussian A to t = 0.1: 1e-6 at degree 31, where a density of degree 63 is 3e-3 off, unannounced."""
+    """vMF(16), β = 4, Gaussian A to t = 0.1, at degree 31, where a density of degree 63 is 3e-3 off."""
     model = fp.models.Homogenized(beta=4.0, key_query="gaussian")
     law, run = fp.initial.von_mises_fisher([0, 0, 1.0], 16.0), {"t_end": 0.1, "dt": 0.02, "path_cell": 0.02, "seed": 1}
     cloud = fp.solve(model, law, **run, measure="cloud", lmax=23, rtol=1e-8)
@@ -168,7 +168,7 @@ def _exact_to(d, degree):
 
 
 def test_a_law_sharper_than_its_grids_says_what_it_lost():
-    """The law of κ = 1000 is degree one: right at degree 31 on the finer grid of e^φ, told by its mass where that ends."""
+    """The law of κ = 1000 is of degree one: at 31 right on the finer grid of e^φ; where that ends the mass tells."""
     assert abs(vmf(1000.0, 31).mass_defect) < 1e-6
     assert np.linalg.norm(vmf(1000.0, 31).mean) == pytest.approx(0.999, abs=1e-9)
     for kappa, lmax in ((1000.0, 15), (3000.0, 31)):
@@ -243,7 +243,7 @@ def test_what_has_no_logarithm_is_refused_by_name(d):
     model = fp.models.SelfAttention(1.0)
     area = geometry(d).area
     half = fp.initial.function(lambda x: np.maximum(x[..., 0], 0) ** 4 * (2.5 / np.pi if d == 3 else 8 / np.pi / 3), d)
-    with pytest.raises(InputError, match="vanishes at places.*half_density") as caught:
+    with pytest.raises(InputError, match=r"vanishes at places.*half_density") as caught:
         fp.solve(model, half, **few)
     assert caught.value.argument == "initial"
     for wrong in (lambda x: np.full(x.shape[:-1], 2 / area), lambda x: (1 + 3 * x[..., 0]) / area):

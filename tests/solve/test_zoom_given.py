@@ -16,7 +16,7 @@ from fpsolve.zoom.start import law_of
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
 RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2}
-MEASURES = {cls.name: cls.from_law(LAW, lmax=15, rtol=1e-6) for cls in (fp.Density, fp.HalfDensity, fp.LogDensity, fp.Cloud)}
+MEASURES = {name: cls.from_law(LAW, lmax=15, rtol=1e-6) for name, cls in fp.MEASURES.items()}
 
 
 def solved(initial, model=FLOW, **changes):
