@@ -82,8 +82,8 @@ def solve(
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
     save_flow: keep the field of every step, from which ``fp.zoom`` takes the density anywhere (quadrature clouds).
-    on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by as
-    much), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
+    on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
+    1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
     at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
     2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
     saved. Under all but ``warn`` coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state, and

@@ -38,8 +38,8 @@ FINER = 2
 FARTHEST = 300.0
 """The largest |g| for which the points of a circle serve."""
 
-MASS_LIMIT, MASS_SHARE = 1e-6, 10.0
-"""A mass that is off by more than the first, or so many times ``rtol``, is unresolved."""
+MASS_LIMIT, MASS_SHARE = 1e-7, 0.1
+"""A mass that is off by more than the first, and than this part of ``rtol``, is unresolved."""
 
 LARGEST_DEGREE = 2047
 """Of a grid of S²."""
