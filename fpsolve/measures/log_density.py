@@ -119,7 +119,7 @@ class LogDensity(Expansion):
     normalise: ClassVar[str] = "subtract log ∫e^φ from φ"
     tail_limit: ClassVar[float] = 1e-6
     refine_from: ClassVar[float] = 1e-9
-    """While these and ``MASS_LIMIT`` hold, moments ℓ ≤ 8 are right to 1e-5 (tested for several degrees)."""
+    """While these and ``MASS_LIMIT`` hold, moments ℓ ≤ 8 are right to about 1e-5 (tested for several degrees)."""
 
     def __post_init__(self) -> None:
         if self.flow.partition(" ")[0] not in FLOWS:
