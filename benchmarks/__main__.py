@@ -25,6 +25,7 @@ from fpsolve.errors import FPSolveError
 BENCHMARKS = (
     "density_step",
     "exponentials",
+    "affine_flow",
     "spectrum_update",
     "attention_sums",
     "token_steps",
@@ -36,6 +37,7 @@ BENCHMARKS = (
     "implicit_transport",
     "ensemble_exact",
     "accuracy_cost",
+    "low_moments",
     "orders",
 )
 """Every benchmark: a file of this folder with a function ``run(quick)`` that returns rows. The last ones take long."""

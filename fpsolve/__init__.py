@@ -8,7 +8,7 @@ from fpsolve import errors, models, plot, theory, transformer
 from fpsolve.compare import compare
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, Measure, initial
+from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.run import run
@@ -30,6 +30,7 @@ __all__ = [
     "Density",
     "HalfDensity",
     "HarmonicField",
+    "LogDensity",
     "Measure",
     "Model",
     "Scheme",

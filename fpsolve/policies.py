@@ -13,17 +13,13 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures import Cloud, Density, HalfDensity, Measure
+from fpsolve.measures import Cloud, Density, Expansion, Measure
+from fpsolve.measures.base import REFINE_FROM as REFINE_FROM
+from fpsolve.measures.base import UNRESOLVED as UNRESOLVED
 from fpsolve.measures.build import build
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.schemes import Scheme, check_scheme
-
-UNRESOLVED = 1e-3
-"""A density whose tail exceeds this is no longer resolved."""
-
-REFINE_FROM = 1e-6
-"""``refine`` acts at this tail already: what a truncation has taken away no padding brings back."""
 
 FILTER = 0.15
 """Strength of the filter that ``filter`` sets, and ``refine`` at its cap."""
@@ -52,7 +48,7 @@ class Policy:
 
     def limit(self, measure: Measure) -> float:
         """The tail from which this state calls for another."""
-        return REFINE_FROM if self._can_refine(measure) else UNRESOLVED
+        return measure.refine_from if self._can_refine(measure) else measure.tail_limit
 
     def successor(self, measure: Any) -> Measure | None:
         """A state of the same time that resolves more, or None where there is nothing left to do."""
@@ -60,11 +56,11 @@ class Policy:
             return refined(measure, self._next_degree(measure.lmax))
         if self.name in ("filter", "refine") and isinstance(measure, Density) and (measure.filter or 0.0) < FILTER:
             return replace(measure, filter=FILTER)
-        return cloud_of(measure) if self.name == "cloud" and isinstance(measure, Density | HalfDensity) else None
+        return cloud_of(measure) if self.name == "cloud" and isinstance(measure, Expansion) else None
 
     def hands_over(self, measure: Measure) -> bool:
         """Whether this state is followed by a cloud that has to catch up with it, from ``begin`` at step 0."""
-        return self.name == "cloud" and self.begin is not None and isinstance(measure, Density | HalfDensity)
+        return self.name == "cloud" and self.begin is not None and isinstance(measure, Expansion)
 
     def points(self, state: Measure) -> Measure:
         """The measure of step 0 whose points the run may follow: the cloud that may take over, or the state itself."""
@@ -75,34 +71,31 @@ class Policy:
 
         rebuilt: the law at a degree. Padding would keep what the first degree has cut off.
         """
-        while self._can_refine(state) and not is_resolved(state, REFINE_FROM):
+        while self._can_refine(state) and not is_resolved(state, self.limit(state)):
             state = rebuilt(self._next_degree(state.lmax))
         return state
 
     def _can_refine(self, measure: Measure) -> bool:
-        return self.name == "refine" and isinstance(measure, Density | HalfDensity) and measure.lmax < self.lmax_cap
+        return self.name == "refine" and isinstance(measure, Expansion) and measure.lmax < self.lmax_cap
 
     def _next_degree(self, lmax: int) -> int:
         return min(2 * lmax + 1, self.lmax_cap)
 
 
-def is_resolved(measure: Measure, limit: float = UNRESOLVED) -> bool:
-    """Whether the measure's tail, where it has one, is at most ``limit``; a NaN is not."""
-    return measure.tail is None or measure.tail <= limit
+def is_resolved(measure: Measure, limit: float | None = None) -> bool:
+    """Whether the measure shows no defect, its tail being at most ``limit``, by default that of its class."""
+    return not measure.defects(limit)
 
 
 def refined(measure: Any, lmax: int) -> Any:
-    """The same density, or half density, at a higher degree."""
-    return replace(measure, coefficients=measure.geometry.resized(measure.coefficients, lmax))
+    """The same density, of whatever kind, at a higher degree."""
+    return measure.at(measure.geometry.resized(measure.coefficients, lmax))
 
 
 def cloud_of(measure: Any) -> Cloud:
     """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
-    values = measure.values.ravel()
-    kept = values > max(-2 * float(values.min()), 1e-14 * float(values.max()))
-    weights = (measure.grid.weights.ravel() * values)[kept]
-    x = np.ascontiguousarray(measure.grid.x.reshape(-1, measure.dimension)[kept])
-    return Cloud(x, weights / weights.sum(), np.log(values[kept]), measure.rtol)
+    x, masses, log_density = measure.quadrature()
+    return Cloud(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)
 
 
 def quadrature_degree(lmax: int, cap: int) -> int:
@@ -117,8 +110,8 @@ def checked_policy(asked: Mapping[str, Any], model: Model, scheme: Scheme, initi
         raise unknown_name("on_underresolved", name, POLICIES)
     if name != "warn" and isinstance(state, Cloud):
         raise InputError("on_underresolved", name, "points have no degree to outgrow", "leave it out")
-    if name == "filter" and isinstance(state, HalfDensity):
-        raise InputError("on_underresolved", name, "a half_density has no filter", 'use "refine" or "cloud"')
+    if name == "filter" and isinstance(state, Expansion) and not isinstance(state, Density):
+        raise InputError("on_underresolved", name, f"a {state.name} has no filter", 'use "refine" or "cloud"')
     if name in ("refine", "cloud") and hasattr(state, "lmax"):
         cap = _checked_cap(name, cap, state.lmax)
     if name == "cloud":

@@ -152,7 +152,7 @@ class Resolution:
         self._time = 0.0
 
     def see(self, t: float, state: Measure) -> None:
-        """Take notice of the next state; warn at the first whose tail exceeds ``UNRESOLVED``."""
+        """Take notice of the next state; warn at the first that is not resolved."""
         before, self._before, self._time = self._before, state, t
         if before is not None and before.name != state.name:
             self.attributes.setdefault("handed_over_at", t)
@@ -162,7 +162,7 @@ class Resolution:
         if self._lmax is not None and getattr(state, "lmax", self._lmax) > self._lmax:
             self.attributes.setdefault("refined_from", t)
         if not is_resolved(state):
-            where = f"(tail = {state.tail:.2g} at lmax = {getattr(state, 'lmax', '?')})"
+            where = f"({', '.join(state.defects())} at lmax = {getattr(state, 'lmax', '?')})"
             told = f"the density is under-resolved from t = {t:.6g} on {where}: {remedy(state, 'or on_underresolved')}"
             self._say("unresolved_from", t, told)
 

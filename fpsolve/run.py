@@ -132,7 +132,8 @@ def remedy(measure: Measure, policy: str = "") -> str:
         return "take a smaller dt"
     filtered = getattr(measure, "filter", 1.0)
     between = "" if filtered else f", set filter=0.15 {policy}".rstrip()
-    return f"raise lmax{between}, or follow the concentration with measure='cloud'"
+    finer = "raise lmax" if measure.mass_defect is None else "raise lmax or tighten rtol"
+    return f"{finer}{between}, or follow the concentration with measure='cloud'"
 
 
 def _with_tail(problem: str, measure: Measure) -> str:

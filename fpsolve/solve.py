@@ -73,7 +73,7 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``lie_euler`` with
     common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
-    measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
     applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
@@ -82,19 +82,19 @@ def solve(
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
     save_flow: keep the field of every step, from which ``fp.zoom`` takes the density anywhere (quadrature clouds).
-    on_underresolved: what to do once a density's tail exceeds 1e-3, looked at in every step: ``warn``; ``stop`` and
-    return what is saved; ``filter`` from there on; ``refine``, at 1e-6 already, to 2ℓmax + 1 up to ``lmax_cap``; or
-    hand over to the ``cloud`` of degree 2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same
-    path, and whose points and flow may be saved. Under all but ``warn`` the coordinates ``method``, ``lmax`` and
-    ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with
-    the attribute ``stopped_at``.
+    on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
+    1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
+    at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
+    2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
+    saved. Under all but ``warn`` coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state, and
+    where no step leads on the run ends early, as with ``stop``, with the attribute ``stopped_at``.
     progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
     ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, density]; for clouds [points, weights]. What a measure does not have is absent.
-    Warns (UnderResolvedWarning) when the tail of a density first exceeds 1e-3. Raises InputError before any
+    min_density, tail [, mass_defect, density]; for clouds [points, weights]. What a measure does not have is absent.
+    Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
     computing, UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}

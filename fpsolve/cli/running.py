@@ -94,8 +94,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    names = [name for name in ("overlap", "energy", "entropy", "mass", "min_density", "tail") if name in ds]
-    lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in names]
+    shown = ("overlap", "energy", "entropy", "mass", "mass_defect", "min_density", "tail")
+    lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in shown if name in ds]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
     told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}

@@ -23,7 +23,7 @@ from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
 from fpsolve.plain import to_plain
-from fpsolve.resolution import UNRESOLVED, is_resolved
+from fpsolve.resolution import is_resolved
 from fpsolve.schemes import Scheme
 from fpsolve.transformer import RandomTransformer
 
@@ -196,7 +196,7 @@ def _reference(problem: Problem, outcomes: list[Outcome], degree: int) -> tuple[
         raise FPSolveError(f"no mean-field run of degree {degree} reached t = {problem.t_end:g}: shorten t_end")
     reference = finest.get("cloud") or finest["density"]
     density = finest.get("density")
-    if density is not None and density is not reference and density.last.tail <= UNRESOLVED:
+    if density is not None and density is not reference and is_resolved(density.last):
         return reference, density
     coarser = [o for o in outcomes if o.rung.route == reference.rung.route and o.rung.size < degree]
     return reference, max(coarser, key=lambda o: o.rung.size, default=None)

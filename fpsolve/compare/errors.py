@@ -16,7 +16,7 @@ from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.observe.wasserstein import wasserstein
-from fpsolve.resolution import UNRESOLVED
+from fpsolve.resolution import is_resolved
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 
@@ -93,7 +93,7 @@ def as_points(measure: Measure) -> tuple[Cloud, float]:
     cloud = Cloud(np.ascontiguousarray(grid.x[kept]), signed[kept] / signed[kept].sum())
     moments: Any = cloud.moments(LOW_DEGREE)
     off = moment_error(moments, density.moments(LOW_DEGREE), LOW_DEGREE, density.dimension)
-    if density.tail > UNRESOLVED or off > MOVED_MOMENTS:
+    if not is_resolved(density) or off > MOVED_MOMENTS:
         return cloud, np.inf
     lost = float(-signed[~kept].sum() / signed.sum())
     return cloud, float(np.sqrt(cloud.weights @ grid_spacing(grid)[kept] ** 2)) + 2 * float(np.sqrt(lost))

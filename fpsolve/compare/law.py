@@ -28,7 +28,7 @@ from fpsolve.models.base import Model, apply_matrix
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.observe import overlap
-from fpsolve.resolution import UNRESOLVED
+from fpsolve.resolution import is_resolved
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import RandomTransformer
@@ -117,7 +117,7 @@ def resolved_state(problem: Problem, rung: Rung) -> Measure:
     if rung.route == "density":
         try:
             last = last_state(problem, rung)
-            if last.tail is not None and last.tail <= UNRESOLVED:
+            if is_resolved(last):
                 return last
         except UnresolvedError:
             pass

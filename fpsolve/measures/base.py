@@ -18,6 +18,13 @@ Living = Callable[[Source], Velocity]
 """A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
 
 
+UNRESOLVED = 1e-3
+"""A density whose tail exceeds this is no longer resolved."""
+
+REFINE_FROM = 1e-6
+"""``refine`` acts on densities at this tail already."""
+
+
 class Measure(ABC):
     """A probability measure on the unit sphere of R^d.
 
@@ -25,6 +32,12 @@ class Measure(ABC):
     """
 
     name: ClassVar[str]
+
+    tail_limit: ClassVar[float] = UNRESOLVED
+    """The largest ``tail`` of a state that counts as resolved."""
+
+    refine_from: ClassVar[float] = REFINE_FROM
+    """The tail from which ``refine`` acts: what a truncation has taken away no padding brings back."""
 
     @classmethod
     @abstractmethod
@@ -88,3 +101,23 @@ class Measure(ABC):
     def tail(self) -> float | None:
         """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²: until when a run is resolved."""
         return None
+
+    @property
+    def mass_defect(self) -> float | None:
+        """∫μ - 1 of a measure whose mass nothing keeps at one, and which says by it what it has lost."""
+        return None
+
+    @property
+    def mass_limit(self) -> float:
+        """The largest |``mass_defect``| of a state that counts as resolved."""
+        return 0.0
+
+    def defects(self, tail_limit: float | None = None) -> tuple[str, ...]:
+        """What says that the state is not resolved, in words with numbers; a NaN does. Empty while it is.
+
+        tail_limit: in place of that of the class.
+        """
+        limit = self.tail_limit if tail_limit is None else tail_limit
+        tail, off = self.tail, self.mass_defect
+        found = [] if tail is None or tail <= limit else [f"tail = {tail:.2g}"]
+        return (*found, *([] if off is None or abs(off) <= self.mass_limit else [f"mass - 1 = {off:.2g}"]))

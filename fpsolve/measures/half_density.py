@@ -112,6 +112,9 @@ class HalfDensity(Expansion):
             object.__setattr__(stage, name, value)
         return stage
 
+    def density_at(self, x: Real) -> Real:
+        return super().density_at(x) ** 2
+
     def generator(self, v: Real) -> Generator:
         """L u = -½[v·∇u + div(vu)] for a field on the grid or on its thinner one."""
         return skew_advection(self.grid, v)

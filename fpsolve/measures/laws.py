@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy.integrate import cumulative_simpson, quad
 from scipy.interpolate import PchipInterpolator
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 
 from fpsolve.errors import InputError
 from fpsolve.noise import BrownianPath
@@ -29,6 +29,16 @@ class Law(ABC):
     def density(self, x: Real) -> Real:
         """ρ with respect to surface measure at the points x, shapes (..., d) -> (...)."""
 
+    def log_density(self, x: Real) -> Real:
+        """log ρ at the points x, -∞ where ρ = 0; by default of :meth:`density`, which may underflow."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(self.density(x))
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether ∫ρ = 1 is known, and need not be checked on a grid."""
+        return False
+
     @abstractmethod
     def draw(self, n: int, path: BrownianPath) -> Real:
         """n iid points (n, d), a pure function of the path's seed and member."""
@@ -42,7 +52,14 @@ class AxialLaw(Law):
         self.dimension = len(axis)
 
     def density(self, x: Real) -> Real:
-        return np.exp(self._log_profile(x @ self.axis) - self._log_normalisation)
+        return np.exp(self.log_density(x))
+
+    def log_density(self, x: Real) -> Real:
+        return self._log_profile(x @ self.axis) - self._log_normalisation
+
+    @property
+    def is_normalised(self) -> bool:
+        return True
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         angle = self._angle_quantile(path.initial_uniforms(n))
@@ -97,6 +114,14 @@ class Mixture(Law):
 
     def density(self, x: Real) -> Real:
         return sum(p * law.density(x) for p, law in zip(self.weights, self.components, strict=True))
+
+    def log_density(self, x: Real) -> Real:
+        logs = np.stack([law.log_density(x) for law in self.components])
+        return logsumexp(logs, axis=0, b=self.weights.reshape(-1, *[1] * (logs.ndim - 1)))
+
+    @property
+    def is_normalised(self) -> bool:
+        return all(law.is_normalised for law in self.components)
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         which = np.searchsorted(np.cumsum(self.weights)[:-1], path.initial_uniforms(2 * n)[n:], side="right")

@@ -15,8 +15,7 @@ import xarray as xr
 
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.density import Density
-from fpsolve.measures.half_density import HalfDensity
+from fpsolve.measures.expansion import Expansion
 from fpsolve.observe import quantities
 from fpsolve.observe.free_energy import head_energy
 from fpsolve.observe.result import Result, as_result
@@ -34,6 +33,7 @@ LONG_NAMES = {
     "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
     "min_density": "least density on the grid",
     "tail": "share of the power above 0.9 lmax",
+    "mass_defect": "mass of a log density less one",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -78,6 +78,7 @@ class Recorder:
             "moments": lambda: quantities.real_moments(measure, self.moments_lmax),
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
+            "mass_defect": lambda: measure.mass_defect,
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }
@@ -123,7 +124,7 @@ def dataset(
     ds = ds.assign_coords(component=_component_names(first.dimension))
     ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
     if "density" in ds and not isinstance(first, Cloud):
-        assert isinstance(first, Density | HalfDensity)
+        assert isinstance(first, Expansion)
         ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
         cloud: Any = first if isinstance(first, Cloud) else last
@@ -167,20 +168,13 @@ def _density_values(measure: Measure, grid: Any) -> Any:
     """
     if isinstance(measure, Cloud):
         return None if measure.log_density is None or grid is not None else np.exp(measure.log_density)
-    if not isinstance(measure, Density | HalfDensity):
+    if not isinstance(measure, Expansion):
         return None
     grid = measure.grid if grid is None else grid
-    values = measure.values if grid.lmax == measure.lmax else _sampled(measure, grid)
+    values = measure.values if grid.lmax == measure.lmax else measure.density_at(grid.x)
     if measure.dimension == 2:
         return values
     return values if values.shape == (grid.nlat, grid.nphi) else values.T.copy()
-
-
-def _sampled(measure: Density | HalfDensity, grid: Any) -> Any:
-    """ρ at the points of the grid of another degree."""
-    sites = measure.geometry.points(grid.x.reshape(-1, measure.dimension))
-    values = sites.scalar(measure.coefficients)
-    return (values**2 if isinstance(measure, HalfDensity) else values).reshape(grid.shape)
 
 
 def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:

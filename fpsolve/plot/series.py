@@ -133,4 +133,5 @@ _PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
     "entropy": ("entropy", _line),
     "min_density": ("least density", _least_density),
     "tail": ("tail of the spectrum", _tail),
+    "mass_defect": ("mass - 1", _line),
 }

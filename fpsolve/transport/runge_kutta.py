@@ -27,7 +27,8 @@ SMALLEST_STEP = 1e-7
 class Tableau:
     """Butcher tableau ``a, b`` with weights of the error; the last of these goes with the derivative at the end.
 
-    ``imaginary_limit``: stable for h λ on the imaginary axis up to this (from the stability polynomial; tested).
+    ``imaginary_limit``, ``real_limit``: stable for h λ on the imaginary and on the negative real axis up to these (from
+    the stability polynomial; tested).
     """
 
     a: Real
@@ -35,6 +36,7 @@ class Tableau:
     error: Real
     order: int
     imaginary_limit: float
+    real_limit: float
 
 
 def _zonneveld() -> Tableau:
@@ -44,12 +46,12 @@ def _zonneveld() -> Tableau:
     a[4, :4] = np.array([5, 7, 13, -1]) / 32
     b = np.array([1, 2, 2, 1, 0]) / 6
     embedded = np.array([-1 / 2, 7 / 3, 7 / 3, 13 / 6, -16 / 3])
-    return Tableau(a, b, np.append(b - embedded, 0.0), 4, 2.82)
+    return Tableau(a, b, np.append(b - embedded, 0.0), 4, 2.82, 2.78)
 
 
 RK4 = _zonneveld()
-DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5, 1.0)
-DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8, 5.96)
+DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5, 1.0, 3.3)
+DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8, 5.96, 6.39)
 
 
 def for_tolerance(rtol: float) -> Tableau:

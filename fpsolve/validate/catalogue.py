@@ -11,6 +11,7 @@ from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.validate import (
     conserved,
     exponents,
+    far_attention,
     growth,
     logistic_regime,
     lost_in_the_middle,
@@ -42,6 +43,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("rates", rates.rows),
     Validation("random_linear", random_linear.rows),
     Validation("exponents", exponents.rows),
+    Validation("far_attention", far_attention.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
     Validation("logistic_regime", logistic_regime.rows),

@@ -23,6 +23,7 @@ TOKENS = fp.initial.points([[1, 0], [0, 1]], labels=[0.25, 0.75])
 STATES = [
     build(LAW, "density", 9, 1e-6, 0.15),
     build(LAW, "half_density", 9, np.float64(1e-5)),
+    build(LAW, "log_density", 9, 1e-6),
     build(LAW, "cloud", 9, 1e-6),
     build(TOKENS, "cloud", 9, 1e-6),
 ]
@@ -48,7 +49,7 @@ def same(one, other):
     )
 
 
-@pytest.mark.parametrize("state", STATES, ids=["density", "half_density", "quadrature", "labelled tokens"])
+@pytest.mark.parametrize("state", STATES, ids=["density", "half density", "log density", "quadrature", "labels"])
 def test_every_field_of_a_measure_comes_back_in_its_bits(state, file):
     write(file, Snapshot(7, state), {})
     back = read(file)[0].state
@@ -61,7 +62,7 @@ def test_every_field_of_a_measure_comes_back_in_its_bits(state, file):
 def test_records_times_notes_and_fields_come_back(file):
     records = [{"mean": np.arange(3.0), "energy": 0.1 + 0.2}, {"mean": -np.arange(3.0), "method": "cloud"}]
     pairs = [(np.arange(3) * 1j, np.ones(3) + 0j), (np.zeros(2, complex), np.ones(2) * 1j)]
-    at = Snapshot(4, STATES[3], [0.0, np.nextafter(0.1, 1)], records, {"unresolved_from": 0.1}, pairs)
+    at = Snapshot(4, STATES[-1], [0.0, np.nextafter(0.1, 1)], records, {"unresolved_from": 0.1}, pairs)
     write(file, at, {"config": {"β": 1}})
     back, about = read(file)
     assert (back.step, back.times, back.notes, about["config"]) == (4, at.times, at.notes, {"β": 1})

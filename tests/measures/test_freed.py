@@ -11,7 +11,7 @@ import fpsolve as fp
 from fpsolve.measures.build import build
 
 
-@pytest.mark.parametrize("kind", ["density", "half_density", "cloud"])
+@pytest.mark.parametrize("kind", ["density", "half_density", "log_density", "cloud"])
 @pytest.mark.parametrize("axis", [[0.0, 0.0, 1.0], [0.0, 1.0]])
 def test_a_measure_and_its_source_are_in_no_cycle(kind: str, axis: list[float]) -> None:
     """After a step, whose spectrum and whose attention take every route to a concentrated measure."""

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,8 +123,10 @@ def test_a_weaker_filter_is_raised():
 
 
 def test_a_tail_that_is_no_number_is_not_resolved():
-    states = [SimpleNamespace(tail=tail) for tail in (None, 0.0, 1e-3, 1.1e-3, np.nan)]
+    tails = (None, 0.0, 1e-3, 1.1e-3, np.nan)
+    states = [object.__new__(type("Tailed", (fp.Cloud,), {"tail": tail})) for tail in tails]
     assert [is_resolved(state) for state in states] == [True, True, True, False, False]
+    assert [state.defects() for state in states[2:4]] == [(), ("tail = 0.0011",)]
 
 
 def test_lobes_of_a_truncated_density_are_no_points():
