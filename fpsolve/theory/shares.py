@@ -42,6 +42,9 @@ _COARSE = _Rule(0.7, 5.5)
 _ORDERS, _TOLERANCE = (3, 5, 8, 12), 5e-5
 """Orders of the Gauss rules for |q_i|, |q_j| and their angle, raised until the shares change by less."""
 
+_CHUNK = 2**20
+"""Exponentials held at once."""
+
 _LATTICE = 16
 """The most lattice points in a step of log t that tables are made for."""
 
@@ -129,7 +132,7 @@ def _own(s: float, n: float, rule: _Rule) -> float:
 def _cross(s: float, other: float, rho: float, n: float, rule: _Rule) -> float:
     """g of scores s z_k and other·z'_k, E z_k z'_k = rho."""
     root, rest = float(np.sqrt(abs(rho))), float(np.sqrt(max(1 - abs(rho), 0.0)))
-    c, p = _normal(max(s, other) * root, rule)
+    c, p = _normal(max(s, other) * root, rule) if root > 0 else (np.zeros(1), np.ones(1))
     (hit, pulled, h), (hit2, pulled2, h2) = (_given(one, root, rest, c, n, rule) for one in (s, other))
     if rho < 0:
         hit2, pulled2 = hit2[::-1], pulled2[::-1]
@@ -145,7 +148,7 @@ def _power(loss: Real, exponent: float) -> Real:
 
 def _given(s: float, root: float, rest: float, c: Real, n: float, rule: _Rule) -> tuple[Real, Real, float]:
     """E[1 - e^{-y}] and E[y e^{-y}], y = t e^{s(root·c + rest·e)}, at all c and times, and the step of log t."""
-    shift = float(s * root * (c[1] - c[0]))
+    shift = float(s * root * (c[-1] - c[0]) / max(1, len(c) - 1))
     tau, h = _times(s, n, shift, rule)
     x = tau + s * root * c[:, None]
     values, places = x.ravel(), np.arange(x.size).reshape(x.shape)
@@ -153,9 +156,12 @@ def _given(s: float, root: float, rest: float, c: Real, n: float, rule: _Rule) -
         places = np.rint((x - x.min()) / shift).astype(int)
         values = x.min() + shift * np.arange(places.max() + 1)
     e, p = _normal(s * rest, rule)
-    y = np.exp(np.minimum(values[:, None] + s * rest * e, 50))
-    far = np.exp(-y)
-    return ((1 - far) @ p)[places], ((y * far) @ p)[places], h
+    hit, pulled = np.empty(values.shape), np.empty(values.shape)
+    for part in np.array_split(np.arange(len(values)), 1 + values.size * e.size // _CHUNK):
+        y = np.exp(np.minimum(values[part, None] + s * rest * e, 50))
+        far = np.exp(-y)
+        hit[part], pulled[part] = (1 - far) @ p, (y * far) @ p
+    return hit[places], pulled[places], h
 
 
 def _times(s: float, n: float, shift: float, rule: _Rule) -> tuple[Real, float]:

