@@ -82,7 +82,7 @@ def test_other_laws_run_the_transformer_itself(value, key_query):
     """To round-off the members of run_members with the same seed, tokens of a law included."""
     start = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
     chain = tr.RandomTransformer(5, 3, 2, 6, 0.5, 2.0, value, key_query, seed=3)
-    known = chain.scaling(start, members=7, mc_samples=2, seed=3)
+    known = chain.scaling(start, members=7, mc_samples=2)
     ds = chain.run_members(start, 7, save_every=1)
     assert known.collapse.route == "layers"
     assert np.allclose(known.collapse.overlaps, (5 * ds.overlap - 1) / 4, atol=1e-12)
