@@ -14,6 +14,7 @@ from fpsolve.theory import (
     synchronisation_rate,
     value_noise_overlap,
 )
+from fpsolve.theory.shares import rule_of_rows
 
 
 def tokens(rho, n):
@@ -129,7 +130,7 @@ def drawn_shares(gamma, beta, n, key_query, std, d, draws=20_000):
         (0.8, 8.0, 5, "gaussian", 0.7, 5),
         (0.0, 2.0, 10, "gaussian", 1.0, 10),
         (0.3, 0.2, 6, "product", 1.0, 16),
-        (-0.3, 1.0, 4, "product", 0.6, 4),
+        (-0.3, 0.8, 4, "product", 0.6, 4),
         (0.6, 1.0, 3, "product", 0.8, 2),
     ],
 )
@@ -153,6 +154,20 @@ def test_shares_of_random_key_queries_in_their_limits():
     gaussian = simplex_shares(0.4, 1.0, 6, key_query="gaussian")
     assert np.allclose(wide, gaussian, rtol=0, atol=1e-3)
     assert simplex_shares(np.zeros((2, 1)), [1.0, 2.0, 3.0], 4, key_query="gaussian")[0].shape == (2, 3)
+
+
+@pytest.mark.parametrize("d", [2, 3, 64])
+def test_the_rule_for_rows_of_a_product_has_their_moments(d):
+    """Normals of R^d with E q q'ᵀ = γ I: |q|², |q|⁴, ⟨q,q'⟩ and its square, |q|²|q'|², exactly."""
+    gamma = 0.4
+    weights, first, second, cosine = rule_of_rows(gamma, d, 5)
+    inner = first * second * cosine
+    for values in (first, second):
+        assert weights @ values**2 == pytest.approx(d)
+        assert weights @ values**4 == pytest.approx(d * (d + 2))
+    assert weights @ inner == pytest.approx(gamma * d)
+    assert weights @ inner**2 == pytest.approx(d + gamma**2 * d * (d + 1))
+    assert weights @ (first * second) ** 2 == pytest.approx(d**2 + 2 * gamma**2 * d)
 
 
 def test_two_tokens_share_by_one_normal():

@@ -43,6 +43,7 @@ def test_predicted_layers_are_those_of_random_transformers(case):
     assert known.mitigated is bool(share < 0.05)
     if share > 0.5:
         assert abs(known.collapse_layers - measured) <= max(1, 0.1 * measured)
+        assert known.collapse_time == pytest.approx(known.collapse_layers * step**2 / heads)
     else:
         assert known.mitigated and known.collapse_layers == np.inf
     spread = np.sqrt(2 * max(share * (1 - share), 1 / members) / members)

@@ -109,6 +109,22 @@ def test_the_residual_is_that_of_tokens_and_matrices(n, d, p):
     assert gram.residual(X, B, d, at(members=range(2)), per).shape[-1] <= min(n, d)
 
 
+@pytest.mark.parametrize(
+    "law", [tr.Gaussian(0.7, mean=0.3), tr.Product(0.7), tr.Product(0.7, mean=-1.0), tr.Fixed(mean=2.0)]
+)
+@pytest.mark.parametrize(("r", "d"), [(2, 2), (3, 7)])
+def test_key_queries_on_a_subspace(law, r, d):
+    """The r×r block of A: mean square, trace and determinant against d×d matrices of the law."""
+    drawn = np.broadcast_to(gram.bilinear(law, r, d, at()), (len(MEMBERS), r, r))
+    z = np.random.default_rng(2).normal(size=(len(MEMBERS), law.normals(d)))
+    direct = law.made_of(z, d)[:, :r, :r]
+    for number in (lambda M: (M**2).sum((1, 2)), lambda M: np.trace(M, axis1=1, axis2=2), np.linalg.det):
+        assert ks_2samp(number(drawn), number(direct)).pvalue > 1e-4
+    if isinstance(law, tr.Product):  # E|A - mean|² = r² d std⁴
+        squares = ((drawn - law.mean * np.eye(r)) ** 2).sum((1, 2))
+        assert abs(squares.mean() - r * r * d * 0.7**4) <= 4.5 * squares.std() / np.sqrt(len(squares))
+
+
 def overlaps_of_network(chain, x, members, layers):
     x = np.broadcast_to(x, (members, *x.shape))
     states = chain.batch(x, np.full(chain.n, 1 / chain.n), range(members))
