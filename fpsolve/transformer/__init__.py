@@ -1,10 +1,12 @@
 """Finite random transformers: the chain of layers, the laws of its weights, and which limit describes it."""
 
 from fpsolve.transformer.chain import RandomTransformer
+from fpsolve.transformer.collapse import Collapse
 from fpsolve.transformer.scaling import Scaling, limit, scaling
 from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
 
 __all__ = [
+    "Collapse",
     "Fixed",
     "Gaussian",
     "HeadLaw",

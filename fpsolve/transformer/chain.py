@@ -21,7 +21,7 @@ from fpsolve.plain import to_plain
 from fpsolve.solve import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, WeightLaw, matrices
+from fpsolve.transformer.weights import HeadLaw, WeightLaw, matrices_of
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -136,9 +136,13 @@ class RandomTransformer:
         return as_result(self.with_layers(ds))
 
     def scaling(self, data: Any = None, **options: Any) -> Scaling:
-        """Which regime this architecture is in, see :func:`fpsolve.transformer.scaling`."""
+        """Which regime this architecture is in, and whether its tokens collapse: :func:`fpsolve.transformer.scaling`.
+
+        The seed is that of the chain unless another is given.
+        """
         from fpsolve.transformer.scaling import scaling
 
+        options.setdefault("seed", self.seed)
         return scaling(self.n, self.d, self.heads, self.depth, self.step, self.law, data, **options)
 
     def limit(self, regime: str) -> Model:
@@ -165,9 +169,7 @@ class RandomTransformer:
 
     def member_weights(self, members: range) -> Iterator[tuple[Real, Real]]:
         """For each layer V and A, shapes (members, heads, d, d) or (1, 1, d, d)."""
-        laws = ((self.law.value_law(self.d), VALUE), (self.law.key_query_law(), KEY_QUERY))
-        drawn = (matrices(law, at, self.seed, members, self.heads, self.depth, self.d) for law, at in laws)
-        return zip(*drawn, strict=True)
+        return matrices_of(self.law, self.seed, members, self.heads, self.depth, self.d)
 
     def _layers(self, cloud: Cloud) -> Iterator[tuple[int, Cloud]]:
         yield 0, cloud

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.validate import (
+    collapse,
     conserved,
     exponents,
     far_attention,
@@ -46,6 +47,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("far_attention", far_attention.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
+    Validation("collapse", collapse.rows),
     Validation("logistic_regime", logistic_regime.rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
