@@ -38,7 +38,7 @@ FARTHEST = 1e-25
 """Lengths R beyond these quantiles, which no path has, take the ratio Θ : R of the quantile."""
 
 NODES, KNOTS = 96, 4096
-"""Chebyshev nodes at which the map is solved for, knots of the spline through them: 1e-11 in log tan²(Θ/2)."""
+"""Chebyshev nodes at which the map is solved for, knots of the spline through them: both below round-off of the sums."""
 
 FAR, NEGLIGIBLE = 14.0, 42.0
 """Lineages are followed so many √m from their mean; e^{-42} is no part of a double."""
@@ -91,7 +91,7 @@ def _ratio(d: int, tau: float, length: Real) -> Real:
 
 @lru_cache(maxsize=32)
 def heat_map(d: int, tau: float) -> HeatMap:
-    """The map of d ≥ 3 and (d-1)τ ≥ ``TINY``, right to 1e-10: moments E P_ℓ(cos Θ) = e^{-ℓ(ℓ+d-2)τ} to 1e-9.
+    """The map of d ≥ 3 and (d-1)τ ≥ ``TINY``, tan²(Θ/2) to 1e-9 of itself: E P_ℓ(cos Θ) = e^{-ℓ(ℓ+d-2)τ} to 1e-11.
 
     Raises InputError for other d and τ.
     """
