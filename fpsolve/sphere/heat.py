@@ -38,7 +38,7 @@ FARTHEST = 1e-25
 """Lengths R beyond these quantiles, which no path has, take the ratio Θ : R of the quantile."""
 
 NODES, KNOTS = 96, 4096
-"""Chebyshev nodes at which the map is solved for, knots of the spline through them: both below round-off of the sums."""
+"""Chebyshev nodes at which the map is solved for, and knots of a spline: both below the round-off of the sums."""
 
 FAR, NEGLIGIBLE = 14.0, 42.0
 """Lineages are followed so many √m from their mean; e^{-42} is no part of a double."""
@@ -197,9 +197,9 @@ def _log_product(w: NDArray[np.complex128], c: float, b2: float, base2: float | 
     total = np.zeros(w.shape, complex)
     for j in range(direct):
         total += np.log1p(w / ((c + j) ** 2 - b2))
-    at, j = c + direct, np.arange(40)
-    for p in range(1, 28):  # Σ_k (c_k² - b²)^{-p} = Σ_j binom(p+j-1, j) b^{2j} ζ(2p+2j, c_K), in units of c_K
-        s = 2.0 * (p + j)
+    at, many = c + direct, np.arange(40)
+    for power in range(1, 28):  # Σ_k (c_k² - b²)^{-p} = Σ_j binom(p+j-1, j) b^{2j} ζ(2p+2j, c_K), in units of c_K
+        s = 2.0 * (power + many)
         hurwitz = at / (s - 1) + 0.5 + s / (12 * at) - s * (s + 1) * (s + 2) / (720 * at**3)
-        total -= (-w / at**2) ** p / p * np.sum(binom(p + j - 1, j) * (b2 / at**2) ** j * hurwitz)
+        total -= (-w / at**2) ** power / power * np.sum(binom(power + many - 1, many) * (b2 / at**2) ** many * hurwitz)
     return total
