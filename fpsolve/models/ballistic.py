@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from fpsolve._kernels.softmax import softmax_second
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import MomentSource, PointSource, Source
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.models.base import (
     Model,
     apply_matrix,
@@ -97,6 +98,14 @@ class MeanHeads(Model):
     def check(self, measure: Any) -> None:
         super().check(measure)
         self.law.check(measure.dimension)
+
+    def prepared(self, measure: Any) -> Model:
+        error = self.sampling_error(measure.source) if is_rotation_invariant(self.law) else None
+        if error is not None and error > self.tolerance:
+            text = f"the drift has a standard error of {error:.2g}, more than its tolerance {self.tolerance:.2g}, with as "
+            text += "many points as are taken at most. The variable drift_error of the result follows it; raise tolerance"
+            warnings.warn(text, SamplingWarning, stacklevel=2)
+        return self
 
     def heads(self, d: int) -> Sequence[Real]:
         """The matrices A whose mean stands for E_A, each of shape () or (d, d), where the law is drawn as matrices."""
