@@ -63,7 +63,7 @@ class UnderResolvedWarning(UserWarning):
 
 
 class SamplingWarning(UserWarning):
-    """A mean over random weights, or a spectrum of noise, falls short of its tolerance; the message says by how much."""
+    """A mean over random weights, or a spectrum of noise, falls short of its tolerance; the text says by how much."""
 
 
 class CheckpointWarning(UserWarning):
