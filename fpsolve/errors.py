@@ -62,6 +62,10 @@ class UnderResolvedWarning(UserWarning):
     """A density has outgrown its degree: what follows is no longer to be trusted in detail."""
 
 
+class SamplingWarning(UserWarning):
+    """A mean over random weights, or a spectrum of noise, falls short of its tolerance; the text says by how much."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 

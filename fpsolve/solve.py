@@ -237,6 +237,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     check_saved(state, policy, asked)
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
+    model = model.prepared(state)
     recorder = _recorder(model, state, asked)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
@@ -249,4 +250,5 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
         degree = min(degree, max(state.lmax, asked["lmax_cap"]) if policy == "refine" else state.lmax)
     saved = (degree, asked["save_density"], asked["save_points"])
     followed = policy != "warn"
-    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, getattr(state, "grid", None))
+    grid, beta = getattr(state, "grid", None), getattr(model, "beta", None)
+    return Recorder(beta, *saved, model.interaction, followed, grid, model.sampling_error)

@@ -13,6 +13,7 @@ from fpsolve.errors import InputError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
@@ -147,18 +148,19 @@ class Cloud(Measure):
         return self._at(state)
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Cloud:
-        """Independent Brownian motions of the tokens for the heat time ``amount`` τ, of weak order two in τ.
+        """Independent Brownian motions of the tokens for the heat time ``amount`` τ, exact in law for every τ and d.
 
-        A geodesic step of length R(1 + (2-d)τ/6), R that of a tangential Gaussian of variance 2τ: the factor makes
-        E f right to O(τ³) (from E cos of the step against e^{-(d-1)τ}).
+        The direction is that of the tangential part of the path's own increment, the angle an increasing function of
+        its length (:mod:`fpsolve.sphere.heat`). On the circle the tokens so follow one Brownian motion whatever the
+        step; for d > 2 two halves of a step have the law of the whole, but not its end point. Raises InputError for
+        clouds that are no tokens, and for τ < 0.
         """
         if not self.tokens:
             raise InputError(
                 "diffusion", amount, "a quadrature cloud cannot carry noise of its own", "use a density or tokens"
             )
-        kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) * np.sqrt(2 * amount / (t1 - t0))
-        tangent = self.sites.from_ambient(kick) * (1 + (2 - self.dimension) * amount / 6)
-        return replace(self, x=geodesic(self.x, tangent))
+        kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) / np.sqrt(t1 - t0)
+        return replace(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._state).all())

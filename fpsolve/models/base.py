@@ -91,6 +91,13 @@ class Model(ABC):
                 remedy = f"pass a ({d}, {d}) matrix, or start in d = {len(matrix)}"
                 raise InputError(argument, matrix.shape, f"the tokens live in d = {d}", remedy)
 
+    def prepared(self, measure: Any) -> Model:
+        """The model of a run that starts from the measure, what is left to the run resolved to numbers; itself here.
+
+        Warns (SamplingWarning) where a tolerance cannot be met.
+        """
+        return self
+
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""
         return 0
@@ -114,6 +121,10 @@ class Model(ABC):
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of one step, weights that belong to the step drawn from the path; itself where there are none."""
         return self
+
+    def sampling_error(self, source: Source) -> float | None:
+        """The standard error of the drift where it is a mean over sampled weights; None where nothing is sampled."""
+        return None
 
     @property
     def fixed_heads(self) -> Sequence[Head]:

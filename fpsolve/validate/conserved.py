@@ -80,12 +80,16 @@ def heat_rows(quick: bool, seed: int) -> Iterator[Row]:
         for ell in range(1, degree + 1):
             exact, computed = nu * ell * (ell + d - 2), -np.log(ratio[ell]) / (2 * time)
             yield Row(f"heat on {name}", f"decay of degree {ell}", exact, float(computed), 1e-9)
-    d, n = 5, 4_000 if quick else 40_000
-    start = build(initial.points(np.tile(np.eye(d)[-1], (n, 1))), "cloud", 7, 1e-4)
-    last = end(LinearGaussianLayers(noise=0.0, diffusion=nu), start, time, time / 4, BrownianPath(seed, cell=time / 16))
-    z = last.x[:, -1]  # type: ignore[attr-defined]
-    exact = np.exp(-nu * (d - 1) * time)
-    yield estimate("heat, tokens, d = 5", "mean overlap with the start", exact, z.mean(), z.std() / np.sqrt(n), 1e-3)
+    n = 4_000 if quick else 40_000
+    for d, nu, steps in ((5, 0.3, 4), (64, 1.0, 2), (512, 0.01, 1)):  # from small to large ν(d-1)dt
+        start = build(initial.points(np.tile(np.eye(d)[-1], (n, 1))), "cloud", 7, 1e-4)
+        path = BrownianPath(seed, cell=time / 16)
+        z = end(LinearGaussianLayers(noise=0.0, diffusion=nu), start, time, time / steps, path).x[:, -1]  # type: ignore[attr-defined]
+        second = (d * z**2 - 1) / (d - 1)
+        for values, ell in ((z, 1), (second, 2)):
+            quantity, exact = f"mean of degree {ell} about the start", np.exp(-nu * ell * (ell + d - 2) * time)
+            error = values.std() / np.sqrt(n)
+            yield estimate(f"heat, tokens, d = {d}, dt = {time / steps:g}", quantity, exact, values.mean(), error)
 
 
 def powers(measure: Measure, degree: int) -> Real:
