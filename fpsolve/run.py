@@ -112,7 +112,7 @@ def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: 
         if half > 0:
             measure = measure.diffuse(half, path, middle, t1)
     except UnresolvedError as error:
-        raise UnresolvedError(t0, _with_tail(error.problem, measure), error.remedy) from error
+        raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
     _check_state(measure, t1)
     return measure
 

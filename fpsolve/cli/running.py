@@ -94,7 +94,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    names = [name for name in ("overlap", "energy", "entropy", "mass", "min_density", "tail") if name in ds]
+    scalars = ("overlap", "energy" if "energy" in ds else "log_energy", "entropy", "mass", "min_density", "tail")
+    names = [name for name in scalars if name in ds]
     lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)

@@ -38,7 +38,7 @@ NODES = 16
 """Chebyshev points of a panel, both edges included."""
 STEEPNESS = 6.0
 """The largest Φ' times length of a panel."""
-MOST_PANELS = 2**15
+MOST_PANELS = 2**14
 CONTOUR = 24
 """Points of the contour, symmetric about the real axis; its error is 7e-15."""
 MOST_GROWTH = 1e3
