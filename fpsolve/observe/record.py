@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -73,7 +73,7 @@ class Recorder:
         scalars: dict[str, Callable[[], Any]] = {
             "mean_vector": lambda: measure.mean,
             "overlap": lambda: quantities.overlap(measure),
-            **{name: lambda name=name: energies.get(name) for name in ENERGIES},
+            **{name: partial(energies.get, name) for name in ENERGIES},
             "entropy": lambda: measure.entropy,
             "mass": lambda: measure.mass,
             "moments": lambda: quantities.real_moments(measure, self.moments_lmax),

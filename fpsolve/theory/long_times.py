@@ -5,9 +5,9 @@ measure and its spectrum lies in (-∞, 0], so that
 
     e^{tL} f = (1/2πi) ∫ e^{zt} V_z dz/z,   V_z = z (z - L)^{-1} f,   V'' + Φ'V' = τz(V - f)
 
-converges like 3.9^{-N} in the N points of a cotangent contour, whatever t is :cite:`weideman2007`. Beyond |w| = REACH h,
-τ and f are constant to round-off and V - f(±1) decays like e^{-m|w|}, m² - Φ'm = τz: the exact condition there, which
-tells ends that absorb from ends that repel; at an end that tokens cross, and where the drift leads away, V' = 0.
+converges like 3.9^{-N} in the N points of a cotangent contour, whatever t is :cite:`trefethen2006`. Beyond
+|w| = REACH h, τ and f are constant to round-off and V - f(±1) decays like e^{-m|w|}, m² - Φ'm = τz: the exact
+condition there, which tells ends that absorb from ends that repel; at an end that tokens cross, and where the drift leads away, V' = 0.
 
 Every panel in w is solved by collocation relative to the constant function, and the panels are joined from the left by
 the impedance V' = αV + β: α, of the order of z where nothing is absorbed, is a sum of positive terms for real z, so
@@ -211,14 +211,14 @@ class _Solution:
         return np.where(q == -1, self.at_ends[0], np.where(q == 1, self.at_ends[1], out))
 
 
-def _contour(t: float) -> tuple[Complex, Complex]:
+def _contour(t: float) -> tuple[Any, Any]:
     """Points z of the upper half of the contour and weights c: e^{tL} f = Im Σ c V_z for real f."""
     theta = (2 * np.arange(CONTOUR // 2) + 1) * np.pi / CONTOUR
     a, b, c, width = 0.5017, 0.6407, 0.6122, 0.2645
     cot = 1 / np.tan(b * theta)
     z = CONTOUR / t * (a * theta * cot - c + 1j * width * theta)
     derivative = CONTOUR / t * (a * cot - a * b * theta * (1 + cot**2) + 1j * width)
-    return z, 2 / CONTOUR * np.exp(z * t) * derivative / z
+    return z, np.asarray(2 / CONTOUR * np.exp(z * t) * derivative / z)
 
 
 @lru_cache(maxsize=1)
@@ -231,7 +231,7 @@ def _chebyshev() -> tuple[Real, Real, Real]:
     first = weights[None, :] / weights[:, None] / apart
     np.fill_diagonal(first, 0.0)
     np.fill_diagonal(first, -first.sum(axis=1))
-    return x, first, weights
+    return np.asarray(x), np.asarray(first), np.asarray(weights)
 
 
 def _halved(edges: Real) -> Real:

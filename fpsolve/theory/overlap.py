@@ -59,12 +59,12 @@ class OverlapDiffusion:
         """E[f(q_t) | q_0], shape of ``q0``, for any t, on meshes that are refined until two agree to ``tolerance``.
 
         f: a function of overlaps, bounded on [-1, 1] and continuous at the ends. By resolvents in w = artanh q
-        (:mod:`fpsolve.theory.long_times`), where ends that absorb, repel or are crossed have their exact conditions: for
-        t → ∞ it tends to Σ f(±1) P(q → ±1) (:func:`hitting_probability`) or to the mean under the stationary law. While
-        a strong drift only carries f along, and where the variance vanishes inside, by :meth:`backward` at degrees that
+        (:mod:`fpsolve.theory.long_times`), where ends that absorb, repel or are crossed have their exact conditions:
+        for t → ∞ it tends to Σ f(±1) P(q → ±1) (:func:`hitting_probability`) or to the mean under the stationary law.
+        While a strong drift only carries f along, and where the variance vanishes inside, by :meth:`backward` at degrees that
         rise. Raises UnresolvedError where nothing is accurate to ``tolerance`` (an f with jumps, or layers that 256
         degrees do not resolve), InputError for overlaps off [-1, 1], a negative time, an f that is not finite at ±1.
-        Source: :cite:`karlin1981` for the ends, :cite:`weideman2007` for the contour.
+        Source: :cite:`karlin1981` for the ends, :cite:`trefethen2006` for the contour.
         """
         start = np.asarray(q0, float)
         if not (np.abs(start) <= 1).all():
@@ -93,7 +93,9 @@ class OverlapDiffusion:
         raise UnresolvedError(t, f"degree {DEGREES[-1]} is not accurate to {tolerance:g}", remedy)
 
     def backward(self, f: Function, t: float, degree: int = 64) -> Legendre:
-        """u(·, t) as a polynomial, for times of order one: e^{tL} f, L the Legendre–Galerkin matrix of the generator b ∂ + ½ s ∂².
+        """u(·, t) as a polynomial: e^{tL} f, L the Legendre–Galerkin matrix of the generator b ∂ + ½ s ∂².
+
+        For times of order one; later the ends get layers that no polynomial has.
 
         In d ≥ 3 integration by parts bounds ⟨u, Lu⟩ ≤ c⟨u, u⟩, so that e^{tL} stays bounded whatever the degree is;
         on the circle, where q = -1 is reached, it does so by experience.

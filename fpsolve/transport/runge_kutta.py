@@ -85,6 +85,9 @@ def integrate(
     (stability). A sub-step is rejected, too, when a stage is not finite or not ``admissible``: ``rhs`` never sees it.
     Raises UnresolvedError (at time 0 of the step) when no sub-step is small enough, or more than ``most`` are needed.
     """
+    too_small = f"the flow over one step needs sub-steps below {SMALLEST_STEP:g} of it"
+    if not longest >= SMALLEST_STEP:
+        raise UnresolvedError(0.0, too_small, TOO_FAST)
     s, h, k0 = 0.0, min(1.0, longest), rhs(y)
     for _ in range(most):
         h = min(h, 1.0 - s)
@@ -100,7 +103,7 @@ def integrate(
         shrink = 0.2 if not np.isfinite(size) else 0.9 * max(size, 1e-8) ** (-1 / tableau.order)
         h = min(h * float(np.clip(shrink, 0.2, 5.0)), longest)
         if h < SMALLEST_STEP:
-            raise UnresolvedError(0.0, f"the flow over one step needs sub-steps below {SMALLEST_STEP:g} of it", TOO_FAST)
+            raise UnresolvedError(0.0, too_small, TOO_FAST)
     raise UnresolvedError(0.0, f"{most} sub-steps end at {s:.3g} of one step", TOO_FAST)
 
 

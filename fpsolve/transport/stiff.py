@@ -18,7 +18,7 @@ from fpsolve.sphere.harmonics import Real
 LARGEST_STATE = 1024
 """Numbers in a state up to which its Jacobian is taken."""
 
-MOST_EVALUATIONS = 100_000
+MOST_EVALUATIONS = 60_000
 """Velocities evaluated in one step before it is given up."""
 
 SHARE = 0.01
@@ -36,7 +36,8 @@ def integrate_stiff(rhs: Callable[[Real], Real], y: Real, rtol: float) -> Real:
         nonlocal count
         count += 1
         if count > MOST_EVALUATIONS:
-            raise UnresolvedError(0.0, f"the stiff flow needs more than {MOST_EVALUATIONS} velocities", "take a smaller dt")
+            told = f"the stiff flow needs more than {MOST_EVALUATIONS} velocities"
+            raise UnresolvedError(0.0, told, "take a smaller dt")
         return np.asarray(rhs(state.reshape(y.shape)).ravel())
 
     tolerance = max(SHARE * rtol, 1e-12)
