@@ -29,8 +29,8 @@ class UnnormalisedSelfAttention(Model):
 
     The drift is as large as e^{β|A|} where μ is concentrated and about e^{β|A|}/β^{(d-1)/2} where it is spread, a
     factor of time: densities ask for t_end and dt of order β e^{-β|A|}. Few tokens (n d ≤ 1024) may take longer steps:
-    sub-steps adapt, and where clusters relax faster than they meet LSODA takes over; a step that is still too long ends in
-    UnresolvedError. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
+    sub-steps adapt, and where clusters relax faster than they meet LSODA takes over; a step that is still too long
+    ends in UnresolvedError. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
     """
 
     beta: float

@@ -7,7 +7,8 @@ measure and its spectrum lies in (-∞, 0], so that
 
 converges like 3.9^{-N} in the N points of a cotangent contour, whatever t is :cite:`trefethen2006`. Beyond
 |w| = REACH h, τ and f are constant to round-off and V - f(±1) decays like e^{-m|w|}, m² - Φ'm = τz: the exact
-condition there, which tells ends that absorb from ends that repel; at an end that tokens cross, and where the drift leads away, V' = 0.
+condition there, which tells ends that absorb from ends that repel. Where τ → 0 it is V → f(±1) for an end that
+absorbs, and V' = 0 for one that repels, is crossed, or from which the drift leads away.
 
 Every panel in w is solved by collocation relative to the constant function, and the panels are joined from the left by
 the impedance V' = αV + β: α, of the order of z where nothing is absorbed, is a sum of positive terms for real z, so
@@ -38,6 +39,8 @@ NODES = 16
 """Chebyshev points of a panel, both edges included."""
 STEEPNESS = 6.0
 """The largest Φ' times length of a panel."""
+REACHED = 1e-7
+"""An end whose τ is below this part of the largest lies at a finite distance."""
 MOST_PANELS = 2**14
 CONTOUR = 24
 """Points of the contour, symmetric about the real axis; its error is 7e-15."""
@@ -75,7 +78,7 @@ class _Problem:
     duration: Callable[[Real], Real]
     f: Callable[[Real], Real]
     f_ends: tuple[float, float]
-    crossed: tuple[bool, bool]
+    attracting: tuple[bool, bool]
     moving: tuple[bool, bool]
 
     @classmethod
@@ -90,7 +93,7 @@ class _Problem:
             duration=lambda w: np.maximum(tau(w), 0.0),
             f=lambda w: np.asarray(f(np.tanh(w)) * np.ones_like(w), float),
             f_ends=(float(last[0]), float(last[1])),
-            crossed=(lower.kind == "crossed", upper.kind == "crossed"),
+            attracting=(lower.kind == "attracting", upper.kind == "attracting"),
             moving=moving_ends(diffusion),
         )
 
@@ -142,11 +145,12 @@ class _Problem:
         return left[:, None] * (1 + own) + steps[:, None] * difference + forced
 
     def _decay(self, panels: _Panels, z: complex, end: int) -> complex:
-        """m at one end: V - f ~ e^{-m|w|} outside, zero where tokens are reflected."""
-        if self.crossed[end]:
-            return 0j
+        """m at one end: V - f ~ e^{-m|w|} outside, zero where an end at a finite distance sends tokens back."""
         outward = float(panels.steepness.ravel()[end]) * (1 if end else -1)
-        load = 4 * float(panels.duration.ravel()[end]) * z
+        tau = float(panels.duration.ravel()[end])
+        if self.moving[end] or tau < REACHED * float(panels.duration.max()):
+            return complex(outward if self.attracting[end] else 0.0)
+        load = 4 * tau * z
         root = np.sqrt(outward**2 + load)
         return complex((outward + root) / 2 if outward > 0 else load / (2 * (root - outward)))
 
