@@ -17,6 +17,14 @@ from fpsolve.schemes import Scheme, check_scheme
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import check_flow
 
+RTOL = 1e-6
+"""Accuracy of one transport where nothing else is said."""
+
+CAP = 255
+"""The highest degree of a policy where nothing else is said."""
+
+KEPT = "the measure that was given keeps its own"
+
 
 def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -> tuple[Scheme, tuple[str, str | None]]:
     """PETSc's options go to the scheme that takes them, otherwise to the transport."""
@@ -36,6 +44,30 @@ def check_saved(state: Measure, policy: Policy, asked: dict[str, Any]) -> None:
         raise InputError("save_density", True, "these points carry no density", "start a cloud from a law, not tokens")
     if asked["save_flow"]:
         check_flow(policy.points(state), asked["scheme"])
+
+
+def check_effect(asked: dict[str, Any], scheme: Scheme, scheme_name: str, initial: Any, state: Measure) -> None:
+    """Raise InputError for an argument off its default that changes nothing: whoever gave it expected it to.
+
+    What a configuration records passes, as do defaults.
+    """
+    given = initial if isinstance(initial, Measure) else None
+    rtol, filter, cap = asked["rtol"], asked["filter"], asked["lmax_cap"]
+    if rtol != RTOL and not scheme.uses_rtol and rtol != getattr(given, "rtol", None):
+        problem = f"scheme={scheme_name!r} moves points in one step of length dt, without a tolerance"
+        raise InputError("rtol", rtol, problem, 'leave it out and choose dt, or use scheme="lie_euler" or "rk4"')
+    if given is not None and rtol not in (RTOL, getattr(given, "rtol", None)):
+        raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
+    if filter is not None and given is not None and filter != getattr(given, "filter", None):
+        raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
+    idle = f"scheme={scheme_name!r} filters nothing"
+    if not scheme.uses_filter and getattr(state, "filter", None) is not None:
+        raise InputError("filter", filter, idle, "leave it out, or use another scheme")
+    if not scheme.uses_filter and asked["on_underresolved"] == "filter":
+        raise InputError("on_underresolved", "filter", idle, 'use "refine" or "cloud", or another scheme')
+    if cap != CAP and asked["on_underresolved"] not in ("refine", "cloud"):
+        problem = f"on_underresolved={asked['on_underresolved']!r} raises no degree"
+        raise InputError("lmax_cap", cap, problem, 'leave it out, or use on_underresolved="refine" or "cloud"')
 
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:

@@ -44,10 +44,10 @@ def run(
 
 
 def default_scheme(model: Model) -> str:
-    """``lie_euler`` with common noise, ``rk4`` without; ``geodesic_euler`` for fields known only at points together."""
-    if not model.flowable:
-        return "geodesic_euler"
-    return "lie_euler" if model.is_stochastic else "rk4"
+    """``rk4`` without common noise; with it ``lie_euler``, or ``geodesic_euler`` where velocities are no field."""
+    if not model.is_stochastic:
+        return "rk4"
+    return "lie_euler" if model.flowable else "geodesic_euler"
 
 
 def check_run(
@@ -112,7 +112,7 @@ def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: 
         if half > 0:
             measure = measure.diffuse(half, path, middle, t1)
     except UnresolvedError as error:
-        raise UnresolvedError(t0, _with_tail(error.problem, measure), error.remedy) from error
+        raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
     _check_state(measure, t1)
     return measure
 

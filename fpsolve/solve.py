@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.arguments import check_arguments, check_saved, first_state, with_petsc
+from fpsolve.arguments import CAP, RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
@@ -50,7 +50,7 @@ def solve(
     scheme: str | Scheme | None = None,
     measure: str | type[Measure] = "density",
     lmax: int = 63,
-    rtol: float = 1e-6,
+    rtol: float = RTOL,
     filter: float | None = None,
     transport: str = EXPLICIT,
     petsc_options: str | None = None,
@@ -63,7 +63,7 @@ def solve(
     save_points: bool = False,
     save_flow: bool = False,
     on_underresolved: str = "warn",
-    lmax_cap: int = 255,
+    lmax_cap: int = CAP,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
@@ -71,8 +71,8 @@ def solve(
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
-    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``lie_euler`` with
-    common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
+    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
+    common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
     measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
@@ -95,7 +95,8 @@ def solve(
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
     min_density, tail [, mass_defect, density]; for clouds [points, weights]. What a measure does not have is absent.
     Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
-    computing, UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
+    computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
+    nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     job = prepare(model, initial, **arguments)
@@ -231,6 +232,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         return first_state(build(initial, measure, lmax, asked["rtol"], asked["filter"], *flow), chosen)
 
     state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
+    check_effect(asked, chosen, scheme_name, initial, state)
     asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
     policy = checked_policy(asked, model, chosen, initial, state)
     asked["lmax_cap"] = policy.lmax_cap

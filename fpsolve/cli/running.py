@@ -94,7 +94,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    shown = ("overlap", "energy", "entropy", "mass", "mass_defect", "min_density", "tail")
+    energy = "energy" if "energy" in ds else "log_energy"
+    shown = ("overlap", energy, "entropy", "mass", "mass_defect", "min_density", "tail")
     lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in shown if name in ds]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, PointSource, Source
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
@@ -17,11 +17,18 @@ from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
-from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
+from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
+from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
 from fpsolve.transport.velocity import Velocity, sites_of
 
 MOMENT_SENSITIVITY = 2.5
 """A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
+
+FARTHEST = 0.5
+"""How far from the sphere the stages of a sub-step may lie: beyond, the sub-step is far too long."""
+
+STIFF_FROM = 2000
+"""Sub-steps after which the living flow of few tokens is taken for a stiff one."""
 
 DIRECT_BELOW = 128
 """Clouds of fewer points sum their attention directly: faster than any transform."""
@@ -137,14 +144,22 @@ class Cloud(Measure):
             v = velocity(here.source) if frozen is None else frozen  # type: ignore[operator]
             return here._derivative(v)
 
-        state = integrate(
-            rhs,
-            self._state,
-            tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
-            rtol=self.rtol,
-            norm=self._error_norm,
-            finish=self._on_sphere,
-        )
+        may_be_stiff = frozen is None and self.log_density is None and self.x.size <= LARGEST_STATE
+        try:
+            state = integrate(
+                rhs,
+                self._state,
+                tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
+                rtol=self.rtol,
+                norm=self._error_norm,
+                finish=self._on_sphere,
+                admissible=self._near_sphere,
+                most=STIFF_FROM if may_be_stiff else MOST_STEPS,
+            )
+        except UnresolvedError:
+            if not may_be_stiff:
+                raise
+            state = self._on_sphere(integrate_stiff(lambda y: rhs(self._on_sphere(y.copy())), self.x, self.rtol))
         return self._at(state)
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Cloud:
@@ -191,6 +206,11 @@ class Cloud(Measure):
         if self.log_density is None:
             return v.on(self.sites)
         return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])
+
+    def _near_sphere(self, state: Real) -> bool:
+        """Whether all points are within FARTHEST of the sphere; off it attention grows like e^{β|x|}."""
+        squares = np.einsum("na,na->n", state[:, : self.dimension], state[:, : self.dimension])
+        return bool(squares.max() <= (1 + FARTHEST) ** 2 and squares.min() >= (1 - FARTHEST) ** 2)
 
     def _on_sphere(self, state: Real) -> Real:
         d = self.dimension

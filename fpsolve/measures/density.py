@@ -92,7 +92,9 @@ class Density(Expansion):
 
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
-            return self._with(self.carried_alive(velocity))
+            moved = self.carried_alive(velocity)
+            v = None if self.filter is None else velocity(self.source).on(self.grid)
+            return self._with(moved if v is None else moved * _filter(self, self.grid, v))
         velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +17,7 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.expansion import Expansion
 from fpsolve.observe import quantities
-from fpsolve.observe.free_energy import head_energy
+from fpsolve.observe.free_energy import ENERGIES, energy_variables
 from fpsolve.observe.result import Result, as_result
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
@@ -28,6 +28,8 @@ LONG_NAMES = {
     "overlap": "squared norm of the mean, mean overlap of two tokens",
     "energy": "interaction energy, Σ_h w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
     "head_energies": "interaction energy of each head, w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
+    "log_energy": "logarithm of the interaction energy, for every β",
+    "log_head_energies": "logarithm of the size of each head's interaction energy, for every β",
     "entropy": "entropy, -∫ ρ log ρ over ρ > 0",
     "mass": "total mass",
     "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
@@ -70,12 +72,11 @@ class Recorder:
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
-        energies = self._energies(measure)
+        energies = energy_variables(measure, self.beta, self.interaction)
         scalars: dict[str, Callable[[], Any]] = {
             "mean_vector": lambda: measure.mean,
             "overlap": lambda: quantities.overlap(measure),
-            "energy": lambda: None if energies is None else float(energies.sum()),
-            "head_energies": lambda: energies if len(self.interaction) > 1 else None,
+            **{name: partial(energies.get, name) for name in ENERGIES},
             "entropy": lambda: measure.entropy,
             "mass": lambda: measure.mass,
             "moments": lambda: quantities.real_moments(measure, self.moments_lmax),
@@ -91,13 +92,6 @@ class Recorder:
             values |= {"method": measure.name, "lmax": float(getattr(measure, "lmax", np.nan))}
             values |= {"filter": getattr(measure, "filter", None) or 0.0}
         return {name: value for name, value in values.items() if value is not None}
-
-    def _energies(self, measure: Measure) -> Any:
-        """w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ of every head, or None where one is absent."""
-        if not self.beta:
-            return None
-        energies = [head_energy(measure, self.beta, weight, matrix) for weight, matrix in self.interaction]
-        return None if None in energies else np.array(energies)
 
 
 def dataset(
@@ -115,6 +109,7 @@ def dataset(
         "mean_vector": ("component",),
         "moments": ("harmonic",),
         "head_energies": ("head",),
+        "log_head_energies": ("head",),
         "density": _density_dims(first),
         "points": ("point", "component"),
     }

@@ -1,6 +1,7 @@
 """Exact references: closed forms and one-dimensional reductions that the numerics must reproduce."""
 
 from fpsolve.noise.activation import dissipation_rate, is_coercive
+from fpsolve.theory.ends import End
 from fpsolve.theory.equiangular import (
     equiangular_drift,
     equiangular_overlap,
@@ -18,7 +19,6 @@ from fpsolve.theory.exponents import (
 )
 from fpsolve.theory.growth import attention_multiplier, uniform_energy, uniform_growth_rate
 from fpsolve.theory.hitting import (
-    End,
     alignment_probability,
     antipodal_probability,
     classify_ends,

@@ -11,6 +11,8 @@ import xarray as xr
 
 from fpsolve.measures.cloud import Cloud
 from fpsolve.observe import versions
+from fpsolve.observe.quantities import LARGEST_EXPONENT
+from fpsolve.observe.record import LONG_NAMES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.weights import BLOCK_WORDS
 
@@ -87,16 +89,18 @@ def _observed(x: Real, weights: Real, beta: float, save_points: bool) -> dict[st
     mean = np.einsum("n,mlna->mla", weights, x)
     values = {"mean_vector": mean, "overlap": np.einsum("mla,mla->ml", mean, mean)}
     if beta > 0:
-        values["energy"] = np.stack([_energy(state, weights, beta) for state in x])
+        values["log_energy"] = np.stack([_log_energy(state, weights, beta) for state in x])
+        if beta <= LARGEST_EXPONENT:
+            values["energy"] = np.exp(values["log_energy"])
     if save_points:
         values["points"] = x
     return values
 
 
-def _energy(x: Real, weights: Real, beta: float) -> Real:
-    """(1/2β) Σ_ij w_i w_j e^{β⟨x_i,x_j⟩} of states (layers, n, d)."""
-    pairs = np.exp(beta * np.einsum("lna,lka->lnk", x, x))
-    return np.einsum("lnk,n,k->l", pairs, weights, weights) / (2 * beta)
+def _log_energy(x: Real, weights: Real, beta: float) -> Real:
+    """log (1/2β) Σ_ij w_i w_j e^{β⟨x_i,x_j⟩} of states (layers, n, d)."""
+    pairs = np.exp(beta * (np.einsum("lna,lka->lnk", x, x) - 1))
+    return np.asarray(np.log(np.einsum("lnk,n,k->l", pairs, weights, weights) / (2 * beta)) + beta)
 
 
 def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: dict[str, Any]) -> xr.Dataset:
@@ -105,6 +109,7 @@ def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: 
         "mean_vector": "mean of the measure, ∫ x dμ",
         "overlap": "squared norm of the mean, mean overlap of two tokens",
         "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
+        "log_energy": LONG_NAMES["log_energy"],
         "points": "positions of the tokens",
     }
     variables = {
