@@ -6,16 +6,15 @@ up again from any of its states goes on as it would have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures import Cloud, Density, Expansion, Measure
-from fpsolve.measures.base import REFINE_FROM as REFINE_FROM
-from fpsolve.measures.base import UNRESOLVED as UNRESOLVED
 from fpsolve.measures.build import build
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
@@ -26,6 +25,9 @@ FILTER = 0.15
 
 LARGEST_DEGREE = 2047
 """Degrees beyond this are refused: SHTns ends the process where a grid is too large for it."""
+
+FINEST, FINER = 1e-12, 1e-3
+"""The least ``rtol`` that ``refine`` sets, and its steps: round-off is near."""
 
 LEAST_CAP = 4
 """The least degree of any density or quadrature."""
@@ -46,17 +48,29 @@ class Policy:
     lmax_cap: int = 255
     begin: Callable[[], Cloud] | None = None
 
-    def limit(self, measure: Measure) -> float:
-        """The tail from which this state calls for another."""
-        return measure.refine_from if self._can_refine(measure) else measure.tail_limit
+    def successor(self, measure: Any, shown: Sequence[Defect] = ()) -> Measure | None:
+        """A state of the same time that resolves more, or None where there is nothing left to do.
 
-    def successor(self, measure: Any) -> Measure | None:
-        """A state of the same time that resolves more, or None where there is nothing left to do."""
+        shown: the defects of the state after the step, none where that could not be done. Where it is far attention
+        alone, the floor is lowered: by the accuracy of transports that made it, or by the degree that cut it off.
+        """
+        if self.name == "cloud":
+            return cloud_of(measure) if isinstance(measure, Expansion) else None
+        far_attention = bool(shown) and all(one.name == "attention_floor" for one in shown)
+        if far_attention and not shown[0].is_truncation:
+            return self._tightened(measure)
         if self._can_refine(measure):
             return refined(measure, self._next_degree(measure.lmax))
-        if self.name in ("filter", "refine") and isinstance(measure, Density) and (measure.filter or 0.0) < FILTER:
+        filtered = self.name in ("filter", "refine") and not far_attention
+        if filtered and isinstance(measure, Density) and (measure.filter or 0.0) < FILTER:
             return replace(measure, filter=FILTER)
-        return cloud_of(measure) if self.name == "cloud" and isinstance(measure, Expansion) else None
+        return None
+
+    def _tightened(self, measure: Any) -> Measure | None:
+        """The state with an accuracy that lowers the floor, where ``refine`` may: what is there already stays."""
+        if self.name != "refine" or measure.rtol <= FINEST or measure.coarsest >= measure.rtol:
+            return None
+        return replace(measure, rtol=max(FINER * measure.rtol, FINEST))
 
     def hands_over(self, measure: Measure) -> bool:
         """Whether this state is followed by a cloud that has to catch up with it, from ``begin`` at step 0."""
@@ -71,20 +85,19 @@ class Policy:
 
         rebuilt: the law at a degree. Padding would keep what the first degree has cut off.
         """
-        while self._can_refine(state) and not is_resolved(state, self.limit(state)):
+        while self._can_refine(state) and not is_resolved(state, early=True):
             state = rebuilt(self._next_degree(state.lmax))
         return state
+
+    def acts_early(self, measure: Measure) -> bool:
+        """Whether a step from this state is done again where it ends near a limit already."""
+        return self._can_refine(measure)
 
     def _can_refine(self, measure: Measure) -> bool:
         return self.name == "refine" and isinstance(measure, Expansion) and measure.lmax < self.lmax_cap
 
     def _next_degree(self, lmax: int) -> int:
         return min(2 * lmax + 1, self.lmax_cap)
-
-
-def is_resolved(measure: Measure, limit: float | None = None) -> bool:
-    """Whether the measure shows no defect, its tail being at most ``limit``, by default that of its class."""
-    return not measure.defects(limit)
 
 
 def refined(measure: Any, lmax: int) -> Any:

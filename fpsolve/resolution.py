@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import UnderResolvedWarning, UnresolvedError
 from fpsolve.measures import Density, Measure
 from fpsolve.models.base import Model
@@ -14,24 +15,19 @@ from fpsolve.policies import (
     FILTER,
     LARGEST_DEGREE,
     POLICIES,
-    REFINE_FROM,
-    UNRESOLVED,
     Policy,
     checked_policy,
     cloud_of,
-    is_resolved,
     quadrature_degree,
     refined,
 )
-from fpsolve.run import count_steps, remedy, run, step
+from fpsolve.run import attention_remedy, count_steps, remedy, run, step
 from fpsolve.schemes import Scheme
 
 __all__ = [
     "FILTER",
     "LARGEST_DEGREE",
     "POLICIES",
-    "REFINE_FROM",
-    "UNRESOLVED",
     "Course",
     "Moment",
     "Policy",
@@ -92,13 +88,16 @@ class Course:
         """The step after ``state`` in the first representation that resolves it, or the beginning of a hand-over."""
         while True:
             following = self._stepped(state, here.step)
-            if following is not None and is_resolved(following, self.policy.limit(state)):
-                return Moment(here.step + 1, following)
+            shown = []
+            if following is not None:
+                shown = defects(following, self.model, self.policy.acts_early(state))
+                if not shown:
+                    return Moment(here.step + 1, following)
             if self.policy.name == "stop":
                 return None
             if self.policy.hands_over(state):
                 return replace(here, behind=(0, self.policy.points(state)))
-            better = self.policy.successor(state)
+            better = self.policy.successor(state, shown)
             if better is None:
                 return None if following is None else Moment(here.step + 1, following)
             state = better
@@ -141,18 +140,19 @@ def states(
 class Resolution:
     """Watches the states of a run and says once when resolution is lost and what was done about it.
 
-    lmax: the degree that was asked for. ``attributes``: the times from which on the density was unresolved, refined or
-    filtered and at which the run stopped or was handed over to a cloud, for the result.
+    lmax: the degree that was asked for. model: whose attention is to be resolved. ``attributes``: the times from which
+    on the density or its attention was unresolved, refined or filtered and at which the run stopped or was handed over
+    to a cloud, for the result.
     """
 
-    def __init__(self, lmax: int | None = None) -> None:
+    def __init__(self, lmax: int | None = None, model: Model | None = None) -> None:
         self.attributes: dict[str, float] = {}
-        self._lmax = lmax
+        self._lmax, self._model = lmax, model
         self._before: Measure | None = None
         self._time = 0.0
 
     def see(self, t: float, state: Measure) -> None:
-        """Take notice of the next state; warn at the first that is not resolved."""
+        """Take notice of the next state; warn at the first that shows a defect."""
         before, self._before, self._time = self._before, state, t
         if before is not None and before.name != state.name:
             self.attributes.setdefault("handed_over_at", t)
@@ -161,10 +161,23 @@ class Resolution:
             self._say("filtered_from", t, told)
         if self._lmax is not None and getattr(state, "lmax", self._lmax) > self._lmax:
             self.attributes.setdefault("refined_from", t)
-        if not is_resolved(state):
-            where = f"({', '.join(state.defects())} at lmax = {getattr(state, 'lmax', '?')})"
-            told = f"the density is under-resolved from t = {t:.6g} on {where}: {remedy(state, 'or on_underresolved')}"
-            self._say("unresolved_from", t, told)
+        if before is not None and getattr(state, "rtol", 0.0) < getattr(before, "rtol", 0.0):
+            self.attributes.setdefault("refined_from", t)
+        self._tell_defects(t, state)
+
+    def _tell_defects(self, t: float, state: Measure) -> None:
+        """Say of every kind of defect from when on it is there."""
+        shown, lmax = defects(state, self._model), getattr(state, "lmax", "?")
+        own = [one for one in shown if one.since == "unresolved_from"]
+        if own:
+            where = f"({', '.join(map(str, own))} at lmax = {lmax})"
+            told = f"the density is under-resolved from t = {t:.6g} on {where}"
+            self._say("unresolved_from", t, f"{told}: {remedy(state, 'or on_underresolved')}")
+        for one in shown:
+            if one.since == "attention_unresolved_from":
+                told = f"far attention outgrows what the density knows from t = {t:.6g} on"
+                where = f"({one} at rtol = {getattr(state, 'rtol', 0.0):g}, lmax = {lmax})"
+                self._say(one.since, t, f"{told} {where}: {attention_remedy(state, one.is_truncation)}")
 
     def end(self, t_end: float, why: str = "") -> None:
         """Take notice of the end of the run, which may be early; ``why`` no step led on, where one was tried."""
@@ -173,7 +186,7 @@ class Resolution:
         lmax = getattr(self._before, "lmax", "?")
         if why:
             cause = f"from which no step leads on ({why})"
-        elif self._before is not None and is_resolved(self._before):
+        elif self._before is not None and is_resolved(self._before, self._model):
             cause = f"the last state that lmax = {lmax} resolves"
         else:
             cause = f"as lmax = {lmax} does not resolve the state that it starts from"

@@ -136,5 +136,13 @@ def remedy(measure: Measure, policy: str = "") -> str:
     return f"{finer}{between}, or follow the concentration with measure='cloud'"
 
 
+def attention_remedy(measure: Measure, truncation: bool) -> str:
+    """What helps where far attention outgrows a density: its accuracy, or its degree, or one that has no floor."""
+    rtol, others = getattr(measure, "rtol", 0.0), "measure='log_density' or measure='cloud'"
+    if truncation:
+        return f"raise lmax, or use {others}"
+    return f"take a tighter rtol, {max(1e-3 * rtol, 1e-12):g}, or {others}" if rtol > 1e-12 else f"use {others}"
+
+
 def _with_tail(problem: str, measure: Measure) -> str:
     return problem if measure.tail is None else f"{problem}, tail = {measure.tail:.2g}"

@@ -137,7 +137,7 @@ class Job:
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        resolution = Resolution(self.config["solve"]["lmax"])
+        resolution = Resolution(self.config["solve"]["lmax"], self.model)
         resolution.attributes.update(here.notes)
         flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
         course, recorded = self._course(here, flow), 0
@@ -251,6 +251,5 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
     if hasattr(state, "lmax"):
         degree = min(degree, max(state.lmax, asked["lmax_cap"]) if policy == "refine" else state.lmax)
     saved = (degree, asked["save_density"], asked["save_points"])
-    followed = policy != "warn"
-    grid, beta = getattr(state, "grid", None), getattr(model, "beta", None)
-    return Recorder(beta, *saved, model.interaction, followed, grid, model.sampling_error)
+    followed, grid = policy != "warn", getattr(state, "grid", None)
+    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model)

@@ -30,6 +30,9 @@ TOLERANCE = 4e-10
 SMOOTH_TOLERANCE = 1e-6
 """Relative accuracy of M where only a few degrees of log M count: the spectra of the noise."""
 
+ACCURACY = 1e-14
+"""Accuracy of a density's moments relative to its mass, as far as the sum of moments knows."""
+
 SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 """Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
@@ -52,7 +55,7 @@ class MomentSource(Source):
         self,
         moments: Callable[[int], Coefficients],
         points: Callable[[], tuple[Real, Real]],
-        accuracy: float = 1e-14,
+        accuracy: float = ACCURACY,
         highest: int | None = None,
         geometry: Geometry = SPHERE,
         coarse_points: Callable[[], tuple[Real, Real]] | None = None,

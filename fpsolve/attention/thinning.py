@@ -159,8 +159,13 @@ def _masses(density: Series, known: int, shape: tuple[int, int]) -> Real:
 
 def above_error(values: Real) -> NDArray[np.bool_]:
     """Where ρ or ψ stands above round-off of its peak, and above lobes like the negative ones (at most a hundredth)."""
+    return np.asarray(values > lost_below(values))
+
+
+def lost_below(values: Real) -> float:
+    """Round-off of the peak of ρ or ψ, or twice its negative lobes, at most a hundredth of the peak."""
     highest, lowest = float(values.max()), float(values.min())
-    return np.asarray(values > np.clip(-2 * lowest, ROUND_OFF * highest, 1e-2 * highest))
+    return float(np.clip(-2 * lowest, ROUND_OFF * highest, 1e-2 * highest))
 
 
 class ThinnedSets:

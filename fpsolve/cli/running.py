@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 EX_UNRESOLVED = 3
 """Exit status of a run whose numbers could no longer be trusted before its end."""
 
+OBSERVABLES = ("overlap", "energy", "entropy", "mass", "min_density", "tail", "attention_floor")
+"""What a summary tells of a result."""
+
 ATTRIBUTES = {
     "unresolved_from": "under-resolved from t = {time:g} on",
+    "attention_unresolved_from": "far attention under-resolved from t = {time:g} on",
     "refined_from": "refined from t = {time:g} on, to lmax = {lmax:g}",
     "filtered_from": "filtered from t = {time:g} on",
     "handed_over_at": "carried by a cloud from t = {time:g} on",
@@ -94,9 +98,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    energy = "energy" if "energy" in ds else "log_energy"
-    shown = ("overlap", energy, "entropy", "mass", "mass_defect", "min_density", "tail")
-    lines += [f"  {name:<12}{_first_to_last(ds[name].values, times)}" for name in shown if name in ds]
+    names = [name for name in OBSERVABLES if name in ds]
+    lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
     told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}

@@ -17,13 +17,13 @@ from fpsolve.compare.law import Law as InLaw
 from fpsolve.compare.law import chain_of, in_law
 from fpsolve.compare.record import Findings, dataset
 from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, Rung, attempted, follow, refusal
+from fpsolve.defects import is_resolved
 from fpsolve.errors import FPSolveError, Interrupted, MissingDependencyError, check_number
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
 from fpsolve.plain import to_plain
-from fpsolve.resolution import is_resolved
 from fpsolve.schemes import Scheme
 from fpsolve.transformer import RandomTransformer
 
@@ -196,7 +196,7 @@ def _reference(problem: Problem, outcomes: list[Outcome], degree: int) -> tuple[
         raise FPSolveError(f"no mean-field run of degree {degree} reached t = {problem.t_end:g}: shorten t_end")
     reference = finest.get("cloud") or finest["density"]
     density = finest.get("density")
-    if density is not None and density is not reference and is_resolved(density.last):
+    if density is not None and density is not reference and is_resolved(density.last, problem.model):
         return reference, density
     coarser = [o for o in outcomes if o.rung.route == reference.rung.route and o.rung.size < degree]
     return reference, max(coarser, key=lambda o: o.rung.size, default=None)
@@ -233,7 +233,7 @@ def _law(
     """The transformer in law, its limit on the cheapest mean-field run that is resolved and right to a hundredth."""
     if not isinstance(chain, RandomTransformer):
         return None
-    fields = [o for o in findings.outcomes if o.rung.route != "tokens" and is_resolved(o.last)]
+    fields = [o for o in findings.outcomes if o.rung.route != "tokens" and is_resolved(o.last, findings.problem.model)]
     good = [o for o in fields if findings.errors(o)["moments"][-1] <= 1e-2]
     best = min(good, key=lambda o: o.cpu_seconds) if good else findings.reference
     try:

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
+from fpsolve.defects import is_resolved
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.observe.wasserstein import wasserstein
-from fpsolve.resolution import is_resolved
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fpsolve.compare.routes import Problem, Rung, model_energy, start_of
+from fpsolve.defects import is_resolved
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
@@ -28,7 +29,6 @@ from fpsolve.models.base import Model, apply_matrix
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.observe import overlap
-from fpsolve.resolution import is_resolved
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import RandomTransformer
@@ -117,7 +117,7 @@ def resolved_state(problem: Problem, rung: Rung) -> Measure:
     if rung.route == "density":
         try:
             last = last_state(problem, rung)
-            if is_resolved(last):
+            if is_resolved(last, problem.model):
                 return last
         except UnresolvedError:
             pass

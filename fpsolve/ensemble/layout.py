@@ -14,7 +14,7 @@ from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coo
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
-from fpsolve.ensemble.variables import NOTES, OWN, Variable
+from fpsolve.ensemble.variables import ALWAYS, NOTES, OWN, Variable
 from fpsolve.errors import InputError
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
@@ -102,7 +102,7 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     """
     asked = checked_members(members)
     first, runs, steps, starts, solved = None, [], [], [], []
-    notes = {"unresolved_from": None}
+    notes: dict[str, None] = dict.fromkeys(ALWAYS)
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
         first = first or job

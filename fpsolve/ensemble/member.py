@@ -16,7 +16,7 @@ from fpsolve.ensemble.layout import Layout
 from fpsolve.ensemble.merging import of_members
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
-from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable, padded
+from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, OWN, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.noise import BrownianPath
 from fpsolve.solve import Job, prepare
@@ -115,10 +115,11 @@ def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
     """Why the end of a run does not count; empty where its density was resolved, or where a policy took care of it."""
     stopped = attributes.get("stopped_at")
     if stopped is not None:
-        begun = attributes.get("unresolved_from", stopped + job.dt)
+        begun = min((attributes[name] for name in ALWAYS if name in attributes), default=stopped + job.dt)
         return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
     cared_for = job.policy.name != "warn" or getattr(job.state, "filter", None) is not None
-    begun = None if cared_for else attributes.get("unresolved_from")
+    shown = ALWAYS[1:] if cared_for else ALWAYS  # no filter helps far attention
+    begun = min((attributes[name] for name in shown if name in attributes), default=None)
     return "" if begun is None else f"under-resolved from t = {begun:.6g}"
 
 

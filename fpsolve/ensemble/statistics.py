@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED
+from fpsolve.ensemble.variables import ALWAYS
 from fpsolve.errors import InputError
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -64,11 +65,11 @@ class Trusted:
         self.time = ds["time"].values
         self.until = np.where(self.status == DONE, np.inf, -np.inf)
         near = 1e-9 * float(np.abs(self.time).max(initial=0.0))
-        for name, shift in (("unresolved_from", -near), ("stopped_at", near)):
+        lost = np.full(self.status.shape, np.inf)
+        for name, shift in (*((name, -near) for name in ALWAYS), ("stopped_at", near)):
             if name in ds:
-                at = np.where(np.isnan(ds[name].values), np.inf, ds[name].values + shift)
-                before = self.until if name == "stopped_at" else np.full(at.shape, np.inf)
-                self.until = np.where(self.status == UNRESOLVED, np.minimum(before, at), self.until)
+                lost = np.fmin(lost, ds[name].values + shift)
+        self.until = np.where(self.status == UNRESOLVED, lost, self.until)
 
     def count(self) -> Any:
         """Members that count, (point, time)."""

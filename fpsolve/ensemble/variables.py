@@ -17,6 +17,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     },
     "cause": {"long_name": "why the member failed, or from when it is under-resolved"},
     "unresolved_from": {"long_name": "time from which the density is under-resolved, NaN for never"},
+    "attention_unresolved_from": {"long_name": "time from which far attention outgrows the density, NaN for never"},
     "stopped_at": {"long_name": "time of the last resolved state, where the member stopped, NaN for not at all"},
     "filtered_from": {"long_name": "time from which the density is filtered, NaN for never"},
     "refined_from": {"long_name": "time from which the density has a higher degree, NaN for never"},
@@ -24,13 +25,16 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What a store has for every member beside the variables of its run."""
 
+ALWAYS = ("unresolved_from", "attention_unresolved_from")
+"""What a member always says: from when on its density, or the attention to it, is not resolved."""
+
 NOTES: Mapping[str, tuple[str, ...]] = {
     "stop": ("stopped_at",),
     "filter": ("filtered_from", "stopped_at"),
     "refine": ("refined_from", "filtered_from", "stopped_at"),
     "cloud": ("handed_over_at", "stopped_at"),
 }
-"""What beside ``unresolved_from`` a member says under each policy for densities that outgrow their degree."""
+"""What beside ``ALWAYS`` a member says under each policy for densities that outgrow their degree."""
 
 CAUSE_LENGTH, TEXT_LENGTH = 240, 16
 

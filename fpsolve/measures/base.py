@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
@@ -112,12 +113,7 @@ class Measure(ABC):
         """The largest |``mass_defect``| of a state that counts as resolved."""
         return 0.0
 
-    def defects(self, tail_limit: float | None = None) -> tuple[str, ...]:
-        """What says that the state is not resolved, in words with numbers; a NaN does. Empty while it is.
-
-        tail_limit: in place of that of the class.
-        """
-        limit = self.tail_limit if tail_limit is None else tail_limit
-        tail, off = self.tail, self.mass_defect
-        found = [] if tail is None or tail <= limit else [f"tail = {tail:.2g}"]
-        return (*found, *([] if off is None or abs(off) <= self.mass_limit else [f"mass - 1 = {off:.2g}"]))
+    @property
+    def floor(self) -> Floor | None:
+        """What lies below the accuracy of a density, which far attention multiplies."""
+        return None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.attention.thinning import above_error
 from fpsolve.measures.base import Living
@@ -35,7 +36,8 @@ class Density(Expansion):
     ``coefficients``: complex, order and norm of :mod:`fpsolve.sphere.harmonics` (of :mod:`fpsolve.sphere.fourier`).
     ``rtol``: accuracy of one transport. ``filter``: strength a of the optional factor
     exp(-a √(κΔt) ℓmax (ℓ/ℓmax)^16) after each transport, √(κΔt) the root mean square displacement in one direction.
-    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it.
+    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it. ``coarsest``: the largest ``rtol`` of
+    the transports that made it.
     Raises InputError when the mass is not one to 1e-6.
     """
 
@@ -44,6 +46,7 @@ class Density(Expansion):
     filter: float | None = None
     d: int = 3
     flow: str = EXPLICIT
+    coarsest: float = 0.0
 
     name: ClassVar[str] = "density"
     normalise: ClassVar[str] = "divide the density by its integral"
@@ -68,6 +71,10 @@ class Density(Expansion):
             geometry=here,
             coarse_points=lambda: thin_quadrature(here, coefficients),
         )
+
+    @cached_property
+    def floor(self) -> Floor:
+        return Floor(self.geometry, self.grid, self.coefficients, self.values, max(self.rtol, self.coarsest))
 
     @property
     def mass(self) -> float:
@@ -94,12 +101,12 @@ class Density(Expansion):
         if not isinstance(velocity, Velocity):
             moved = self.carried_alive(velocity)
             v = None if self.filter is None else velocity(self.source).on(self.grid)
-            return self._with(moved if v is None else moved * _filter(self, self.grid, v))
+            return self._moved(moved if v is None else moved * _filter(self, self.grid, v))
         velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)
         moved = self.carried(self.coefficients, v, self.rtol)
-        return self._with(moved if self.filter is None else moved * _filter(self, grid, v))
+        return self._moved(moved if self.filter is None else moved * _filter(self, grid, v))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Density:
         return self._with(self.coefficients * np.exp(amount * self.geometry.laplacian(self.lmax)))
@@ -108,6 +115,10 @@ class Density(Expansion):
         """The largest error of the moments up to LOW_DEGREE."""
         low = self.geometry.degrees(self.lmax) <= LOW_DEGREE
         return float(np.abs(error[low]).max())
+
+    def _moved(self, coefficients: Coefficients) -> Density:
+        """The density that a transport has made."""
+        return replace(self._with(coefficients), coarsest=max(self.rtol, self.coarsest))
 
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
+from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
@@ -36,7 +37,12 @@ class Square:
     @cached_property
     def values(self) -> Real:
         """ρ on the grid of ψ's degree."""
-        return self._grid.to_grid(self.coefficients) ** 2
+        return self.roots**2
+
+    @cached_property
+    def roots(self) -> Real:
+        """ψ on that grid."""
+        return self._grid.to_grid(self.coefficients)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""
@@ -44,7 +50,7 @@ class Square:
 
     def quadrature(self) -> tuple[Real, Real]:
         """Points and weights of the grid where ψ is above its error: round-off, and lobes like the negative ones."""
-        return positive_quadrature(self._grid, self._grid.to_grid(self.coefficients), 2)
+        return positive_quadrature(self._grid, self.roots, 2)
 
     @cached_property
     def _low(self) -> Coefficients:
@@ -62,7 +68,8 @@ class HalfDensity(Expansion):
     """A half density ψ = Σ ψ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ρ = ψ², ∫ψ² = 1.
 
     Positive and norm-conserving; once under-resolved its low moments are worse than those of :class:`Density`.
-    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it.
+    ``flow``: what moves it, a name in ``TRANSPORTS``, PETSc's options after it. ``coarsest``: the largest ``rtol`` of
+    the transports that made it.
     Raises InputError when the mass is not one to 1e-6, or for idiosyncratic noise.
     """
 
@@ -70,6 +77,7 @@ class HalfDensity(Expansion):
     rtol: float = 1e-6
     d: int = 3
     flow: str = EXPLICIT
+    coarsest: float = 0.0
 
     name: ClassVar[str] = "half_density"
     normalise: ClassVar[str] = "divide ψ by the root of ∫ψ²"
@@ -101,6 +109,11 @@ class HalfDensity(Expansion):
             density=lambda: (square.coefficients, 2),
         )
 
+    @cached_property
+    def floor(self) -> Floor:
+        rtol = self._kept_to(max(self.rtol, self.coarsest))
+        return Floor(self.geometry, self.grid, self.coefficients, self._square.roots, rtol, exponent=2)
+
     @property
     def mass(self) -> float:
         return float(self.geometry.power(self.coefficients).sum())
@@ -108,8 +121,9 @@ class HalfDensity(Expansion):
     def at(self, coefficients: Coefficients) -> HalfDensity:
         """The half density of other coefficients; unchecked, a stage's norm is one only to the order of the scheme."""
         stage = object.__new__(HalfDensity)
-        for name, value in (("coefficients", coefficients), ("rtol", self.rtol), ("d", self.d), ("flow", self.flow)):
-            object.__setattr__(stage, name, value)
+        for name in ("rtol", "d", "flow", "coarsest"):
+            object.__setattr__(stage, name, getattr(self, name))
+        object.__setattr__(stage, "coefficients", coefficients)
         return stage
 
     def density_at(self, x: Real) -> Real:
@@ -125,11 +139,18 @@ class HalfDensity(Expansion):
 
     def transport(self, velocity: Velocity | Living) -> HalfDensity:
         if not isinstance(velocity, Velocity):
-            return self.at(self.carried_alive(velocity))
+            return self._moved(self.carried_alive(velocity))
         velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         v = velocity.on(transport_grid(self.grid, velocity))
-        rtol = self.rtol * (NORM_MARGIN if self.flow == EXPLICIT else 1)  # implicit steps keep the norm by themselves
-        return self.at(self.carried(self.coefficients, v, rtol))
+        return self._moved(self.carried(self.coefficients, v, self._kept_to(self.rtol)))
+
+    def _kept_to(self, rtol: float) -> float:
+        """The accuracy of a frozen flow: implicit steps keep the norm by themselves."""
+        return rtol * (NORM_MARGIN if self.flow == EXPLICIT else 1)
+
+    def _moved(self, coefficients: Coefficients) -> HalfDensity:
+        """The half density that a transport has made."""
+        return replace(self.at(coefficients), coarsest=max(self.rtol, self.coarsest))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> HalfDensity:
         raise InputError(

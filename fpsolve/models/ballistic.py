@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve._kernels.softmax import softmax_second
-from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
+from fpsolve.attention.floor import Heads
+from fpsolve.attention.laws import DIMENSIONS
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.models.base import (
@@ -26,7 +27,15 @@ from fpsolve.models.base import (
 from fpsolve.models.conditioning import Mean, drawn_vectors, gaussian_mean, radial_mean
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
-from fpsolve.models.weights import Gaussian, MatrixLaw, Product, averaging_matrices, is_rotation_invariant
+from fpsolve.models.weights import (
+    Gaussian,
+    MatrixLaw,
+    Product,
+    averaging_matrices,
+    is_rotation_invariant,
+    isotropic_law,
+    queries_of,
+)
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, sites_of
@@ -102,8 +111,8 @@ class MeanHeads(Model):
     def prepared(self, measure: Any) -> Model:
         error = self.sampling_error(measure.source) if is_rotation_invariant(self.law) else None
         if error is not None and error > self.tolerance:
-            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with as "
-            text += "many points as are taken at most. The variable drift_error of the result follows it; raise tolerance"
+            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with "
+            text += "as many points as are taken at most. The variable drift_error follows it; raise tolerance"
             warnings.warn(text, SamplingWarning, stacklevel=2)
         return self
 
@@ -112,6 +121,9 @@ class MeanHeads(Model):
         if not self.law.is_random:
             return [checked_matrix("key_query", self.law.mean)]
         return list(averaging_matrices(self.law, self.draws, self.seed, d))
+
+    def queries(self, d: int) -> Heads:
+        return queries_of(self.law, self.beta, d)
 
     def mean_attention(self, source: Source) -> Real:
         """E_A F_μ(βAx) of the centred Gaussian and product laws, shape (d,): one vector for all x of the sphere.
@@ -172,13 +184,8 @@ class MeanHeads(Model):
         if not is_rotation_invariant(law):
             raise InputError("key_query", self.key_query, "E_A F(βAx) depends on x", "use mean_attention_at(source, x)")
         if d in DIMENSIONS:
-            return Mean(self._by_radii(source), np.zeros(d), 0)
+            return Mean(radial_mean(isotropic_law(law, d), self.beta, source), np.zeros(d), 0)
         return gaussian_mean(law, d, self.seed, lambda g: source.F(self.beta * g), self.tolerance)
-
-    def _by_radii(self, source: Source) -> Real:
-        law: Any = self.law
-        kind = "gaussian" if isinstance(law, Gaussian) else "product"
-        return radial_mean(KeyQueryLaw(kind, law.std, source.dimension), self.beta, source)
 
 
 @dataclass(frozen=True)
@@ -276,7 +283,8 @@ class ModifiedBallistic(MeanHeads):
         if self.step == 0 or strength == 0 or not parts:
             return np.zeros(d)
         if d in DIMENSIONS:
-            return np.asarray(sum(factor * self._by_radii(there) for factor, _, there in parts))
+            conditioned = isotropic_law(law, d)
+            return np.asarray(sum(f * radial_mean(conditioned, self.beta, there) for f, _, there in parts))
 
         def rate(g: Real) -> Real:
             return np.asarray(sum(factor * there.F(self.beta * g) for factor, _, there in parts))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
@@ -32,7 +33,7 @@ class Head(NamedTuple):
     @property
     def scores(self) -> Real:
         """B = βA."""
-        return self.beta * self.key_query
+        return np.asarray(self.beta * self.key_query)
 
 
 class Model(ABC):
@@ -130,6 +131,14 @@ class Model(ABC):
     def fixed_heads(self) -> Sequence[Head]:
         """The heads whose sum is the drift, for energies and stationary states; none where it is not such a sum."""
         return ()
+
+    def queries(self, d: int) -> Heads:
+        """The heads at whose g = βAx it asks a measure for F or M, for :func:`fpsolve.defects.attention_floor`.
+
+        By default the fixed heads, or one of A = I where there is a β alone; none where μ is not asked.
+        """
+        beta: float | None = getattr(self, "beta", None)
+        return self.fixed_heads or (() if beta is None else (Head(beta, np.array(1.0), np.array(1.0)),))
 
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:

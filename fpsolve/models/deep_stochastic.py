@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.models.base import Calculus, Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.drawn_heads import hessian_F
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
@@ -68,6 +69,9 @@ class DeepStochasticTransformer(Model):
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:
         return ((1.0, checked_matrix("key_query", self.key_query)),)
+
+    def queries(self, d: int) -> Heads:
+        return (Head(self.beta, checked_matrix("key_query", self.key_query), np.array(1.0)),)
 
     def channels(self, d: int) -> int:
         return d * d

@@ -19,11 +19,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.models.base import Calculus, Model, checked_number
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
-from fpsolve.models.weights import MatrixLaw
+from fpsolve.models.weights import MatrixLaw, queries_of
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, ZeroField
@@ -85,6 +86,9 @@ class DrawnHeads(Model):
         matrices = self.law.made_of(normals.reshape(self.heads, words), d)
         value_std = 1 / np.sqrt(d) if self.value_std is None else self.value_std
         return HeadsOfStep(self.beta, matrices, value_std, self.noise, self.diffusion)
+
+    def queries(self, d: int) -> Heads:
+        return queries_of(self.law, self.beta, d) if self.is_stochastic else ()
 
     def correction_field(self, source: Source) -> Velocity:
         return self._refuse()

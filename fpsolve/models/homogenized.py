@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpsolve.attention.floor import Heads, RandomHeads
 from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
@@ -91,6 +92,11 @@ class Homogenized(Model):
             return d * d
         self._law(d)  # refuses other dimensions
         return circular_channel_count(self.noise_lmax) if d == 2 else channel_count(self.noise_lmax)
+
+    def queries(self, d: int) -> Heads:
+        if not (self.is_stochastic or self._has_drift):
+            return ()
+        return RandomHeads(self._law(d), self.beta) if self.is_isotropic else super().queries(d)
 
     def drift_field(self, source: Source) -> Velocity:
         if not self._has_drift:

@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from fpsolve.attention.floor import Heads, RandomHeads
+from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
+from fpsolve.attention.source import TOLERANCE
 from fpsolve.errors import InputError
-from fpsolve.models.base import checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import Head, checked_matrix, checked_number, frozen_matrix
 from fpsolve.noise import _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
@@ -30,6 +33,9 @@ TRIALS, ALARM = 64, 12.0
 
 AVERAGE = 103
 """The Philox stream of matrices that stand for the mean over a law."""
+
+FEW = 8
+"""Matrices of a law at which it is asked how well a density knows what they see."""
 
 WORD = (1 << 64) - 1
 
@@ -263,6 +269,18 @@ class Sampled(MatrixLaw):
 def is_rotation_invariant(law: MatrixLaw) -> TypeGuard[Gaussian | Product]:
     """Whether the law of A is known to be that of AR for rotations R, so that K_μ(x,y) = k_μ(⟨x,y⟩)."""
     return isinstance(law, Gaussian | Product) and not np.any(law.mean)
+
+
+def isotropic_law(law: Gaussian | Product, d: int) -> KeyQueryLaw:
+    """The same law for the kernels and quadratures of d = 2, 3."""
+    return KeyQueryLaw("gaussian" if isinstance(law, Gaussian) else "product", law.std, d)
+
+
+def queries_of(law: MatrixLaw, beta: float, d: int) -> Heads:
+    """Where heads of this law ask a measure for F: for a law without quadrature ``FEW`` matrices stand for all."""
+    if is_rotation_invariant(law) and d in DIMENSIONS:
+        return RandomHeads(isotropic_law(law, d), beta, TOLERANCE)
+    return [Head(beta, matrix, np.array(1.0)) for matrix in averaging_matrices(law, FEW, 0, d)]
 
 
 @lru_cache(maxsize=8)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.expansion import Expansion
+from fpsolve.models.base import Model
 from fpsolve.observe import quantities
 from fpsolve.observe.free_energy import ENERGIES, energy_variables
 from fpsolve.observe.result import Result, as_result
@@ -37,6 +39,7 @@ LONG_NAMES = {
     "tail": "share of the power above 0.9 lmax",
     "mass_defect": "mass of a log density less one",
     "drift_error": "standard error of the drift, root mean square norm, from the weights sampled for its mean",
+    "attention_floor": "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -57,8 +60,8 @@ class Recorder:
     """Which observables of a state are kept.
 
     beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
-    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. drift_error: of a
-    source, by the model.
+    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. model: whose drift
+    may have a sampling error, and whose far attention the density is to know.
     """
 
     beta: float | None
@@ -68,7 +71,7 @@ class Recorder:
     interaction: Sequence[tuple[float, Any]] = ((1.0, 1.0),)
     methods: bool = False
     grid: Any = None
-    drift_error: Callable[[Any], float | None] = lambda source: None
+    model: Model | None = None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
@@ -83,7 +86,8 @@ class Recorder:
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
             "mass_defect": lambda: measure.mass_defect,
-            "drift_error": lambda: self.drift_error(measure.source),
+            "drift_error": lambda: None if self.model is None else self.model.sampling_error(measure.source),
+            "attention_floor": lambda: None if self.model is None else attention_floor(measure, self.model),
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }

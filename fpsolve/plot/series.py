@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MARKED = {
     "unresolved_from": "under-resolved",
+    "attention_unresolved_from": "attention under-resolved",
     "refined_from": "refined",
     "filtered_from": "filtered",
     "handed_over_at": "cloud",
@@ -26,7 +27,7 @@ MARKED = {
 
 
 def observables(ds: xr.Dataset) -> Figure:
-    """Mean vector, overlap, energy, entropy, least density and tail against time: those that the result has.
+    """Mean vector, overlap, energy, entropy, least density, tail and floor against time: those that the result has.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it has none.
     """
@@ -135,4 +136,5 @@ _PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
     "min_density": ("least density", _least_density),
     "tail": ("tail of the spectrum", _tail),
     "mass_defect": ("mass - 1", _line),
+    "attention_floor": ("floor of far attention", _tail),
 }

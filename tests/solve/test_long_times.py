@@ -9,7 +9,8 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
-from fpsolve.resolution import REFINE_FROM, UNRESOLVED, Policy, states
+from fpsolve.measures.base import REFINE_FROM, UNRESOLVED
+from fpsolve.resolution import Policy, states
 from fpsolve.schemes import SCHEMES
 from fpsolve.solve import prepare
 from fpsolve.sphere.grid import grid

@@ -1,0 +1,83 @@
+"""What of a state is no longer resolved: numbers with limits, told apart by what helps against each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from fpsolve.attention.floor import Floor
+from fpsolve.measures.base import Measure
+from fpsolve.models.base import Model
+
+ATTENTION_UNRESOLVED = 1e-5
+"""A density whose floor may change C_ℓ by more than this part of C_0: √C_ℓ soon drives low moments off by 1e-4."""
+
+ATTENTION_REFINE_FROM = 1e-6
+"""``refine`` acts at this already: a floor that transports have left behind no later accuracy takes away."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A number of a state that may say that it is not resolved.
+
+    name: the variable of a result that keeps it. since: the attribute of a result with the time from which on it was
+    above ``limit``. early: the value from which ``refine`` acts. is_truncation: whether the degree is too low, where
+    accuracy may be to blame instead.
+    """
+
+    name: str
+    since: str
+    value: float
+    limit: float
+    early: float
+    is_truncation: bool = True
+
+    def is_shown(self, early: bool = False) -> bool:
+        """Whether the size of the number exceeds its limit; a NaN does."""
+        return not abs(self.value) <= (self.early if early else self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:.2g}"
+
+
+def defects(measure: Measure, model: Model | None = None, early: bool = False) -> list[Defect]:
+    """Those that a state shows: of its own, and with a model what that makes of its floor."""
+    tail, off = measure.tail, measure.mass_defect
+    floor = None if model is None else attention_floor(measure, model)
+    known = []
+    if tail is not None:
+        known.append(Defect("tail", "unresolved_from", tail, measure.tail_limit, measure.refine_from))
+    if off is not None:
+        known.append(Defect("mass_defect", "unresolved_from", off, measure.mass_limit, measure.mass_limit))
+    if floor is not None:
+        limits = ATTENTION_UNRESOLVED, ATTENTION_REFINE_FROM
+        truncation = measure.floor is not None and measure.floor.is_truncation
+        known.append(Defect("attention_floor", "attention_unresolved_from", floor, *limits, truncation))
+    return [one for one in known if one.is_shown(early)]
+
+
+def is_resolved(measure: Measure, model: Model | None = None, early: bool = False) -> bool:
+    """Whether a state shows no defect."""
+    return not defects(measure, model, early)
+
+
+_SEEN: WeakKeyDictionary[Floor, tuple[Model, float]] = WeakKeyDictionary()
+
+
+def attention_floor(measure: Measure, model: Model) -> float | None:
+    """What the floor of a density may change in C_ℓ, in units of C_0, or in F, where the model asks for it.
+
+    See :mod:`fpsolve.attention.floor`. None for measures that have no floor and models that do not ask the measure.
+    """
+    floor = measure.floor
+    if floor is None:
+        return None
+    known = _SEEN.get(floor)
+    if known is not None and known[0] is model:
+        return known[1]
+    heads = model.queries(measure.dimension)
+    if not heads:
+        return None
+    value = floor.seen_by(heads)
+    _SEEN[floor] = model, value
+    return value
