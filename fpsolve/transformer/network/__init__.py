@@ -1,0 +1,17 @@
+"""Real transformers at initialisation: their architecture, and the law of their tokens' Gram matrix, layer by layer."""
+
+from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
+from fpsolve.transformer.network.presets import PRESETS
+
+__all__ = [
+    "MLP",
+    "PRESETS",
+    "Architecture",
+    "Attention",
+    "Embedding",
+    "Init",
+    "Norm",
+    "Positions",
+    "Residual",
+]
