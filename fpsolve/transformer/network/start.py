@@ -48,7 +48,12 @@ def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
             raise InputError("n", None, "a law does not say how many tokens to draw", "pass n=64, for example")
         whole_number("n", n, 2)
         if tokens.dimension != arch.d:
-            raise InputError("tokens", tokens, f"a law on S^{tokens.dimension - 1}, the width is {arch.d}", "give one in that dimension")
+            raise InputError(
+                "tokens",
+                tokens,
+                f"a law on S^{tokens.dimension - 1}, the width is {arch.d}",
+                "give one in that dimension",
+            )
         return Start(n, "law", np.zeros((n, 0)), law=tokens)
     if n is not None:
         raise InputError("n", n, "only a law needs it", "leave it out")
