@@ -2,8 +2,8 @@
 
 State: a factor X of the stream over √d, in as many coordinates as tokens (:mod:`fpsolve.transformer.gram`), for layer
 normalisation of its part orthogonal to (1, …, 1), in d - 1 dimensions, with the component along it beside. Behind the n
-tokens stands a tracer: close to one of them, attended to by none, it goes through the same weights, so that the growth of its
-distance is the exponent of close tokens.
+tokens stands a tracer: close to one of them, attended to by none, it goes through the same weights, so that the growth
+of its distance is the exponent of close tokens.
 """
 
 from __future__ import annotations
@@ -338,7 +338,7 @@ def _split_heads(x: Real, heads: int) -> Real:
 
 
 def _split(X: Real, z: Real) -> tuple[Real, Real]:
-    """The part of the rows of X (…, n, r) orthogonal to a unit vector of which z (…, r) are the coordinates in their frame.
+    """The part of the rows of X (…, n, r) orthogonal to a unit vector, z (…, r) its coordinates in their frame.
 
     Returns its factor, of which the first column vanishes where |z| = 1, and the component along the vector.
     """

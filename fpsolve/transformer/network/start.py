@@ -21,8 +21,8 @@ TOLERANCE = 1e-10
 class Start:
     """The embeddings x = ``fixed`` + B Z, Z of iid normals with d columns, ``norm``alised or not; or a Gram matrix.
 
-    fixed: (n, d) or None; B: (n, p); gram: (n, n), its tokens in general position. kind: what was given, for attributes.
-    laws: an initial law, of which every member draws its own ``n`` tokens.
+    fixed: (n, d) or None; B: (n, p); gram: (n, n), its tokens in general position. kind: what was given, for
+    attributes. laws: an initial law, of which every member draws its own ``n`` tokens.
     """
 
     n: int
@@ -31,7 +31,7 @@ class Start:
     fixed: Real | None = None
     gram: Real | None = None
     norm: bool = False
-    twins: Real | None = None
+    twins: Any = None
     law: Law | None = None
 
     def vectors(self, seed: int, members: range, d: int) -> Real | None:

@@ -1,4 +1,4 @@
-"""The wide limit: d → ∞ at fixed head width, many heads: G' = skip²G + branch²Σ, Σ a mean over heads and a dual activation."""
+"""The wide limit: d → ∞ at fixed head width: G' = skip²G + branch²Σ, Σ a mean over heads and a dual activation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STRIDE = 2**20
 
 
 class WideChain:
-    """Iterate for the states after layers 0, 1, …: means over ``REPLICAS`` chains, each with its own sample of heads."""
+    """Iterate for the states after layers 0, 1, …: means over ``REPLICAS`` chains, each with heads of its own."""
 
     def __init__(self, arch: Architecture, start: Start, seed: int, members: range) -> None:
         self.arch, self.start, self.seed, self.members = arch, start, seed, members
@@ -247,9 +247,10 @@ def hidden_gram(arch: Architecture, C: Real) -> Real:
 
 
 def dual(name: str, covariance: Real) -> Real:
-    """E φ(u_i)φ(u_j), u Gaussian of this covariance: Σ_n a_n(σ_i) a_n(σ_j) t_ijⁿ, a_n the Hermite coefficients of φ(σz).
+    """E φ(u_i)φ(u_j), u Gaussian of this covariance: Σ_n a_n(σ_i) a_n(σ_j) t_ijⁿ.
 
-    In closed form for powers of ReLU :cite:`cho2009`. Rows go in blocks, as the series has up to 160 terms.
+    a_n(σ) are the Hermite coefficients of φ(σz). In closed form for powers of ReLU :cite:`cho2009`. Rows go in blocks,
+    as the series has up to 160 terms.
     """
     sigma = np.sqrt(np.maximum(np.diag(covariance), 0))
     size = np.maximum(np.outer(sigma, sigma), 1e-300)
