@@ -154,7 +154,7 @@ def _named(name: str) -> DualActivation:
 
 
 def _by_quadrature(function: Function, closed: tuple[Function, Function] | None = None) -> DualActivation:
-    z, weights, hermite = _gaussian_rule()
+    z, weights, hermite = gaussian_rule()
     values = np.asarray(function(z), float)
     if values.shape != z.shape or not np.isfinite(values).all():
         raise InputError("activation", function, "does not map arrays to finite arrays of their shape", "vectorise it")
@@ -174,7 +174,7 @@ def _polynomial(coefficients: Sequence[float]) -> DualActivation:
 
 
 @lru_cache(maxsize=1)
-def _gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
+def gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
     """Nodes z, weights for N(0, 1) and h_n(z), n ≤ DEGREE: Gauss–Legendre on each side of zero."""
     s, w = leggauss(nodes)
     half = 0.5 * REACH * (s + 1)

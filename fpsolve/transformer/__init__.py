@@ -9,8 +9,12 @@ from fpsolve.transformer.network import (
     Embedding,
     Init,
     Norm,
+    Plan,
     Positions,
     Residual,
+    observed,
+    plan,
+    predict,
 )
 from fpsolve.transformer.scaling import Scaling, limit, scaling
 from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
@@ -27,6 +31,7 @@ __all__ = [
     "Init",
     "MatrixLaw",
     "Norm",
+    "Plan",
     "Positions",
     "Product",
     "RandomTransformer",
@@ -35,5 +40,8 @@ __all__ = [
     "Scaling",
     "Uniform",
     "limit",
+    "observed",
+    "plan",
+    "predict",
     "scaling",
 ]

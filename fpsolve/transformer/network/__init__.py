@@ -1,7 +1,9 @@
 """Real transformers at initialisation: their architecture, and the law of their tokens' Gram matrix, layer by layer."""
 
 from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.observe import observed
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
+from fpsolve.transformer.network.predict import Plan, plan, predict
 from fpsolve.transformer.network.presets import PRESETS
 
 __all__ = [
@@ -12,6 +14,10 @@ __all__ = [
     "Embedding",
     "Init",
     "Norm",
+    "Plan",
     "Positions",
     "Residual",
+    "observed",
+    "plan",
+    "predict",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,10 @@ class Architecture(Part):
     d: int
     attention: Attention | None
     mlp: MLP | None = None
-    norm: Norm = Norm()
-    residual: Residual = Residual()
-    embedding: Embedding = Embedding()
-    positions: Positions = Positions()
+    norm: Norm = field(default_factory=Norm)
+    residual: Residual = field(default_factory=Residual)
+    embedding: Embedding = field(default_factory=Embedding)
+    positions: Positions = field(default_factory=Positions)
     parallel: bool = False
     name: str = ""
 
@@ -52,7 +52,9 @@ class Architecture(Part):
             value, kinds = getattr(self, one.name), _KINDS.get(one.name)
             if kinds and not isinstance(value, kinds):
                 wanted = " or ".join(kind.__name__ for kind in kinds)
-                raise InputError(one.name, value, f"is not of type {wanted}", f"pass fp.transformer.{wanted.split()[0]}(…)")
+                raise InputError(
+                    one.name, value, f"is not of type {wanted}", f"pass fp.transformer.{wanted.split()[0]}(…)"
+                )
         _flag("parallel", self.parallel)
         if self.attention is None and self.mlp is None:
             raise InputError("attention", None, "a block without attention and MLP does nothing", "give one of them")
@@ -64,7 +66,9 @@ class Architecture(Part):
         if attention is None or attention.key_query != "projected":
             raise InputError("positions.kind", kind, "acts on queries and keys, and there are none", 'use "none"')
         if kind == "rope" and self.rotated % 2:
-            problem = f"rotary positions turn pairs, and {self.rotated} of head_dim = {attention.head_dim} are to be turned"
+            problem = (
+                f"rotary positions turn pairs, and {self.rotated} of head_dim = {attention.head_dim} are to be turned"
+            )
             raise InputError("positions.fraction", self.positions.fraction, problem, "make that an even number")
 
     @property
@@ -173,7 +177,9 @@ class Architecture(Part):
                 with Path(path).expanduser().open("x", encoding="utf-8") as file:
                     file.write(text)
             except OSError as error:
-                raise InputError("path", str(path), f"cannot be written ({error.strerror})", "choose another") from error
+                raise InputError(
+                    "path", str(path), f"cannot be written ({error.strerror})", "choose another"
+                ) from error
         return text
 
 

@@ -129,7 +129,9 @@ class Positions(Part):
         if self.max_length is not None:
             whole_number("max_length", self.max_length, 1)
         if self.kind == "learned" and self.max_length is None:
-            raise InputError("max_length", None, "a learned table has a length", "give max_length (max_position_embeddings)")
+            raise InputError(
+                "max_length", None, "a learned table has a length", "give max_length (max_position_embeddings)"
+            )
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,9 @@ class Embedding(Part):
         if self.padding is not None:
             whole_number("padding", self.padding, 0)
             if self.vocab is None or self.padding >= self.vocab:
-                raise InputError("padding", self.padding, f"not an id below vocab = {self.vocab}", "give an id, or None")
+                raise InputError(
+                    "padding", self.padding, f"not an id below vocab = {self.vocab}", "give an id, or None"
+                )
         _flag("norm", self.norm)
 
 
@@ -316,4 +320,3 @@ class Residual(Part):
 def _flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
         raise InputError(name, value, "is not true or false", f"pass {name}=True or False")
-

@@ -303,7 +303,6 @@ def _width(width: int | None, standard: int) -> int:
     return standard if width is None else width
 
 
-
 def _choice(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise unknown_name(name, value, known)
