@@ -91,6 +91,10 @@ class Keys:
             raise InputError(name, value, "must be a finite number >= 0", f"give {name}=0.02, for example")
         return float(value)
 
+    def std(self) -> float:
+        """``initializer_range``; the library takes 0.02 for zero."""
+        return self.number("initializer_range") or 0.02
+
     def activation(self, *names: str) -> str:
         """The name of an activation that must be there and known."""
         value = self.need(*names)
@@ -178,7 +182,7 @@ def _gpt2(c: Keys) -> Architecture:
         d,
         c.heads(d, "n_head", "num_attention_heads"),
         c.count_or("n_inner", 4 * d),
-        c.number("initializer_range"),
+        c.std(),
         c.count("vocab_size"),
         c.count("n_positions", "max_position_embeddings"),
     )
@@ -201,7 +205,7 @@ def _bert(c: Keys, offset: bool = False) -> Architecture:
         d,
         c.heads(d, "num_attention_heads"),
         c.count("intermediate_size"),
-        c.number("initializer_range"),
+        c.std(),
         vocab,
         length,
     )
@@ -227,7 +231,7 @@ def _vit(c: Keys) -> Architecture:
         d,
         c.heads(d, "num_attention_heads"),
         c.count("intermediate_size"),
-        c.number("initializer_range"),
+        c.std(),
         c.count_or("num_channels", 3) * patch**2,
         (c.count("image_size") // patch) ** 2 + 1,
     )
@@ -247,14 +251,14 @@ def _llama(c: Keys, **changes: Any) -> Architecture:
         c.count_or("num_key_value_heads", heads),
         c.count_or("head_dim", d // heads),
         c.count("intermediate_size"),
-        c.number("initializer_range"),
+        c.std(),
         vocab,
         c.theta(),
         c.number("rms_norm_eps", 1e-6),
     )
     return made.changed(
         **{
-            "mlp.activation": c.activation("hidden_act", "hidden_activation"),
+            "mlp.activation": changes.get("mlp.activation") or c.activation("hidden_act"),
             "positions.fraction": c.rotary_fraction(1.0),
             "embedding.padding": c.padding(vocab, None),
             **changes,
@@ -271,7 +275,9 @@ def _qwen3(c: Keys) -> Architecture:
 
 
 def _olmo2(c: Keys) -> Architecture:
-    return _llama(c, **{"attention.qk_norm": "full", "norm.place": "output"})
+    eps, vocab = c.number("rms_norm_eps", 1e-5), c.count("vocab_size")
+    changes = {"norm.eps": eps, "embedding.padding": c.padding(vocab, 1)}
+    return _llama(c, **{"attention.qk_norm": "full", "norm.place": "output", **changes})
 
 
 def _granite(c: Keys) -> Architecture:
@@ -290,7 +296,7 @@ def _gpt_neox(c: Keys) -> Architecture:
         d,
         c.heads(d, "num_attention_heads"),
         c.count("intermediate_size"),
-        c.number("initializer_range"),
+        c.std(),
         c.count("vocab_size"),
     )
     return made.changed(
@@ -305,15 +311,15 @@ def _gpt_neox(c: Keys) -> Architecture:
 
 
 def _gemma(c: Keys, **changes: Any) -> Architecture:
-    """The first Gemma: LLaMA's block, embeddings times √d; the library takes ``hidden_activation`` where it is given."""
-    act = c.get("hidden_activation", "gelu_pytorch_tanh")
-    if act not in ACTIVATIONS:
-        raise unknown_name("hidden_activation", act, ACTIVATIONS)
+    """The first Gemma: LLaMA's block, embeddings times √d, GELU by tanh also where old configurations say ``gelu``."""
+    act = c.activation("hidden_activation", "hidden_act")
+    if act == "gelu" and not changes:
+        act = "gelu_pytorch_tanh"
     c.data.setdefault("pad_token_id", 0)
-    c.data.setdefault("hidden_act", act)
-    d = c.count("hidden_size")
-    given = {"mlp.activation": act, "embedding.multiplier": float(d) ** 0.5}
     c.count("head_dim")
+    masked = "bidirectional" if c.get("use_bidirectional_attention", False) else "causal"
+    multiplier = float(c.count("hidden_size")) ** 0.5
+    given = {"mlp.activation": act, "embedding.multiplier": multiplier, "attention.mask": masked}
     return _llama(c, **given | changes)
 
 
