@@ -125,7 +125,9 @@ def tokens(case: dict[str, Any]) -> np.ndarray:
 def image(size: int) -> np.ndarray:
     """Three channels of smooth waves about zero, (3, size, size)."""
     x = np.arange(size) / size
-    waves = [np.cos(2 * np.pi * (3 * x[:, None] + c) + 9 * x[None] ** 2) * np.sin(40 * x[None] * (c + 1)) for c in range(3)]
+    waves = [
+        np.cos(2 * np.pi * (3 * x[:, None] + c) + 9 * x[None] ** 2) * np.sin(40 * x[None] * (c + 1)) for c in range(3)
+    ]
     return np.stack(waves) + 0.3
 
 
@@ -140,7 +142,9 @@ def networks(case: dict[str, Any]) -> Iterator[Any]:
             assert a.attention is not None and a.mlp is not None
             first = a.norm.place == "pre"
             layers = [  # by itself each: nn.TransformerEncoder copies the weights of one
-                torch.nn.TransformerEncoderLayer(a.d, a.attention.heads, a.mlp.width, batch_first=True, norm_first=first)
+                torch.nn.TransformerEncoderLayer(
+                    a.d, a.attention.heads, a.mlp.width, batch_first=True, norm_first=first
+                )
                 for _ in range(a.depth)
             ]
             encoder = torch.nn.TransformerEncoder(layers[0], a.depth, enable_nested_tensor=False)

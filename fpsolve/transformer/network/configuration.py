@@ -42,13 +42,17 @@ def _plain(config: Any) -> dict[str, Any]:
             config = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             problem = f"cannot be read ({error.strerror})"
-            raise InputError("config", str(path), problem, "name a config.json on disk; nothing is downloaded") from error
+            raise InputError(
+                "config", str(path), problem, "name a config.json on disk; nothing is downloaded"
+            ) from error
         except ValueError as error:
             raise InputError("config", str(path), f"is not JSON ({error})", "name a config.json") from error
     elif callable(getattr(config, "to_dict", None)):
         config = config.to_dict()
     if not isinstance(config, Mapping):
-        raise InputError("config", config, "is no configuration", "pass an object, a dictionary or a config.json's path")
+        raise InputError(
+            "config", config, "is no configuration", "pass an object, a dictionary or a config.json's path"
+        )
     return dict(config)
 
 
@@ -146,7 +150,9 @@ class Keys:
     def rotary_fraction(self, default: float) -> float:
         """The part of a head that rotary positions turn."""
         table = self.get("rope_parameters", {})
-        return float(table.get("partial_rotary_factor", self.get("partial_rotary_factor", self.get("rotary_pct", default))))
+        return float(
+            table.get("partial_rotary_factor", self.get("partial_rotary_factor", self.get("rotary_pct", default)))
+        )
 
     def padding(self, vocab: int, default: int | None) -> int | None:
         """The id whose embedding is zero; torch counts negative ones from the end."""
@@ -156,15 +162,19 @@ class Keys:
     def window(self, depth: int) -> dict[str, Any]:
         """``attention.window`` and ``global_every`` of ``sliding_window``, ``layer_types`` and Qwen's switches."""
         window = self.get("sliding_window")
-        types = self.get("layer_types") or (["full_attention"] if window is None else ["sliding_attention"]) * depth
-        if self.get("use_sliding_window", True) is False or window is None:
-            types = ["full_attention"] * depth
-        elif "layer_types" not in self.data and self.get("use_sliding_window") and self.get("max_window_layers", 0):
-            first = min(int(self.data["max_window_layers"]), depth)  # Qwen: those from this layer on slide
-            types = ["full_attention"] * first + ["sliding_attention"] * (depth - first)
+        types = self.get("layer_types") or ([] if window is None else ["sliding_attention"] * depth)
         for kind in types:
             if kind not in ("full_attention", "sliding_attention"):
-                raise InputError("layer_types", kind, "attention of this kind is not modelled", "use full or sliding ones")
+                raise InputError(
+                    "layer_types", kind, "attention of this kind is not modelled", "use full or sliding ones"
+                )
+        if window is None or self.get("use_sliding_window", True) is False:
+            types = ["full_attention"] * depth
+        elif self.get("layer_types") is None and self.get("use_sliding_window") and self.get("max_window_layers"):
+            first = min(int(self.data["max_window_layers"]), depth)  # Qwen: those from this layer on slide
+            types = ["full_attention"] * first + ["sliding_attention"] * (depth - first)
+        if len(types) != depth:
+            raise InputError("layer_types", types, f"is not of the {depth} layers", "give one for each layer")
         whole = [layer for layer, kind in enumerate(types, 1) if kind == "full_attention"]
         if len(whole) == depth:
             return {"attention.window": None, "attention.global_every": 0}
@@ -235,20 +245,19 @@ def _vit(c: Keys) -> Architecture:
         c.count_or("num_channels", 3) * patch**2,
         (c.count("image_size") // patch) ** 2 + 1,
     )
-    return made.changed(
-        **{"mlp.activation": c.activation("hidden_act"), "norm.eps": c.number("layer_norm_eps", 1e-12)}
-    )
+    return made.changed(**{"mlp.activation": c.activation("hidden_act"), "norm.eps": c.number("layer_norm_eps", 1e-12)})
 
 
 def _llama(c: Keys, **changes: Any) -> Architecture:
     """LLaMA, and those that differ in few keys: Mistral, Qwen, OLMo 2, Granite with its multipliers."""
     depth, d, vocab = c.count("num_hidden_layers"), c.count("hidden_size"), c.count("vocab_size")
     heads = c.heads(d, "num_attention_heads")
+    groups = c.count_or("num_key_value_heads", heads)
     made = presets.llama(
         depth,
         d,
         heads,
-        c.count_or("num_key_value_heads", heads),
+        None if groups == heads else groups,
         c.count_or("head_dim", d // heads),
         c.count("intermediate_size"),
         c.std(),
@@ -326,7 +335,9 @@ def _gemma(c: Keys, **changes: Any) -> Architecture:
 def _gemma2(c: Keys) -> Architecture:
     depth = c.count("num_hidden_layers")
     if c.get("layer_types") is None and c.get("sliding_window") is not None:
-        c.data["layer_types"] = ["sliding_attention", "full_attention"] * (depth // 2) + ["sliding_attention"] * (depth % 2)
+        c.data["layer_types"] = ["sliding_attention", "full_attention"] * (depth // 2) + ["sliding_attention"] * (
+            depth % 2
+        )
     changes = {
         "norm.place": "peri",
         "attention.scale": c.number("query_pre_attn_scalar") ** -0.5,

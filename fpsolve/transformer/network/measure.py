@@ -90,7 +90,9 @@ def _states(torch: Any, module: Any, inputs: Any, keywords: dict[str, Any]) -> l
         if encoder:
             for block in every:
                 stack.callback(block.self_attn.register_forward_pre_hook(_with_weights, with_kwargs=True).remove)
-                hook = block.self_attn.register_forward_hook(lambda _, __, output: entropies.append(_entropy(output[1])))
+                hook = block.self_attn.register_forward_hook(
+                    lambda _, __, output: entropies.append(_entropy(output[1]))
+                )
                 stack.callback(hook.remove)
             last = module(given.transpose(0, 1) if turned else given, **keywords)
         else:
@@ -102,7 +104,9 @@ def _states(torch: Any, module: Any, inputs: Any, keywords: dict[str, Any]) -> l
     if len(grams) != len(every) + 1 or len(entropies) != len(every):
         problem = f"showed {len(grams)} states and {len(entropies)} attention weights of {len(every)} blocks"
         raise InputError("module", type(module).__name__, problem, "pass the plain network")
-    states = [State(G, {} if not layer else {"attention_entropy": entropies[layer - 1]}) for layer, G in enumerate(grams)]
+    states = [
+        State(G, {} if not layer else {"attention_entropy": entropies[layer - 1]}) for layer, G in enumerate(grams)
+    ]
     if after is not None and not np.allclose(after, grams[-1], rtol=1e-5, atol=1e-7):
         states[-1] = replace(states[-1], projected=after)
     return states
@@ -114,11 +118,15 @@ def _tensor(torch: Any, module: Any, inputs: Any, d: int | None) -> Any:
     where = next(module.parameters())
     ids = d is None and module.main_input_name == "input_ids"
     if ids != (not (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool)):
-        wanted = "token ids (n,) or (batch, n)" if ids else "vectors (n, d), pixels (channels, height, width), or batches"
+        wanted = (
+            "token ids (n,) or (batch, n)" if ids else "vectors (n, d), pixels (channels, height, width), or batches"
+        )
         raise InputError("inputs", str(given.dtype), "not what this module takes", f"pass {wanted}")
     axes = 1 if ids else 3 if d is None else 2
     if given.ndim not in (axes, axes + 1):
-        raise InputError("inputs", tuple(given.shape), f"has neither {axes} axes nor a batch's more", "pass one sequence")
+        raise InputError(
+            "inputs", tuple(given.shape), f"has neither {axes} axes nor a batch's more", "pass one sequence"
+        )
     given = given if given.ndim == axes + 1 else given[None]
     if ids:
         vocab = module.config.vocab_size
@@ -130,7 +138,9 @@ def _tensor(torch: Any, module: Any, inputs: Any, d: int | None) -> Any:
         raise InputError("inputs", "array", "has entries that are not finite", "give finite numbers")
     width, axis = (module.config.num_channels, 1) if d is None else (d, -1)
     if given.shape[axis] != width:
-        raise InputError("inputs", tuple(given.shape), f"this module takes {width} components or channels", "reshape them")
+        raise InputError(
+            "inputs", tuple(given.shape), f"this module takes {width} components or channels", "reshape them"
+        )
     return given.to(where.device, where.dtype)
 
 

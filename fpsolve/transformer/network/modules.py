@@ -97,7 +97,9 @@ def from_torch(module: Any) -> Architecture:
         found.setdefault(law.key, []).append(law)
     depth = max((len(laws) for key, laws in found.items() if key.startswith(("attention.", "mlp."))), default=0)
     if depth != arch.depth:
-        raise InputError("module", type(module).__name__, f"has weights of {depth} blocks, not {arch.depth}", "pass it whole")
+        raise InputError(
+            "module", type(module).__name__, f"has weights of {depth} blocks, not {arch.depth}", "pass it whole"
+        )
     changes: dict[str, Any] = {"residual.depth_scaling": "none"}
     data = arch.to_dict()
     for key, laws in found.items():
@@ -109,7 +111,9 @@ def from_torch(module: Any) -> Architecture:
     remarks += _repeated(torch, module) + _gains(module)
     if remarks:
         shown = "; ".join(remarks[:6]) + (f"; and {len(remarks) - 6} more" if len(remarks) > 6 else "")
-        told = f"not as at a Gaussian initialisation, the prediction is that of iid weights of these deviations: {shown}"
+        told = (
+            f"not as at a Gaussian initialisation, the prediction is that of iid weights of these deviations: {shown}"
+        )
         warnings.warn(told, NotGaussianWarning, stacklevel=3)
     return arch.changed(**changes)
 
@@ -146,13 +150,17 @@ def weight_statistics(module: Any) -> list[WeightStatistics]:
     found = []
     inside = {id(weight) for block in blocks(module, _depth(module)) for weight in block.parameters()}
     for name, weight in module.named_parameters():
-        stem, kind = (name.rsplit(".", 1)[0], name.rsplit(".", 1)[1]) if name.endswith((".weight", ".bias")) else (name, "")
+        stem, kind = (
+            (name.rsplit(".", 1)[0], name.rsplit(".", 1)[1]) if name.endswith((".weight", ".bias")) else (name, "")
+        )
         if name.endswith(("in_proj_weight", "in_proj_bias")):
             stem, kind = name.rsplit("_", 1)
         keys = next((keys for pattern, keys in MATRICES if re.search(pattern, f".{stem}")), None)
         if keys is None:
             if weight.ndim > 1 and id(weight) in inside:
-                raise InputError("module", name, "this matrix is of no part that is modelled", "use a plain architecture")
+                raise InputError(
+                    "module", name, "this matrix is of no part that is modelled", "use a plain architecture"
+                )
             continue
         if kind == "bias" and keys[0].startswith(("embedding", "positions")):
             continue
@@ -190,7 +198,9 @@ def _encoder(torch: Any, module: Any) -> Architecture:
         d,
         Attention(heads, d // heads),
         MLP(first.linear1.out_features, _activation(torch, first.activation)),
-        Norm("layer", first.norm1.eps, "pre" if first.norm_first else "post", getattr(module, "norm", None) is not None),
+        Norm(
+            "layer", first.norm1.eps, "pre" if first.norm_first else "post", getattr(module, "norm", None) is not None
+        ),
         name="torch-encoder",
     )
 
@@ -214,7 +224,7 @@ def _split(name: str, weight: Any, module: Any, parts: int) -> Iterator[Any]:
     if parts == 1:
         yield weight.reshape(len(weight), -1) if weight.ndim == 4 else weight
         return
-    if "c_attn" in name:  # Conv1D keeps outputs in columns
+    if "c_attn" in name and weight.ndim == 2:  # Conv1D keeps outputs in columns
         weight = weight.T
     if "query_key_value" in name:
         weight = weight.reshape(module.config.num_attention_heads, 3, -1, *weight.shape[1:])
@@ -277,7 +287,11 @@ def _gains(module: Any) -> list[str]:
         if "norm" not in type(one).__name__.lower():
             continue
         gain, bias = getattr(one, "weight", None), getattr(one, "bias", None)
-        plain = gain is None or bool((gain == 1).all()) or ("gemma" in type(one).__name__.lower() and bool((gain == 0).all()))
+        plain = (
+            gain is None
+            or bool((gain == 1).all())
+            or ("gemma" in type(one).__name__.lower() and bool((gain == 0).all()))
+        )
         if not plain or (bias is not None and bool((bias != 0).any())):
             found.append(f"{name}: gains or biases of a trained normalisation")
     return found
