@@ -92,7 +92,7 @@ def gelu(z: Real) -> Real:
 
 def gelu_tanh(z: Real) -> Real:
     """½z(1 + tanh(√(2/π)(z + 0.044715 z³))), GELU as GPT-2 has it :cite:`gelu2016`."""
-    return np.asarray(0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))))
+    return np.asarray(0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z * z * z))))
 
 
 def quick_gelu(z: Real) -> Real:

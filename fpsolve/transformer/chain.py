@@ -20,7 +20,7 @@ from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.solve import LONG_RUN, described
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, MatrixLaw, Sampled, WeightLaw, matrices
+from fpsolve.transformer.weights import HeadLaw, MatrixLaw, Sampled, WeightLaw, matrices_of
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -164,9 +164,7 @@ class RandomTransformer:
 
     def member_weights(self, members: range) -> Iterator[tuple[Real, Real]]:
         """For each layer V and A, shapes (members, heads, d, d) or (1, 1, d, d)."""
-        laws = ((self.law.value_law(self.d), VALUE), (self.law.key_query_law(), KEY_QUERY))
-        drawn = (matrices(law, at, self.seed, members, self.heads, self.depth, self.d) for law, at in laws)
-        return zip(*drawn, strict=True)
+        return matrices_of(self.law, self.seed, members, self.heads, self.depth, self.d)
 
     def _layers(self, cloud: Cloud) -> Iterator[tuple[int, Cloud]]:
         yield 0, cloud

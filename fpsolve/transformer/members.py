@@ -40,10 +40,10 @@ class Batch:
 
     def attention(self, x: Real, key_queries: Real) -> Real:
         """m_A(x), shape (members, heads, n, d), by softmax over the tokens."""
-        queries = np.einsum("mhab,mnb->mhna", *_same_members(key_queries, x))
-        exponent = self.beta * np.einsum("mhna,mka->mhnk", queries, x) + self.log_weights
+        tokens = x[:, None]
+        exponent = self.beta * (tokens @ key_queries.swapaxes(-1, -2) @ tokens.swapaxes(-1, -2)) + self.log_weights
         p = np.exp(exponent - exponent.max(-1, keepdims=True))
-        return np.einsum("mhnk,mka->mhna", p / p.sum(-1, keepdims=True), x)
+        return (p @ tokens) / p.sum(-1, keepdims=True)
 
 
 def mean_of_heads(values: Real, attention: Real) -> Real:
@@ -52,8 +52,12 @@ def mean_of_heads(values: Real, attention: Real) -> Real:
         values = values.mean(1, keepdims=True)
     elif values.shape[1] == 1:
         attention = attention.mean(1, keepdims=True)
-    values, attention = _same_members(values, attention)
-    return np.einsum("mhab,mhnb->mna", values, attention) / attention.shape[1]
+    return np.asarray((attention @ values.swapaxes(-1, -2)).mean(1))
+
+
+def block_size(n: int, d: int, heads: int) -> int:
+    """How many members are held at once."""
+    return max(1, BLOCK // (heads * max(BLOCK_WORDS, 2 * d * d, n * max(n, d))))
 
 
 def member_dataset(
@@ -66,7 +70,7 @@ def member_dataset(
 ) -> xr.Dataset:
     """Every ``stride`` layers: mean_vector, overlap, energy [, points], dimensions (member, layer, …)."""
     n, d = transformer.n, transformer.d
-    size = max(1, BLOCK // (transformer.heads * max(BLOCK_WORDS, 2 * d * d, n * max(n, d))))
+    size = block_size(n, d, transformer.heads)
     saved = []
     for first in range(0, len(members), size):
         some = members[first : first + size]
@@ -117,13 +121,4 @@ def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: 
         title="fpsolve: RandomTransformer, cloud, layers",
         fpsolve_config=json.dumps(config),
         fpsolve_versions=json.dumps(versions()),
-    )
-
-
-def _same_members(first: Real, second: Real) -> tuple[Real, Real]:
-    """Both with as many members (einsum asks for equal axes)."""
-    count = max(len(first), len(second))
-    return (
-        np.broadcast_to(first, (count, *first.shape[1:])),
-        np.broadcast_to(second, (count, *second.shape[1:])),
     )

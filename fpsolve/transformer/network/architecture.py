@@ -137,8 +137,8 @@ class Architecture(Part):
     def preset(cls, preset: str, **options: Any) -> Architecture:
         """A published architecture with its initial law, see :data:`fpsolve.transformer.PRESETS`.
 
-        options: the arguments of that preset (``depth``, ``d``, ``heads``, …; what is not given follows: heads keep their
-        width, MLPs their ratio), or keys with a dot as in :meth:`changed`. Raises InputError for unknown names.
+        options: the arguments of that preset (``depth``, ``d``, ``heads``, …; what is not given follows: heads keep
+        their width, MLPs their ratio), or keys with a dot as in :meth:`changed`. Raises InputError for unknown names.
         """
         from fpsolve.transformer.network.presets import PRESETS
 

@@ -2,8 +2,8 @@
 
 State: a factor X of the stream over √d, in as many coordinates as tokens (:mod:`fpsolve.transformer.gram`), for layer
 normalisation of its part orthogonal to (1, …, 1), in d - 1 dimensions, with the component along it beside. Behind the n
-tokens stands a tracer: close to one of them, attended to by none, it goes through the same weights, so that the growth of its
-distance is the exponent of close tokens.
+tokens stands a tracer: close to one of them, attended to by none, it goes through the same weights, so that the growth
+of its distance is the exponent of close tokens.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ExactChain:
         self.dimensions = arch.d - self.layered
         self.n = start.n
         self.places = np.append(np.arange(self.n), self.n - 1)
-        self.twins = None if start.twins is None else np.append(start.twins, start.twins[-1])
+        self.twins = None if start.twins is None else np.append(start.twins, start.n)
 
     def __iter__(self) -> Iterator[State]:
         stream = self._displaced(self._embedded())
@@ -176,7 +176,9 @@ class ExactChain:
         draw = self._scores(C, layer)
         values = None
         if a.values == "projected":
-            values = _split_heads(self._columns(C[:, :n], a.groups * a.head_dim, "attention.value", What.VALUE, layer), a.groups)
+            values = _split_heads(
+                self._columns(C[:, :n], a.groups * a.head_dim, "attention.value", What.VALUE, layer), a.groups
+            )
         step = max(1, NUMBERS // (len(self.members) * C.shape[1] * n))
         outputs, entropies = [], []
         for first in range(0, a.heads, step):
@@ -216,10 +218,14 @@ class ExactChain:
         def dense(heads: Real) -> Real:
             if a.key_query == "identity":
                 shape = (len(C), len(heads), C.shape[1], n)
-                return softmax(arch, layer, np.broadcast_to(per * (C[:, None] @ keys), shape).copy(), self.places, heads)
+                return softmax(
+                    arch, layer, np.broadcast_to(per * (C[:, None] @ keys), shape).copy(), self.places, heads
+                )
             r = C.shape[-1]
             A = np.stack([self._at(What.QUERY, layer, int(h)).normals(r, r) for h in heads], 1)
-            return softmax(arch, layer, per * arch.deviation("attention.query") * (C[:, None] @ A @ keys), self.places, heads)
+            return softmax(
+                arch, layer, per * arch.deviation("attention.query") * (C[:, None] @ A @ keys), self.places, heads
+            )
 
         return dense
 
@@ -287,7 +293,9 @@ class ExactChain:
         moved = np.concatenate([X, np.zeros((*X.shape[:2], 1))], -1) if rest else X.copy()
         moved[:, -1, :r] += step * normals[:, :r]
         if rest:
-            moved[:, -1, r] = step[:, 0] * np.sqrt(2 * gammaincinv(rest / 2, self._at(What.TRACER, index=1).uniforms(1)[:, 0]))
+            moved[:, -1, r] = step[:, 0] * np.sqrt(
+                2 * gammaincinv(rest / 2, self._at(What.TRACER, index=1).uniforms(1)[:, 0])
+            )
         if mean is not None:
             mean = mean.copy()
             mean[:, -1] += step[:, 0] * normals[:, r]
@@ -330,7 +338,7 @@ def _split_heads(x: Real, heads: int) -> Real:
 
 
 def _split(X: Real, z: Real) -> tuple[Real, Real]:
-    """The part of the rows of X (…, n, r) orthogonal to a unit vector of which z (…, r) are the coordinates in their frame.
+    """The part of the rows of X (…, n, r) orthogonal to a unit vector, z (…, r) its coordinates in their frame.
 
     Returns its factor, of which the first column vanishes where |z| = 1, and the component along the vector.
     """

@@ -1,12 +1,13 @@
 """Attention weights of given queries and keys: positions, logit caps and masks, one place for every route.
 
-Arrays are (…, heads, tokens, head_dim). ``places`` (tokens,) are the tokens' places 0, 1, … in the sequence; two tokens may
-share one.
+Arrays are (…, heads, tokens, head_dim). ``places`` (tokens,) are the tokens' places 0, 1, … in the sequence; two tokens
+may share one.
 """
 
 from __future__ import annotations
 
 from math import floor, log2
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.network.architecture import Architecture
 
 
-def visible(arch: Architecture, layer: int, places: Real, keys: int) -> Real:
+def visible(arch: Architecture, layer: int, places: Any, keys: int) -> Any:
     """Whether the token of a row sees that of a column, (tokens, keys), in layer 1, 2, …: causal mask and window."""
     attention = arch.attention
     assert attention is not None
@@ -25,14 +26,16 @@ def visible(arch: Architecture, layer: int, places: Real, keys: int) -> Real:
 
 
 def slopes(heads: int) -> Real:
-    """The slopes of ALiBi :cite:`alibi2022`: 2^{-8h/H}, h = 1, …, H, for a power of two; otherwise those of the power of
-    two below, followed by every other one of the next."""
+    """The slopes of ALiBi :cite:`alibi2022`: 2^{-8h/H}, h = 1, …, H, for a power of two.
+
+    Otherwise those of the power of two below, followed by every other one of the next.
+    """
     power = 2 ** floor(log2(heads))
     first = 2.0 ** (-8 / power * np.arange(1, power + 1))
     return np.concatenate([first, 2.0 ** (-4 / power * np.arange(1, 2 * (heads - power), 2))])
 
 
-def rotated(q: Real, places: Real, theta: float, components: int) -> Real:
+def rotated(q: Real, places: Any, theta: float, components: int) -> Real:
     """Rotary positions :cite:`rope2021` on the first ``components`` of every head.
 
     Component c < components/2 and c + components/2 turn together by place·theta^{-2c/components} (the pairing of the
@@ -54,9 +57,7 @@ def normalised_heads(q: Real, kind: str, eps: float, axes: tuple[int, ...]) -> R
     return np.asarray(q / np.sqrt((q * q).mean(axes, keepdims=True) + eps))
 
 
-def attention_weights(
-    arch: Architecture, layer: int, q: Real, k: Real, places: Real, heads: Real | None = None
-) -> Real:
+def attention_weights(arch: Architecture, layer: int, q: Real, k: Real, places: Any, heads: Any = None) -> Real:
     """π = softmax of the scores of queries (…, H, tokens, dh) and keys (…, H, keys, dh), shape (…, H, tokens, keys).
 
     heads: which heads these are, for ALiBi; all of them by default. Scores are scale·q kᵀ after rotary positions, then
@@ -71,7 +72,7 @@ def attention_weights(
     return softmax(arch, layer, attention.logit_scale * (q @ k.swapaxes(-1, -2)), places, heads)
 
 
-def softmax(arch: Architecture, layer: int, scores: Real, places: Real, heads: Real | None = None) -> Real:
+def softmax(arch: Architecture, layer: int, scores: Real, places: Any, heads: Any = None) -> Real:
     """π of scores (…, H, tokens, keys): cap, ALiBi, mask, softmax; the scores are overwritten."""
     attention = arch.attention
     assert attention is not None

@@ -1,4 +1,4 @@
-"""The parts of an architecture, frozen and checked: initial laws, embedding, attention, MLP, normalisation, residual."""
+"""The parts of an architecture, frozen and checked, from the laws of matrices to the residual sum."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PLACES: dict[str, tuple[bool, bool, bool]] = {
     "sandwich": (True, True, False),
     "output": (False, True, False),
 }
-"""Whether a place normalises the block's input, the block's output, the sum. ``sandwich`` :cite:`cogview2021` and ``peri``
-:cite:`perinorm2025` are two names of one place; ``output`` is OLMo 2's."""
+"""Whether a place normalises the block's input, the block's output, the sum. ``sandwich`` :cite:`cogview2021` and
+``peri`` :cite:`perinorm2025` are two names of one place; ``output`` is OLMo 2's."""
 
 DEPTH_SCALINGS = ("none", "gpt2", "deepnorm", "depth_mup")
 
@@ -42,12 +42,12 @@ class Part:
         return {name: value.to_dict() if isinstance(value, Part) else value for name, value in values}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], where: str = "") -> Self:
+    def from_dict(cls, data: Any, where: str = "") -> Self:
         """The part that :meth:`to_dict` wrote; keys with a default may be missing, an :class:`Init` may be a number.
 
         Raises InputError naming the key (``attention.heads``) for unknown and missing keys and for bad values.
         """
-        if isinstance(data, int | float) and not isinstance(data, bool) and cls is Init:
+        if cls is Init and isinstance(data, int | float) and not isinstance(data, bool):
             data = {"std": data}
         if not isinstance(data, Mapping):
             raise InputError(where or "data", data, "is not a table", "give the keys of " + cls.__name__)
@@ -173,12 +173,13 @@ class Embedding(Part):
 class Attention(Part):
     """Softmax attention, head by head: S = scale·q kᵀ, π = softmax S, o = π v; all o side by side enter W_O.
 
-    heads, head_dim, kv_heads: ``num_attention_heads``, ``head_dim``, ``num_key_value_heads`` (None: as many as heads); kv
-    heads are shared by groups of equal size :cite:`gqa2023`. mask: ``bidirectional`` or ``causal``. window: a token sees
-    those less than ``window`` places away (``sliding_window``); every ``global_every``-th layer sees all (0: none does).
-    scale: the factor of the logits, None for 1/√head_dim. softcap: c in c·tanh(S/c) (``attn_logit_softcapping``). qk_norm:
-    ``none``, ``head`` (each head's queries and keys normalised), ``full`` (across heads) :cite:`qknorm2020`; of the
-    architecture's kind and eps. query, key, value, output: entries of the matrices; ``*_bias``: of the biases.
+    heads, head_dim, kv_heads: ``num_attention_heads``, ``head_dim``, ``num_key_value_heads`` (None: as many as heads);
+    kv heads are shared by groups of equal size :cite:`gqa2023`. mask: ``bidirectional`` or ``causal``. window: a token
+    sees those less than ``window`` places away (``sliding_window``); every ``global_every``-th layer sees all (0: none
+    does). scale: the factor of the logits, None for 1/√head_dim. softcap: c in c·tanh(S/c)
+    (``attn_logit_softcapping``). qk_norm: ``none``, ``head`` (each head's queries and keys normalised), ``full``
+    (across heads) :cite:`qknorm2020`; of the architecture's kind and eps. query, key, value, output: entries of the
+    matrices; ``*_bias``: of the biases.
 
     key_query: ``projected`` (q = W_Q c, k = W_K c), ``dense`` (S = scale·cᵀAc, A of entries ``query``) or ``identity``
     (A = I); values: ``projected`` or ``dense`` (Σ_h V_h m_h, V_h a d×d matrix of entries ``output``): the heads of
@@ -271,8 +272,8 @@ class MLP(Part):
 class Norm(Part):
     """Normalisation with unit gains: c = x/√(|x|²/d + eps), ``layer`` after the mean over components is taken off.
 
-    place: ``none``, ``pre`` (x + f(c(x))), ``post`` (c(x + f(x))), ``peri`` or ``sandwich`` (x + c(f(c(x)))), ``output``
-    (x + c(f(x))). final: one more after the last block; it is no layer of its own.
+    place: ``none``, ``pre`` (x + f(c(x))), ``post`` (c(x + f(x))), ``peri`` or ``sandwich`` (x + c(f(c(x)))),
+    ``output`` (x + c(f(x))). final: one more after the last block; it is no layer of its own.
     """
 
     kind: str = "layer"
@@ -300,10 +301,10 @@ class Norm(Part):
 class Residual(Part):
     """x ← skip·x + branch·f, with multipliers that follow the depth L.
 
-    depth_scaling: ``none``; ``gpt2``: the matrices that end on the residual stream (attention's output, MLP's down) times
-    1/√(2L) :cite:`gpt2`; ``deepnorm``: skip (2L)^{1/4}, and value, output and the MLP's matrices times (8L)^{-1/4}
-    :cite:`deepnorm2022`; ``depth_mup``: branch times 1/√L :cite:`depthmup2023`. They multiply ``skip``, ``branch`` and
-    the deviations given.
+    depth_scaling: ``none``; ``gpt2``: the matrices that end on the residual stream (attention's output, MLP's down)
+    times 1/√(2L) :cite:`gpt2`; ``deepnorm``: skip (2L)^{1/4}, and value, output and the MLP's matrices times
+    (8L)^{-1/4} :cite:`deepnorm2022`; ``depth_mup``: branch times 1/√L :cite:`depthmup2023`. They multiply ``skip``,
+    ``branch`` and the deviations given.
     """
 
     skip: float = 1.0

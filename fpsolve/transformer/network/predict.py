@@ -85,17 +85,18 @@ def predict(
 ) -> Result:
     """The tokens of a network at initialisation, layer by layer, before it is built.
 
-    With Gaussian weights the Gram matrix of the residual stream, G_ij = ⟨x_i, x_j⟩/d, is a Markov chain whose law needs no
-    d×d matrix: given G, queries, keys, values and hidden units are Gaussian columns of covariance s²d C, and what a block
-    adds is d iid columns of covariance Σ. Drawn exactly, for every n and d; matrices of another law enter by their second
-    moments. ``wide``: the limit d → ∞ at fixed head width, G' = G + Σ with the MLP's dual activation and Σ a mean over
-    heads; the mean over sampled heads has a standard error, ``mean_overlap_error``, and nothing depends on d.
+    With Gaussian weights the Gram matrix of the residual stream, G_ij = ⟨x_i, x_j⟩/d, is a Markov chain whose law needs
+    no d×d matrix: given G, queries, keys, values and hidden units are Gaussian columns of covariance s²d C, and what a
+    block adds is d iid columns of covariance Σ. Drawn exactly, for every n and d; matrices of another law enter by
+    their second moments. ``wide``: the limit d → ∞ at fixed head width, G' = G + Σ with the MLP's dual activation and Σ
+    a mean over heads; the mean over sampled heads has a standard error, ``mean_overlap_error``, and nothing depends on
+    d.
 
-    tokens: ids (n,) of integers; a number of tokens with nothing in common (distinct ids, orthogonal patches, iid normal
-    vectors); vectors (n, d), hidden states as they enter the first block (nothing of the embedding is added), or (n,
-    features) where the network embeds vectors; a symmetric matrix (n, n), the Gram matrix ⟨x_i, x_j⟩/d of hidden states;
-    a law of ``fp.initial``, of which every member draws ``n`` tokens, times √d. members: a number, or the members' numbers;
-    each is a pure function of (seed, member), so that a range may be shared among processes.
+    tokens: ids (n,) of integers; a number of tokens with nothing in common (distinct ids, orthogonal patches, iid
+    normal vectors); vectors (n, d), hidden states as they enter the first block (nothing of the embedding is added), or
+    (n, features) where the network embeds vectors; a symmetric matrix (n, n), the Gram matrix ⟨x_i, x_j⟩/d of hidden
+    states; a law of ``fp.initial``, of which every member draws ``n`` tokens, times √d. members: a number, or the
+    members' numbers; each is a pure function of (seed, member), so that a range may be shared among processes.
 
     Returns a Dataset, dimensions (member, layer, …), layer 0 the embeddings, then after every block: mean_overlap (mean
     cosine of distinct tokens), overlap_quantile, mean_square, squared_norm, effective_rank, attention_entropy and its

@@ -1,8 +1,8 @@
 """Published architectures with their initial laws.
 
 The law of a preset is the one with which the library that users build it with creates it: `transformers` for the named
-families (its ``_init_weights``, ``initializer_range`` 0.02), torch for its encoder layer. Where the authors' own code draws
-otherwise, ``init="original"`` is that. What is not given follows: heads keep their width, MLPs their ratio to d.
+families (its ``_init_weights``, ``initializer_range`` 0.02), torch for its encoder layer. Where the authors' own code
+draws otherwise, ``init="original"`` is that. What is not given follows: heads keep their width, MLPs their ratio to d.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def bert(
 ) -> Architecture:
     """BERT :cite:`bert2019`: post-norm, bidirectional, learned positions and types, normalised embeddings, eps 1e-12.
 
-    Exact GELU, heads of 64, MLP 4d, everything N(0, 0.02²), biases and the padding's vector (id 0) zero (``BertModel``).
-    original: normal laws cut at two deviations, padding drawn (google-research/bert, ``modeling.py``).
+    Exact GELU, heads of 64, MLP 4d, everything N(0, 0.02²), biases and the padding's vector (id 0) zero
+    (``BertModel``). original: normal laws cut at two deviations, padding drawn (google-research/bert, ``modeling.py``).
     """
     _choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 64)
@@ -87,9 +87,9 @@ def vit(
     features: int = 768,
     max_length: int = 197,
 ) -> Architecture:
-    """ViT :cite:`vit2021`: pre-norm, bidirectional, a class token before the patches, exact GELU, eps 1e-12, heads of 64.
+    """ViT :cite:`vit2021`: pre-norm, bidirectional, class token before the patches, exact GELU, heads of 64.
 
-    Patches are vectors of 16·16·3 = 768 pixels times a matrix; everything N(0, 0.02²) (``ViTModel``; its
+    Patches are vectors of 16·16·3 = 768 pixels times a matrix; eps 1e-12; everything N(0, 0.02²) (``ViTModel``; its
     ``trunc_normal_`` cuts at ±2, a hundred deviations away), biases zero.
     """
     heads, head_dim = _heads(d, heads, 64)
@@ -118,9 +118,10 @@ def llama(
     theta: float = 10000.0,
     eps: float = 1e-6,
 ) -> Architecture:
-    """LLaMA :cite:`llama2023`: pre-norm by RMS, causal, rotary positions, SwiGLU of 8d/3 (up to the next 256), no biases.
+    """LLaMA :cite:`llama2023`: pre-norm by RMS, causal, rotary positions, SwiGLU, no biases.
 
-    Heads of 128, everything N(0, 0.02²) (``LlamaModel``); ``kv_heads`` for grouped queries (LLaMA 2 70B and 3: 8).
+    Heads of 128, MLP 8d/3 up to the next 256, everything N(0, 0.02²) (``LlamaModel``); ``kv_heads`` for grouped queries
+    (LLaMA 2 70B and 3: 8).
     """
     heads, head_dim = _heads(d, heads, 128, head_dim)
     w = Init(std)
@@ -145,10 +146,11 @@ def gpt_neox(
     vocab: int = 50432,
     init: str = "transformers",
 ) -> Architecture:
-    """GPT-NeoX-20B :cite:`gptneox2022`: parallel blocks, pre-norm, causal, rotary positions on a quarter of heads of 96.
+    """GPT-NeoX-20B :cite:`gptneox2022`: parallel blocks, pre-norm, causal, rotary positions on a quarter of a head.
 
-    Exact GELU, MLP 4d, eps 1e-5; everything N(0, 0.02²), biases zero (``GPTNeoXModel``). original: √(2/(5d)), for the
-    matrices that end on the stream 2/(L√d) (§3.4 of the paper, where L counts the layers); ``std`` replaces the first.
+    Heads of 96, exact GELU, MLP 4d, eps 1e-5; everything N(0, 0.02²), biases zero (``GPTNeoXModel``). original:
+    √(2/(5d)), for the matrices that end on the stream 2/(L√d) (§3.4 of the paper, where L counts the layers); ``std``
+    replaces the first.
     """
     _choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 96)
@@ -215,13 +217,13 @@ def torch_encoder(
     activation: str = "relu",
     norm_first: bool = False,
 ) -> Architecture:
-    """torch's ``nn.TransformerEncoderLayer`` with its defaults :cite:`attention2017`, every layer initialised by itself.
+    """torch's ``nn.TransformerEncoderLayer`` with its defaults :cite:`attention2017`, independent layers.
 
     Queries, keys and values: Glorot-uniform over a 3d×d matrix, variance 1/(2d), bias zero; output and MLP:
     U(±1/√fan_in), variance 1/(3 fan_in); biases of the MLP U(±1/√fan_in), that of the output zero; eps 1e-5
     (``torch.nn.MultiheadAttention._reset_parameters``, ``torch.nn.Linear``). No embedding: tokens are vectors.
-    ``nn.TransformerEncoder`` copies one layer, so that its layers share their initial weights; here they are independent,
-    as after a re-initialisation.
+    ``nn.TransformerEncoder`` copies one layer, so that its layers share their initial weights; here they are
+    independent, as after a re-initialisation.
     """
     heads, head_dim = _heads(d, heads, 1)
     whole_number("width", width, 1)

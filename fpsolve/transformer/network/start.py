@@ -21,8 +21,8 @@ TOLERANCE = 1e-10
 class Start:
     """The embeddings x = ``fixed`` + B Z, Z of iid normals with d columns, ``norm``alised or not; or a Gram matrix.
 
-    fixed: (n, d) or None; B: (n, p); gram: (n, n), its tokens in general position. kind: what was given, for attributes.
-    laws: an initial law, of which every member draws its own ``n`` tokens.
+    fixed: (n, d) or None; B: (n, p); gram: (n, n), its tokens in general position. kind: what was given, for
+    attributes. laws: an initial law, of which every member draws its own ``n`` tokens.
     """
 
     n: int
@@ -31,7 +31,7 @@ class Start:
     fixed: Real | None = None
     gram: Real | None = None
     norm: bool = False
-    twins: Real | None = None
+    twins: Any = None
     law: Law | None = None
 
     def vectors(self, seed: int, members: range, d: int) -> Real | None:
@@ -48,7 +48,12 @@ def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
             raise InputError("n", None, "a law does not say how many tokens to draw", "pass n=64, for example")
         whole_number("n", n, 2)
         if tokens.dimension != arch.d:
-            raise InputError("tokens", tokens, f"a law on S^{tokens.dimension - 1}, the width is {arch.d}", "give one in that dimension")
+            raise InputError(
+                "tokens",
+                tokens,
+                f"a law on S^{tokens.dimension - 1}, the width is {arch.d}",
+                "give one in that dimension",
+            )
         return Start(n, "law", np.zeros((n, 0)), law=tokens)
     if n is not None:
         raise InputError("n", n, "only a law needs it", "leave it out")

@@ -1,10 +1,11 @@
-"""The wide limit: d → ∞ at fixed head width, many heads: G' = skip²G + branch²Σ, Σ a mean over heads and a dual activation."""
+"""The wide limit: d → ∞ at fixed head width: G' = skip²G + branch²Σ, Σ a mean over heads and a dual activation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebpts1, chebvander
 from scipy.linalg.lapack import dpstrf
 
 from fpsolve.noise.activation import ACTIVATIONS, gaussian_rule
@@ -26,8 +27,11 @@ REPLICAS = 4
 SAMPLED_HEADS = 2
 """Heads sampled in each replica and layer, at most."""
 
-SERIES = 1e-13
+SERIES = 1e-11
 """Hermite terms of an activation end where the rest is this small, relatively."""
+
+NODES, NEAR = 12, 1.3
+"""Points of interpolation in the deviation of pre-activations, and the ratio up to which they serve."""
 
 ROWS = 32
 """Rows of a matrix that go through a series together: they stay in the processor's cache."""
@@ -37,7 +41,7 @@ STRIDE = 2**20
 
 
 class WideChain:
-    """Iterate for the states after layers 0, 1, …: means over ``REPLICAS`` chains, each with its own sample of heads."""
+    """Iterate for the states after layers 0, 1, …: means over ``REPLICAS`` chains, each with heads of its own."""
 
     def __init__(self, arch: Architecture, start: Start, seed: int, members: range) -> None:
         self.arch, self.start, self.seed, self.members = arch, start, seed, members
@@ -53,9 +57,7 @@ class WideChain:
     def _state(self, about: list[list[dict[str, float]]], chains: list[list[_Replica]]) -> State:
         n = self.n
         every = np.stack([[one.P[:n, :n] + one.Q[:n, :n] for one in member] for member in chains])
-        told = {
-            key: np.array([np.mean([one[key] for one in member]) for member in about]) for key in about[0][0]
-        }
+        told = {key: np.array([np.mean([one[key] for one in member]) for member in about]) for key in about[0][0]}
         told["mean_overlap_error"] = mean_overlap(every).std(1, ddof=1) / np.sqrt(REPLICAS)
         projected = np.stack([np.mean([one.P[:n, :n] for one in member], 0) for member in chains])
         return State(every.mean(1), told, projected if self.layered else None)
@@ -81,14 +83,14 @@ class _Replica:
         C, sigma, about = self._input(), None, dict[str, float]()
         if arch.attention is not None:
             sigma, about = self._attention(C, layer)
-            sigma = sigma + arch.attention.output_bias.deviation ** 2
+            sigma = sigma + arch.attention.output_bias.deviation**2
             power = 1.0 if arch.norm.output else float(np.trace(sigma[:n, :n])) / n
             about["noise_time"] = (arch.branch / arch.skip) ** 2 * power / square
             if not arch.parallel:
                 self._add(sigma)
                 C, sigma = self._input(), None
         if arch.mlp is not None:
-            hidden = hidden_gram(arch, C) + arch.mlp.down_bias.deviation ** 2
+            hidden = hidden_gram(arch, C) + arch.mlp.down_bias.deviation**2
             sigma = hidden if sigma is None else sigma + hidden
         if sigma is not None:
             self._add(sigma)
@@ -245,9 +247,10 @@ def hidden_gram(arch: Architecture, C: Real) -> Real:
 
 
 def dual(name: str, covariance: Real) -> Real:
-    """E φ(u_i)φ(u_j), u Gaussian of this covariance: Σ_n a_n(σ_i) a_n(σ_j) t_ijⁿ, a_n the Hermite coefficients of φ(σz).
+    """E φ(u_i)φ(u_j), u Gaussian of this covariance: Σ_n a_n(σ_i) a_n(σ_j) t_ijⁿ.
 
-    In closed form for powers of ReLU :cite:`cho2009`. Rows go in blocks, as the series has up to 160 terms.
+    a_n(σ) are the Hermite coefficients of φ(σz). In closed form for powers of ReLU :cite:`cho2009`. Rows go in blocks,
+    as the series has up to 160 terms.
     """
     sigma = np.sqrt(np.maximum(np.diag(covariance), 0))
     size = np.maximum(np.outer(sigma, sigma), 1e-300)
@@ -261,18 +264,29 @@ def dual(name: str, covariance: Real) -> Real:
     for first in range(0, len(t), ROWS):
         rows, columns = slice(first, first + ROWS), slice(first, None)
         part, x = np.zeros_like(t[rows, columns]), t[rows, columns].copy()
+        term = np.empty_like(part)
         for one in a[:last][::-1]:
             part *= x
-            part += one[rows, None] * one[columns]
+            part += np.multiply(one[rows, None], one[columns], out=term)
         found[rows, columns], found[columns, rows] = part, part.T
     return found
 
 
 def _coefficients(name: str, sigma: Real) -> Real:
-    """a_n(σ_i), (N+1, tokens), by the quadrature of :mod:`fpsolve.noise.activation`."""
+    """a_n(σ_i), (N+1, tokens), by the quadrature of :mod:`fpsolve.noise.activation`.
+
+    Many deviations within a factor of ``NEAR``: by interpolation between ``NODES`` Chebyshev points, to round-off.
+    """
     z, weights, hermite = gaussian_rule()
-    unique, at = np.unique(sigma, return_inverse=True)
-    return np.asarray(((hermite * weights) @ ACTIVATIONS[name](z[:, None] * unique))[:, at])
+    low, high = sigma.min(), sigma.max()
+    near = len(sigma) > NODES and 0 < high < NEAR * low
+    places = 0.5 * (low + high) - 0.5 * (high - low) * chebpts1(NODES) if near else np.unique(sigma)
+    a = (hermite * weights) @ ACTIVATIONS[name](z[:, None] * places)
+    if not near:
+        return np.asarray(a[:, np.searchsorted(places, sigma)])
+    x = (2 * sigma - low - high) / max(high - low, 1e-300)
+    to_series = np.linalg.inv(chebvander(-chebpts1(NODES), NODES - 1))
+    return np.asarray(a @ to_series.T @ chebvander(x, NODES - 1).T)
 
 
 def _relu(t: Real, size: Real) -> Real:
