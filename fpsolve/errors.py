@@ -62,6 +62,10 @@ class UnderResolvedWarning(UserWarning):
     """A density has outgrown its degree: what follows is no longer to be trusted in detail."""
 
 
+class NotGaussianWarning(UserWarning):
+    """Weights of a network are not as at a Gaussian initialisation: trained, shared between layers, or of another law."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 

@@ -2,6 +2,7 @@
 
 from fpsolve.transformer.chain import RandomTransformer
 from fpsolve.transformer.network import (
+    FAMILIES,
     MLP,
     PRESETS,
     Architecture,
@@ -12,14 +13,18 @@ from fpsolve.transformer.network import (
     Plan,
     Positions,
     Residual,
+    WeightStatistics,
+    measure_network,
     observed,
     plan,
     predict,
+    weight_statistics,
 )
 from fpsolve.transformer.scaling import Scaling, limit, scaling
 from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
 
 __all__ = [
+    "FAMILIES",
     "MLP",
     "PRESETS",
     "Architecture",
@@ -39,9 +44,12 @@ __all__ = [
     "Sampled",
     "Scaling",
     "Uniform",
+    "WeightStatistics",
     "limit",
+    "measure_network",
     "observed",
     "plan",
     "predict",
     "scaling",
+    "weight_statistics",
 ]

@@ -1,12 +1,16 @@
 """Real transformers at initialisation: their architecture, and the law of their tokens' Gram matrix, layer by layer."""
 
 from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.configuration import FAMILIES
+from fpsolve.transformer.network.measure import measure_network
+from fpsolve.transformer.network.modules import WeightStatistics, weight_statistics
 from fpsolve.transformer.network.observe import observed
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
 from fpsolve.transformer.network.predict import Plan, plan, predict
 from fpsolve.transformer.network.presets import PRESETS
 
 __all__ = [
+    "FAMILIES",
     "MLP",
     "PRESETS",
     "Architecture",
@@ -17,7 +21,10 @@ __all__ = [
     "Plan",
     "Positions",
     "Residual",
+    "WeightStatistics",
+    "measure_network",
     "observed",
     "plan",
     "predict",
+    "weight_statistics",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,14 +126,22 @@ def predict(
             for state in chain:
                 records.append(_record(state, save_gram))
                 shown.update()
-            parts.append(_part(records, block, state))
+            parts.append(part(records, block, state))
     ds = xr.concat(parts, "member") if len(parts) > 1 else parts[0]
     config = {
         "model": {"name": "Architecture", **arch.to_dict()},
         "initial": {"name": start.kind, "n": start.n},
         "solve": {"seed": seed, "members": [int(one) for one in numbers], "wide": wide, "threshold": threshold},
     }
-    return _finished(ds, arch, start, threshold, config)
+    if arch.norm.final and "final_mean_overlap" not in ds:
+        ds["final_mean_overlap"] = ds["mean_overlap"].isel(layer=-1, drop=True)
+    if not arch.norm.final:
+        ds = ds.drop_vars("final_mean_overlap", errors="ignore")
+    if arch.attention is not None:
+        top = [np.nan, *(ceiling(arch, layer, start.n) for layer in range(1, arch.depth + 1))]
+        ds["entropy_ceiling"] = ("layer", np.array(top))
+    title = f"fpsolve: {arch.name or 'network'} at initialisation, {'wide limit' if wide else 'exact chain'}"
+    return finished(ds, threshold, title, config, versions())
 
 
 def _members(members: int | Iterable[int]) -> range:
@@ -178,7 +186,7 @@ def _record(state: State, save_gram: bool) -> dict[str, Any]:
     return {**observed(state.gram), **state.about, **({"gram": state.gram} if save_gram else {})}
 
 
-def _part(records: list[dict[str, Any]], members: range, last: State) -> xr.Dataset:
+def part(records: list[dict[str, Any]], members: range, last: State) -> xr.Dataset:
     """The records of a block of members; what a layer says of itself is NaN at layer 0."""
     ds = xr.Dataset(coords={"member": list(members), "layer": np.arange(len(records))})
     for name in dict.fromkeys(key for record in records for key in record):
@@ -191,27 +199,18 @@ def _part(records: list[dict[str, Any]], members: range, last: State) -> xr.Data
     return ds
 
 
-def _finished(ds: xr.Dataset, arch: Architecture, start: Start, threshold: float, config: dict[str, Any]) -> Result:
-    """Derived variables, names and attributes."""
+def finished(
+    ds: xr.Dataset, threshold: float, title: str, config: dict[str, Any], about: Mapping[str, str]
+) -> Result:
+    """Derived variables, names and attributes; ``about`` are the versions."""
     above = ds["mean_overlap"] >= threshold
     ds["collapse_layer"] = xr.where(above.any("layer"), above.argmax("layer").astype(float), np.inf)
-    if arch.norm.final and "final_mean_overlap" not in ds:
-        ds["final_mean_overlap"] = ds["mean_overlap"].isel(layer=-1, drop=True)
-    if not arch.norm.final:
-        ds = ds.drop_vars("final_mean_overlap", errors="ignore")
-    if arch.attention is not None:
-        top = [np.nan, *(ceiling(arch, layer, start.n) for layer in range(1, arch.depth + 1))]
-        ds["entropy_ceiling"] = ("layer", np.array(top))
     ds = ds.assign_coords(quantile=list(QUANTILES))
     for name in ds.data_vars:
         units = "nats" if "entropy" in str(name) else "1"
         ds[name].attrs.update(long_name=LONG_NAMES[str(name)], units=units)
     ds["collapse_layer"].attrs["threshold"] = threshold
     ds["layer"].attrs.update(long_name="number of blocks passed", units="1")
-    route = "wide limit" if config["solve"]["wide"] else "exact chain"
     return as_result(ds).assign_attrs(
-        Conventions="CF-1.11",
-        title=f"fpsolve: {arch.name or 'network'} at initialisation, {route}",
-        fpsolve_config=json.dumps(config),
-        fpsolve_versions=json.dumps(versions()),
+        Conventions="CF-1.11", title=title, fpsolve_config=json.dumps(config), fpsolve_versions=json.dumps(dict(about))
     )
