@@ -16,9 +16,12 @@ from fpsolve.transformer.network import (
     WeightStatistics,
     measure_network,
     observed,
+    phase_map,
     plan,
     predict,
+    verdict,
     weight_statistics,
+    what_if,
 )
 from fpsolve.transformer.scaling import Scaling, limit, scaling
 from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
@@ -48,8 +51,11 @@ __all__ = [
     "limit",
     "measure_network",
     "observed",
+    "phase_map",
     "plan",
     "predict",
     "scaling",
+    "verdict",
     "weight_statistics",
+    "what_if",
 ]

@@ -199,9 +199,7 @@ def part(records: list[dict[str, Any]], members: range, last: State) -> xr.Datas
     return ds
 
 
-def finished(
-    ds: xr.Dataset, threshold: float, title: str, config: dict[str, Any], about: Mapping[str, str]
-) -> Result:
+def finished(ds: xr.Dataset, threshold: float, title: str, config: dict[str, Any], about: Mapping[str, str]) -> Result:
     """Derived variables, names and attributes; ``about`` are the versions."""
     above = ds["mean_overlap"] >= threshold
     ds["collapse_layer"] = xr.where(above.any("layer"), above.argmax("layer").astype(float), np.inf)
