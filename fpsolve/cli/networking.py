@@ -103,7 +103,7 @@ def layer_table(ds: Any) -> str:
     shares = entropy_share(ds) if "attention_entropy" in ds else None
     for layer in shown:
         at = mean.isel(layer=layer)
-        overlap = f"{float(at['mean_overlap']):.4f} ± {float(spread['mean_overlap'][layer]):.4f}"
+        overlap = f"{float(at['mean_overlap']):.4f} ± {float(spread[layer]):.4f}"
         low, high = (float(at["overlap_quantile"].sel(quantile=q)) for q in (0.0, 1.0))
         entropy = exponent = ""
         if layer and shares is not None:

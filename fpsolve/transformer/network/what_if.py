@@ -47,7 +47,8 @@ def verdict(ds: xr.Dataset) -> str:
         text = f"collapses at layer {np.median(layers):.0f} (mean overlap above {threshold:g}{spread}){rest}"
     else:
         some = f", {share:.0%} of the members collapse" if share else ""
-        text = f"keeps the mean overlap below {ceil(100 * float(overlap.max())) / 100:.2f} through {ds.sizes['layer'] - 1} layers{some}"
+        bound, depth = ceil(100 * float(overlap.max())) / 100, ds.sizes["layer"] - 1
+        text = f"keeps the mean overlap below {bound:.2f} through {depth} layers{some}"
     if "attention_entropy" not in ds or not np.isfinite(entropy_share(ds)).any():
         return text
     shares = entropy_share(ds)
