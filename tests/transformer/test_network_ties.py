@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 import fpsolve as fp
+from fpsolve.errors import InputError
 from fpsolve.transformer import Architecture, RandomTransformer, predict
 
 RAN = "random-transformer"
@@ -116,3 +117,19 @@ def test_ordered_weights_at_logits_that_grow_like_log_n(gamma):
             np.testing.assert_allclose(ds.ordered_weights[0, 1], expected, rtol=1e-9)
         largest.append(first)
     assert (largest[1] > largest[0]) == (gamma * (1 - rho) > 1)
+
+
+def test_scaling_of_an_architecture():
+    """The preset's own noise is η²/H in every layer; pre-norm's falls as the stream grows; regimes by their sizes."""
+    small = fp.scaling(Architecture.preset(RAN, d=8, heads=4, depth=50, step=0.4), 6, members=2)
+    np.testing.assert_allclose(small.noise, 0.4**2 / 4, rtol=1e-9)
+    assert small.diffusive_time == pytest.approx(50 * 0.4**2 / 4)
+    assert (small.regime, small.rank, small.heads) == ("diffusive", 8, 4)
+    assert fp.scaling(Architecture.preset(RAN, d=8, heads=1, depth=5, step=0.8), 6).regime == "discrete"
+    assert fp.scaling(Architecture.preset(RAN, d=8, heads=9, depth=2, step=0.1), 6).regime == "ballistic"
+    gpt2 = fp.scaling(Architecture.preset("gpt2", depth=6, d=64, heads=4), tokens=8)
+    assert gpt2.noise[0] > 2 * gpt2.noise[-1] and gpt2.rank == 16
+    s = fp.scaling(n=4, d=3, heads=1, depth=4, step=0.1, law=fp.transformer.HeadLaw(1.0), members=0)
+    assert s.diffusive_time == pytest.approx(0.04)
+    with pytest.raises(InputError, match="attention"):
+        fp.scaling(Architecture.preset("gpt2", depth=2, d=64, attention=None))

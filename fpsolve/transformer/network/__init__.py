@@ -8,6 +8,7 @@ from fpsolve.transformer.network.observe import observed
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
 from fpsolve.transformer.network.predict import Plan, plan, predict
 from fpsolve.transformer.network.presets import PRESETS
+from fpsolve.transformer.network.regime import NetworkScaling
 from fpsolve.transformer.network.what_if import phase_map, verdict, what_if
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Attention",
     "Embedding",
     "Init",
+    "NetworkScaling",
     "Norm",
     "Plan",
     "Positions",
