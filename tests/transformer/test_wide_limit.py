@@ -28,7 +28,7 @@ def test_dual_is_a_gaussian_integral_at_the_tokens_own_variances(name):
             c = cov[0, 1] / a
             b = np.sqrt(max(cov[1, 1] - c * c, 0))
             exact = (w * phi(a * z)) @ phi(c * z[:, None] + b * z) @ w
-            assert found[i, j] == pytest.approx(exact, rel=1e-2 if "relu" in name else 1e-8)
+            assert found[i, j] == pytest.approx(exact, rel=1e-2 if "relu" in name else 1e-5)
 
 
 def test_many_deviations_by_interpolation_are_those_one_by_one(monkeypatch):
@@ -52,16 +52,16 @@ IDS = [1, 2, 3, 1]
 
 
 def test_the_error_of_the_limit_falls_like_one_over_d():
-    """Means of the mean overlap over members against the limit, d = 8 … 64; slope of log error, 99 % interval.
+    """Means of the mean overlap over members against the limit, d = 12, 24, 48, 96; slope of log error, 99 % interval.
 
     The interval (a false alarm in a hundred seeds, this one fixed) holds -1 and excludes -1/2.
     """
-    limit = predict(narrow(64), IDS, members=400, wide=True).mean_overlap.values[:, -1]
-    widths, errors, spreads = [8, 16, 32, 64], [], []
-    for d, members in zip(widths, (3000, 4000, 8000, 12000), strict=True):
-        values = predict(narrow(d), IDS, members=members, seed=d).mean_overlap.values[:, -1]
+    limit = predict(narrow(64), IDS, members=150, wide=True).mean_overlap.values[:, -1]
+    widths, errors, spreads = [12, 24, 48, 96], [], []
+    for d in widths:
+        values = predict(narrow(d), IDS, members=2500, seed=d).mean_overlap.values[:, -1]
         errors.append(values.mean() - limit.mean())
-        spreads.append(np.hypot(values.std() / np.sqrt(members), limit.std() / np.sqrt(len(limit))))
+        spreads.append(np.hypot(values.std() / np.sqrt(len(values)), limit.std() / np.sqrt(len(limit))))
     weights = (np.array(errors) / spreads) ** 2
     x = np.log(widths) - np.average(np.log(widths), weights=weights)
     slope = (weights * x) @ np.log(np.abs(errors)) / (weights @ x**2)
@@ -81,12 +81,13 @@ VARIANTS = {
 def test_wide_networks_are_near_their_limit(name):
     """d = 256: mean overlap, norm and entropy within 0.03; a factor wrong anywhere is off by more."""
     arch = narrow(256, **VARIANTS[name])
-    exact, limit = predict(arch, IDS, members=150), predict(arch, IDS, members=30, wide=True)
-    for variable in ("mean_overlap", "attention_entropy", "noise_level", "noise_time"):
+    exact, limit = predict(arch, IDS, members=150), predict(arch, IDS, members=20, wide=True)
+    for variable in ("mean_overlap", "attention_entropy", "noise_level"):
         difference = exact[variable].mean("member") - limit[variable].mean("member")
         assert np.abs(difference[1:]).max() < 0.03, variable
-    ratio = exact.squared_norm.mean("member") / limit.squared_norm.mean("member")
-    assert np.abs(ratio - 1).max() < 0.03
+    for variable in ("squared_norm", "noise_time"):
+        ratio = exact[variable].mean("member") / limit[variable].mean("member")
+        assert np.abs(ratio - 1)[1:].max() < 0.03, variable
     assert np.abs(exact.close_exponent.mean("member") - limit.close_exponent.mean("member"))[1:].max() < 0.05
 
 
@@ -97,7 +98,7 @@ def test_gated_biased_grouped_normalised_networks_too():
         **{"attention.kv_heads": 16, "attention.value_bias": Init(0.5), "attention.output_bias": Init(0.3)},
         **{"attention.qk_norm": "full", "positions": {"kind": "rope"}, "attention.softcap": 2.0},
     )
-    exact, limit = predict(arch, IDS, members=150), predict(arch, IDS, members=30, wide=True)
+    exact, limit = predict(arch, IDS, members=150), predict(arch, IDS, members=20, wide=True)
     for variable in ("mean_overlap", "attention_entropy"):
         difference = exact[variable].mean("member") - limit[variable].mean("member")
         assert np.abs(difference[1:]).max() < 0.03, variable
@@ -108,7 +109,7 @@ def test_gated_biased_grouped_normalised_networks_too():
 def test_the_stated_error_is_the_spread():
     """The standard error that a run states against the spread of runs: within a third."""
     arch = narrow(64)
-    ds = predict(arch, IDS, members=200, wide=True)
+    ds = predict(arch, IDS, members=100, wide=True)
     stated = np.sqrt((ds.mean_overlap_error.values[:, -1] ** 2).mean())
     assert stated == pytest.approx(ds.mean_overlap.values[:, -1].std(), rel=0.33)
 

@@ -20,8 +20,8 @@ from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.exact import NUMBERS, ExactChain, State, ceiling
 from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_overlap, observed
-from fpsolve.transformer.network.start import Start, start_of
-from fpsolve.transformer.network.wide import REPLICAS, SAMPLED_HEADS, WideChain
+from fpsolve.transformer.network.start import Start, count_of, start_of
+from fpsolve.transformer.network.wide import REPLICAS, WideChain, sampled_heads
 
 DIMS = {"overlap_quantile": ("quantile",), "squared_norm": ("token",), "gram": ("token", "other_token")}
 
@@ -45,12 +45,12 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
 
     A layer of the exact chain takes about 10n³ (eigenfactors, triangular factors) and, with r = min(n, d) coordinates,
     2nr(H + 2H_kv)d_h + 4n²Hd_h for attention, 2nrm + 2n²m for an MLP of width m: no d². In the wide limit
-    ``REPLICAS`` × ``SAMPLED_HEADS`` heads of n³ each, whatever d is.
+    ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is.
     """
     a, mlp = arch.attention, arch.mlp
     r, rows = min(n + 1, arch.d), n + 1
     if wide:
-        heads = 0 if a is None else min(a.heads, SAMPLED_HEADS)
+        heads = sampled_heads(arch, n)
         dh = 0 if a is None else a.head_dim
         one = 10.0 * rows**3 + heads * (4.0 * rows * rows * dh + 6.0 * rows**2 * dh + 4.0 * rows**3) + 200.0 * rows**2
         held = REPLICAS * rows * rows * 12 + heads * rows * (rows + 2 * dh) * 2
@@ -110,10 +110,11 @@ def predict(
     numbers = _members(members)
     BrownianPath(seed, numbers[0])
     check_number("threshold", threshold, -1, 1)
+    many = count_of(tokens, n)
+    cost = plan(arch, many, members=len(numbers), wide=wide, save_gram=save_gram)
+    _check_memory(cost, many)
     start = start_of(arch, tokens, n)
     check_zero_rows(arch, start)
-    cost = plan(arch, start.n, members=len(numbers), wide=wide, save_gram=save_gram)
-    _check_memory(cost, start.n)
     bar = sys.stderr.isatty() and cost.flops > LONG if progress is None else progress
     size = max(1, NUMBERS // (4 * _row_numbers(arch, start.n)))
     blocks = [numbers[first : first + size] for first in range(0, len(numbers), size)]

@@ -41,6 +41,14 @@ class Start:
         return None if self.fixed is None else self.fixed[None]
 
 
+def count_of(tokens: Any, n: int | None) -> int:
+    """How many tokens these seem to be, at least 2; nothing is built or checked."""
+    many = (
+        n if n is not None else tokens if isinstance(tokens, int) else len(tokens) if hasattr(tokens, "__len__") else 2
+    )
+    return max(2, many if isinstance(many, int) else 2)
+
+
 def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
     """The start that ``tokens`` are for this architecture, see :func:`predict`; InputError names what is wrong."""
     if isinstance(tokens, Law):

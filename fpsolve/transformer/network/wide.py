@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebpts1, chebvander
@@ -24,8 +25,9 @@ CLOSE = 1e-3
 REPLICAS = 4
 """Independent samples of heads, whose spread is the stated error."""
 
-SAMPLED_HEADS = 2
-"""Heads sampled in each replica and layer, at most."""
+FEWEST, MOST, TOKENS = 2, 64, 512
+"""Heads sampled in each replica and layer: ``FEWEST`` for ``TOKENS`` tokens and more, as many more for fewer tokens as
+cost the same, up to ``MOST``."""
 
 SERIES = 1e-11
 """Hermite terms of an activation end where the rest is this small, relatively."""
@@ -38,6 +40,12 @@ ROWS = 32
 
 STRIDE = 2**20
 """Numbers of the members of a run lie apart by this many in the Philox index of a replica's head."""
+
+
+def sampled_heads(arch: Architecture, n: int) -> int:
+    """How many heads each replica samples in a layer."""
+    heads = 0 if arch.attention is None else arch.attention.heads
+    return min(heads, MOST, max(FEWEST, int(FEWEST * (TOKENS / n) ** 2)))
 
 
 class WideChain:
@@ -58,6 +66,8 @@ class WideChain:
         n = self.n
         every = np.stack([[one.P[:n, :n] + one.Q[:n, :n] for one in member] for member in chains])
         told = {key: np.array([np.mean([one[key] for one in member]) for member in about]) for key in about[0][0]}
+        if "growth" in told:
+            told["close_exponent"] = 0.5 * np.log(told.pop("growth"))
         told["mean_overlap_error"] = mean_overlap(every).std(1, ddof=1) / np.sqrt(REPLICAS)
         projected = np.stack([np.mean([one.P[:n, :n] for one in member], 0) for member in chains])
         return State(every.mean(1), told, projected if self.layered else None)
@@ -94,7 +104,7 @@ class _Replica:
             sigma = hidden if sigma is None else sigma + hidden
         if sigma is not None:
             self._add(sigma)
-        about["close_exponent"] = float(np.log(max(self._angle(), 1e-300) / before))
+        about["growth"] = (self._angle() / before) ** 2
         self._tracer_near()
         return about
 
@@ -118,53 +128,52 @@ class _Replica:
         arch, n, a = self.arch, self.chain.n, self.arch.attention
         assert a is not None
         X = pivoted_factor(C)
-        count = min(a.heads, SAMPLED_HEADS)
-        total, entropies = np.zeros_like(C), []
+        count = sampled_heads(arch, n)
         offset = self._at(What.TRACER, layer, 0).uniforms(1)[0, 0]
-        for j in range(count):
-            head = np.array([int((j + offset) * a.heads / count)])
-            pi = self._weights(X, C, layer, j, head)[0]
-            m = pi @ X[:n]
-            total += m @ m.T
-            entropies.append(float(entropy(pi[:n]).mean()))
-        total *= a.heads / count
+        pi = self._weights(X, C, layer, ((np.arange(count) + offset) * a.heads / count).astype(int))
+        m = np.concatenate(list(pi @ X[:n]), -1)  # side by side: one product for the sum over heads
+        total = (a.heads / count) * (m @ m.T)
         level = float(np.trace(total[:n, :n])) / (n * a.heads)
         sigma = arch.d * total
         if a.values == "projected":
             sigma = a.head_dim * (arch.deviation("attention.value") ** 2 * sigma + a.heads * a.value_bias.deviation**2)
         sigma *= arch.deviation("attention.output") ** 2
-        return sigma, {"attention_entropy": float(np.mean(entropies)), "noise_level": level}
+        return sigma, {"attention_entropy": float(entropy(pi[:, :n]).mean()), "noise_level": level}
 
-    def _weights(self, X: Real, C: Real, layer: int, j: int, head: Real) -> Real:
+    def _weights(self, X: Real, C: Real, layer: int, heads: Any) -> Real:
+        """The attention weights of these heads, (heads, rows, n)."""
         arch, n, a, places = self.arch, self.chain.n, self.arch.attention, self.chain.places
         assert a is not None
         if a.key_query == "projected":
-            q = self._heads(X, "attention.query", a.query_bias, What.QUERY, layer, j)
-            k = self._heads(X, "attention.key", a.key_bias, What.KEY, layer, j)[:n]
+            q = self._heads(X, "query", What.QUERY, layer, len(heads))
+            k = self._heads(X, "key", What.KEY, layer, len(heads))[:, :n]
             if a.qk_norm != "none":
-                q, k = (self._qk_normed(one, C) for one in ((q, "query"), (k, "key")))
-            return attention_weights(arch, layer, q[None], k[None], places, head)
-        scores = a.logit_scale * arch.d * C[:, :n]
+                q, k = self._qk_normed(q, "query", C), self._qk_normed(k, "key", C)
+            return attention_weights(arch, layer, q, k, places, heads)
+        scores = np.repeat(a.logit_scale * arch.d * C[None, :, :n], len(heads), 0)
         if a.key_query == "dense":
-            r = X.shape[1]
-            A = self._at(What.QUERY, layer, j).normals(r, r)[0]
+            A = self._at(What.QUERY, layer, 0).normals(len(heads), X.shape[1], X.shape[1])[0]
             scores = a.logit_scale * arch.d * arch.deviation("attention.query") * (X @ A @ X[:n].T)
-        return softmax(arch, layer, scores[None].copy(), places, head)
+        return softmax(arch, layer, scores, places, heads)
 
-    def _heads(self, X: Real, key: str, bias: Init, what: What, layer: int, j: int) -> Real:
+    def _heads(self, X: Real, name: str, what: What, layer: int, count: int) -> Real:
+        """Queries or keys of so many heads, (heads, rows, head_dim)."""
         a = self.arch.attention
         assert a is not None
-        at = self._at(what, layer, j)
-        out = gram.columns(X, a.head_dim, self.arch.deviation(key), at, self.arch.d)[0]
-        return out if bias.std == 0 else out + biases(bias, a.head_dim, self._at(What.BIAS + what, layer, j))
+        bias: Init = getattr(a, f"{name}_bias")
+        at = self._at(what, layer, 0)
+        out = gram.columns(X, count * a.head_dim, self.arch.deviation(f"attention.{name}"), at, self.arch.d)[0]
+        if bias.std:
+            out = out + biases(bias, count * a.head_dim, self._at(What.BIAS + what, layer, 0))
+        return np.moveaxis(out.reshape(len(X), count, a.head_dim), 1, 0)
 
-    def _qk_normed(self, one: tuple[Real, str], C: Real) -> Real:
+    def _qk_normed(self, x: Real, name: str, C: Real) -> Real:
         """Each head's own normalisation, or by the mean square that all heads together have in the limit."""
-        (x, name), a, norm = one, self.arch.attention, self.arch.norm
+        a, norm = self.arch.attention, self.arch.norm
         assert a is not None
         if a.qk_norm == "head":
             return normalised_heads(x, norm.kind, norm.eps, (-1,))
-        square = self.arch.deviation(f"attention.{name}") ** 2 * self.arch.d * np.diag(C)[: len(x)]
+        square = self.arch.deviation(f"attention.{name}") ** 2 * self.arch.d * np.diag(C)[: x.shape[1]]
         return np.asarray(x / np.sqrt(square + getattr(a, f"{name}_bias").deviation ** 2 + norm.eps)[:, None])
 
     def _at(self, what: int, layer: int, index: int) -> gram.Place:
