@@ -1,9 +1,10 @@
 """Real networks at random initialisation, measured layer by layer and compared with predictions: ``make networks``.
 
-``python -m benchmarks.networks [--only NAME …] [--predict] [-o FILE] [--figure FILE]`` builds every network of ``CASES`` with
-the `transformers` library or torch, several seeds each, measures it by ``fp.transformer.measure_network``, writes means and
-deviations over the seeds with versions to a JSON, compares them with ``fp.transformer.predict`` and draws both. A file that
-exists is added to. ``--predict`` measures nothing and needs no torch. Status 1 where a prediction is off.
+``python -m benchmarks.networks [--only NAME …] [--predict] [-o FILE] [--figure FILE]`` builds every network of
+``CASES`` with the `transformers` library or torch, several seeds each, measures it by
+``fp.transformer.measure_network``, writes means and deviations over the seeds with versions to a JSON, compares them
+with ``fp.transformer.predict`` and draws both. A file that exists is added to. ``--predict`` measures nothing and needs
+no torch. Status 1 where a prediction is off.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ CASES: dict[str, dict[str, Any]] = {
         "config": {key: value for key, value in (_PLAIN | _WIDTH).items() if key != "vocab_size"}
         | {"model_type": "vit", "image_size": 112, "patch_size": 16},
         "tokens": "image",
-        "seeds": 12,
+        "seeds": 32,
     },
-    "LLaMA": {"config": _LLAMA | {"model_type": "llama", "num_key_value_heads": 12}, "tokens": "distinct", "seeds": 12},
+    "LLaMA": {"config": _LLAMA | {"model_type": "llama", "num_key_value_heads": 12}, "tokens": "distinct", "seeds": 32},
     "LLaMA, grouped heads": {
         "config": _LLAMA | {"model_type": "llama", "num_key_value_heads": 3},
         "tokens": "repeated",
-        "seeds": 12,
+        "seeds": 32,
     },
     "GPT-NeoX": {
         "config": _PLAIN | _WIDTH | {"model_type": "gpt_neox", "num_attention_heads": 8},
@@ -79,11 +80,12 @@ CASES: dict[str, dict[str, Any]] = {
         "tokens": "distinct",
         "seeds": 48,
     },
-    "Qwen 3, d 256": {"config": _SMALL | {"model_type": "qwen3", "head_dim": 64}, "tokens": "repeated", "seeds": 48},
+    "Qwen 3, d 256": {"config": _SMALL | {"model_type": "qwen3", "head_dim": 64}, "tokens": "repeated", "seeds": 128},
     "OLMo 2, d 256": {"config": _SMALL | {"model_type": "olmo2", "pad_token_id": 0}, "tokens": "distinct", "seeds": 48},
     "Granite, d 256": {
         "config": _SMALL
-        | {"model_type": "granite", "embedding_multiplier": 12.0, "residual_multiplier": 0.3, "attention_multiplier": 0.1},
+        | {"model_type": "granite", "embedding_multiplier": 12.0, "residual_multiplier": 0.3}
+        | {"attention_multiplier": 0.1},
         "tokens": "distinct",
         "seeds": 48,
     },
@@ -94,7 +96,7 @@ TOKENS = 64
 
 AGREE = {
     "mean_overlap": "within 3 joint standard errors + 0.01 after every layer",
-    "mean_square": "within 3 % after every layer",
+    "mean_square": "within 3 %, or 3 joint standard errors where these are larger, after every layer",
     "squared_norm": "token by token within 3 joint standard errors + 3 % after the last layer",
     "attention_entropy": "within 2 % in every layer",
 }
@@ -198,18 +200,19 @@ def prediction(case: dict[str, Any], members: int, **options: Any) -> Any:
 def off(found: dict[str, Any], ds: Any) -> dict[str, tuple[float, int, float]]:
     """For every variable of ``AGREE`` the largest deviation over what it may be, where, and the deviation itself.
 
-    Where is the layer, for squared_norm the token. Standard errors are those over seeds and members.
+    Where is the layer, for squared_norm the token. One predicted network varies as one measured network does, so the
+    joint standard error is deviation·√(1/seeds + 1/members), members infinite for the wide limit.
     """
     worst = {}
     for name in AGREE:
         mean, deviation = (np.array(found[name][key], float) for key in ("mean", "deviation"))
         one = ds[name].isel(layer=-1) if name == "squared_norm" else ds[name]
-        members = one.sizes["member"]
+        members = np.inf if "mean_overlap_error" in ds else one.sizes["member"]
         apart = np.abs(one.mean("member").values - mean)
-        joint = np.sqrt(deviation**2 / found["seeds"] + one.var("member", ddof=1).values / members)
+        joint = deviation * np.sqrt(1 / found["seeds"] + 1 / members)
         allowed = {
             "mean_overlap": 3 * joint + 0.01,
-            "mean_square": 0.03 * mean,
+            "mean_square": np.maximum(0.03 * mean, 3 * joint),
             "squared_norm": 3 * joint + 0.03 * mean,
             "attention_entropy": 0.02 * mean,
         }[name]

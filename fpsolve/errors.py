@@ -63,7 +63,7 @@ class UnderResolvedWarning(UserWarning):
 
 
 class NotGaussianWarning(UserWarning):
-    """Weights of a network are not as at a Gaussian initialisation: trained, shared between layers, or of another law."""
+    """Weights of a network are not as at a Gaussian initialisation: trained, copied, or of another law."""
 
 
 class CheckpointWarning(UserWarning):

@@ -29,7 +29,7 @@ CONFIGS = {
     },
     "vit": STANDARD | {"hidden_act": "gelu", "intermediate_size": 3072, "image_size": 224, "patch_size": 16},
     "llama": LLAMA,
-    "mistral": LLAMA | {"num_key_value_heads": 8, "sliding_window": 4096, "intermediate_size": 14336, "rms_norm_eps": 1e-5},
+    "mistral": LLAMA | {"num_key_value_heads": 8, "sliding_window": 4096, "rms_norm_eps": 1e-5},
     "qwen2": LLAMA | {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28, "rope_theta": 1e6},
     "qwen3": LLAMA | {"head_dim": 128, "use_sliding_window": False},
     "olmo2": LLAMA,

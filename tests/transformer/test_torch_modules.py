@@ -70,7 +70,7 @@ def test_every_family_is_tried():
 
 @pytest.mark.parametrize("family", CONFIGS)
 def test_weights_have_the_deviations_that_the_configuration_says(torch, family):
-    """The reading of the library's initial law, against the library: 64·64·3 entries and more, so within 5 deviations."""
+    """The reading of the initial law against the library: 64·64·3 entries and more, so within 5 deviations."""
     module = network(family)
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotGaussianWarning)
@@ -167,7 +167,7 @@ def test_what_cannot_be_read(torch):
 
 @pytest.mark.parametrize("family", CONFIGS)
 def test_states_are_those_that_the_library_shows(torch, family):
-    """Layers from embeddings to the last block are the library's hidden states, the last one before its normalisation."""
+    """Layers from embeddings to the last block are the library's hidden states, the last before its normalisation."""
     module = network(family)
     ids = torch.arange(1, 25) if family != "vit" else torch.randn(3, 64, 64)
     ds = measure_network(module, ids, save_gram=True)

@@ -157,11 +157,12 @@ class Architecture(Part):
     def from_transformers(cls, config: Any) -> Architecture:
         """The architecture of a configuration of the `transformers` library, its initial law included.
 
-        config: a configuration object, its dictionary, or the path of a ``config.json`` or of the folder that holds one;
-        neither weights nor a network nor the library are needed. Families: :data:`FAMILIES` (GPT-2, BERT, RoBERTa, ViT,
-        LLaMA, Mistral, Qwen 2 and 3, OLMo 2, Granite, GPT-NeoX, Gemma 1 and 2). Every matrix is N(0, initializer_range²)
-        with the exceptions of the library's ``_init_weights``. Dropout is off. Raises InputError naming the key for what
-        is missing, bad or not modelled (mixtures of experts, cross attention, scaled rotary frequencies, …).
+        config: a configuration object, its dictionary, or the path of a ``config.json`` or of the folder that holds
+        one; neither weights nor a network nor the library are needed. Families: :data:`FAMILIES` (GPT-2, BERT, RoBERTa,
+        ViT, LLaMA, Mistral, Qwen 2 and 3, OLMo 2, Granite, GPT-NeoX, Gemma 1 and 2). Every matrix is N(0,
+        initializer_range²) with the exceptions of the library's ``_init_weights``. Dropout is off. Raises InputError
+        naming the key for what is missing, bad or not modelled (mixtures of experts, cross attention, scaled rotary
+        frequencies, …).
         """
         from fpsolve.transformer.network.configuration import from_transformers
 
@@ -171,11 +172,12 @@ class Architecture(Part):
     def from_torch(cls, module: Any) -> Architecture:
         """The architecture of a PyTorch module, with the deviations that its weights have.
 
-        module: an ``nn.TransformerEncoder``, one of its layers, or a model of the `transformers` library. The deviation of a
-        matrix is the root mean square of its entries over all layers, its law told by their kurtosis (normal, uniform,
-        normal cut at two deviations). What is not like iid centred entries of such a law, trained weights above all, or
-        layers that are copies of one another, is named in a NotGaussianWarning; :func:`weight_statistics` has it matrix
-        by matrix. Raises InputError for what is not modelled, MissingDependencyError without torch (extra ``networks``).
+        module: an ``nn.TransformerEncoder``, one of its layers, or a model of the `transformers` library. The deviation
+        of a matrix is the root mean square of its entries over all layers, its law told by their kurtosis (normal,
+        uniform, normal cut at two deviations). What is not like iid centred entries of such a law, trained weights
+        above all, or layers that are copies of one another, is named in a NotGaussianWarning;
+        :func:`weight_statistics` has it matrix by matrix. Raises InputError for what is not modelled,
+        MissingDependencyError without torch (extra ``networks``).
         """
         from fpsolve.transformer.network.modules import from_torch
 

@@ -1,8 +1,9 @@
 """Architectures from configurations of the `transformers` library: no weights, no network, not even the library.
 
-The library draws every matrix N(0, initializer_range²), with exceptions that the presets know (``_init_weights`` of each
-model); what a configuration says beyond that is read here, and what the package does not model is refused by name. Keys may
-be missing where the library itself has one default for every size; sizes and ``initializer_range`` may not.
+The library draws every matrix N(0, initializer_range²), with exceptions that the presets know (``_init_weights`` of
+each model); what a configuration says beyond that is read here, and what the package does not model is refused by
+name. Keys may be missing where the library itself has one default for every size; sizes and ``initializer_range`` may
+not.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def from_transformers(config: Any) -> Architecture:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-    """A configuration object, a mapping, or the path of a config.json or of the folder that holds it, as a dictionary."""
+    """A configuration object, a mapping, or the path of a config.json or of its folder, as a dictionary."""
     if isinstance(config, str | os.PathLike):
         path = Path(config).expanduser()
         path = path / "config.json" if path.is_dir() else path

@@ -31,26 +31,27 @@ def measure_network(
     """The tokens of a real PyTorch network, layer by layer, under the names of :func:`predict`.
 
     module: an ``nn.TransformerEncoder``, one of its layers, or a model of the `transformers` library; or several of one
-    architecture (a generator builds one at a time), which are the members. inputs: token ids (n,); vectors (n, d) for torch's
-    encoder; pixels (channels, height, width); with one more axis in front every sequence of the batch is a member.
-    keywords: further arguments of the module's forward (``mask``, for example). The module is put in evaluation mode, its
-    dropout and mode come back, its weights are not touched.
+    architecture (a generator builds one at a time), which are the members. inputs: token ids (n,); vectors (n, d) for
+    torch's encoder; pixels (channels, height, width); with one more axis in front every sequence of the batch is a
+    member. keywords: further arguments of the module's forward (``mask``, for example). The module runs in evaluation
+    mode, without dropout; its mode comes back, its weights are not touched.
 
-    Returns a Dataset, dimensions (member, layer, …), layer 0 what enters the first block, then after every block, before any
-    last normalisation: mean_overlap, overlap_quantile, mean_square, squared_norm, effective_rank, attention_entropy (mean
-    over heads and tokens, nats), with ``save_gram`` gram; by member collapse_layer, and final_mean_overlap where a last
-    normalisation follows. Inner products are summed in double precision. Raises InputError before running the network,
-    MissingDependencyError without torch (extra ``networks``).
+    Returns a Dataset, dimensions (member, layer, …), layer 0 what enters the first block, then after every block,
+    before any last normalisation: mean_overlap, overlap_quantile, mean_square, squared_norm, effective_rank,
+    attention_entropy (mean over heads and tokens, nats), with ``save_gram`` gram; by member collapse_layer, and
+    final_mean_overlap where a last normalisation follows. Inner products are summed in double precision. Raises
+    InputError before running the network, MissingDependencyError without torch (extra ``networks``).
     """
     torch = need_torch()
     check_number("threshold", threshold, -1, 1)
-    parts, names = [], []
+    parts: list[xr.Dataset] = []
+    names: list[str] = []
     for one in [module] if isinstance(module, torch.nn.Module) else module:
         if not isinstance(one, torch.nn.Module):
             raise InputError("module", one, "is no PyTorch module", "pass a module, or several of them")
         states = _states(torch, one, inputs, keywords)
         records = [observed(one.gram) | one.about | ({"gram": one.gram} if save_gram else {}) for one in states]
-        first = sum(part.sizes["member"] for part in parts)
+        first = sum(done.sizes["member"] for done in parts)
         parts.append(part(records, range(first, first + len(states[0].gram)), states[-1]))
         names.append(type(one).__name__)
     if not parts:
@@ -113,7 +114,7 @@ def _states(torch: Any, module: Any, inputs: Any, keywords: dict[str, Any]) -> l
 
 
 def _tensor(torch: Any, module: Any, inputs: Any, d: int | None) -> Any:
-    """The inputs, vectors of d components for an encoder with a batch axis, on the module's device. Raises InputError naming what is wrong."""
+    """The inputs with a batch axis, on the module's device; d components for an encoder. Raises InputError."""
     given = torch.as_tensor(np.asarray(inputs) if isinstance(inputs, list | tuple | range) else inputs)
     where = next(module.parameters())
     ids = d is None and module.main_input_name == "input_ids"
@@ -168,7 +169,7 @@ def _evaluating(module: Any) -> Iterator[None]:
 
 @contextmanager
 def _eager(module: Any) -> Iterator[None]:
-    """Attention as the plain product of matrices, the only one that shows its weights; the way chosen before comes back."""
+    """Attention as plain products of matrices, which shows its weights; the way chosen before comes back."""
     before = module.config._attn_implementation
     module.set_attn_implementation("eager")
     try:

@@ -35,7 +35,7 @@ MATRICES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"\.(c_fc|up_proj|linear1|intermediate\.dense|dense_h_to_4h|fc1)$", ("mlp.up",)),
     (r"\.(mlp\.c_proj|down_proj|linear2|output\.dense|dense_4h_to_h|fc2)$", ("mlp.down",)),
 )
-"""Names of parameters, without ``.weight`` or ``.bias``, and the entries of an architecture that they hold; first match."""
+"""Names of parameters, without ``.weight`` or ``.bias``, and what of an architecture they hold; first match."""
 
 KURTOSIS = {"normal": 0.0, "truncated_normal": -0.634470, "uniform": -1.2}
 """Excess kurtosis of the laws; of the normal one cut at two deviations by scipy.stats.truncnorm(-2, 2)."""
@@ -51,9 +51,9 @@ BIG = 2**22
 class WeightStatistics:
     """What the entries of one matrix of a module look like.
 
-    name, key, shape: the parameter, what it is in an architecture (``attention.query``), its shape; rms: root of the mean
-    square of the entries; mean: their mean over rms; kurtosis: excess; norm: the largest singular value over that of iid
-    entries, rms(√rows + √columns), which it exceeds by 6/(√rows + √columns) with probability e^{-18}.
+    name, key, shape: the parameter, what it is in an architecture (``attention.query``), its shape; rms: root of the
+    mean square of the entries; mean: their mean over rms; kurtosis: excess; norm: the largest singular value over that
+    of iid entries, rms(√rows + √columns), which it exceeds by 6/(√rows + √columns) with probability below e^{-18}.
     """
 
     name: str
