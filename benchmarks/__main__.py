@@ -32,6 +32,7 @@ BENCHMARKS = (
     "setup_time",
     "dedalus_step",
     "torch_attention",
+    "network_layer",
     "ensemble_scaling",
     "long_run",
     "implicit_transport",

@@ -66,6 +66,10 @@ class SamplingWarning(UserWarning):
     """A mean over random weights, or a spectrum of noise, falls short of its tolerance; the text says by how much."""
 
 
+class NotGaussianWarning(UserWarning):
+    """Weights of a network are not as at a Gaussian initialisation: trained, copied, or of another law."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 
