@@ -9,10 +9,10 @@ from fpsolve.attention.floor import Floor
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 
-ATTENTION_UNRESOLVED = 1e-5
+ATTENTION_UNRESOLVED = 2e-5
 """A density whose floor may change C_ℓ by more than this part of C_0: √C_ℓ soon drives low moments off by 1e-4."""
 
-ATTENTION_REFINE_FROM = 1e-6
+ATTENTION_REFINE_FROM = 2e-6
 """``refine`` acts at this already: a floor that transports have left behind no later accuracy takes away."""
 
 

@@ -137,7 +137,7 @@ class Floor:
         return HALF * float(shares @ self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1))
 
     def _seen_by_head(self, head: FixedHead) -> float:
-        scores = np.ascontiguousarray(head.scores, float)
+        scores = np.array(head.scores, float, order="C")
         waves, radii = _fixed_waves(self.geometry.dimension, self.grid.lmax, scores.tobytes(), scores.shape)
         parts = waves @ self._sums
         weights = self._sums[:, 0] if head.normalised else self._sums[:, 0] * parts[:, 0] * np.exp(radii - radii.max())
