@@ -73,5 +73,5 @@ def checked_exponent(scores: Real) -> None:
             "beta",
             largest,
             f"without the denominator attention grows like e^{{β|A|}}, beyond a double above {LARGEST_EXPONENT:g}",
-            "use a smaller beta, or attention with its denominator",
+            "use a smaller beta, or attention with its denominator (SelfAttention)",
         )

@@ -23,7 +23,8 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     assert isinstance(measure, Cloud)
     source, sites = measure.source, measure.sites
     tangent = (t1 - t0) * model.drift_field(source).on(sites)
-    farthest = float(np.linalg.norm(tangent, axis=1).max(initial=0.0))
+    with np.errstate(over="ignore"):
+        farthest = float(np.sqrt(np.einsum("na,na->n", tangent, tangent).max(initial=0.0)))
     if not farthest <= np.pi:
         told = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
         raise UnresolvedError(0.0, told, 'take a smaller dt, or scheme="rk4"')
