@@ -19,8 +19,8 @@ SMALL = 0.1
 class NetworkScaling:
     """The noise that attention's random weights are to the directions of tokens, and the limit that follows.
 
-    noise: η²/H of every layer in units of the stream, (depth,): the variance that a layer of attention adds, per unit
-    of E|m|², over that of the stream, which it finds. In pre-norm it falls as the stream grows: the direction's time is
+    noise: η²/H of every layer in units of the stream: the variance that a layer of attention adds, per unit of
+    E|m|², over that of the stream that it finds. In pre-norm it falls as the stream grows: the direction's time is
     dτ = dt/r². diffusive_time: their sum, the time in which the limit has ε = 1; noise_time: the sum with E|m|².
     regime: ``diffusive`` (every layer is a small step of the Itô equation with common noise: η²/H ≤ ``SMALL``, and the
     sum is not small), ``ballistic`` (the sum is small: at centred values nothing moves) or ``discrete`` (single layers
