@@ -108,6 +108,10 @@ class Model(ABC):
         """The standard error of the drift where it is a mean over sampled weights; None where nothing is sampled."""
         return None
 
+    def noise_tail(self, source: Source) -> float | None:
+        """The share of k'(1) in the upper tenth of the degrees of isotropic noise; None where there is no cut."""
+        return None
+
     @property
     def interaction(self) -> Sequence[tuple[float, Real]]:
         """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""

@@ -35,6 +35,7 @@ LONG_NAMES = {
     "min_density": "least density on the grid",
     "tail": "share of the power above 0.9 lmax",
     "drift_error": "standard error of the drift, root mean square norm, from the weights sampled for its mean",
+    "noise_tail": "share of k'(1), the slope of the noise's covariance, in its degrees above 0.9 noise_lmax",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -55,8 +56,8 @@ class Recorder:
     """Which observables of a state are kept.
 
     beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
-    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. drift_error: of a
-    source, by the model.
+    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. drift_error,
+    noise_tail: of a source, by the model.
     """
 
     beta: float | None
@@ -67,6 +68,7 @@ class Recorder:
     methods: bool = False
     grid: Any = None
     drift_error: Callable[[Any], float | None] = lambda source: None
+    noise_tail: Callable[[Any], float | None] = lambda source: None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
@@ -82,6 +84,7 @@ class Recorder:
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
             "drift_error": lambda: self.drift_error(measure.source),
+            "noise_tail": lambda: self.noise_tail(measure.source),
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
         }
