@@ -29,6 +29,7 @@ def run(
     """Yield ``(t, measure)`` at t = start·dt, (start+1)·dt, …, t_end; time is n·dt, never accumulated.
 
     ``measure`` is the state at step ``start``, so that a run can be taken up again from any state that it yielded.
+    ``noise_lmax="auto"`` is resolved here by the first measure (:meth:`Model.prepared`).
     Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
     or its mean leaves the unit ball.
     """
@@ -40,6 +41,12 @@ def run(
     steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
     if not 0 <= start <= steps:
         raise InputError("start", start, f"the run has {steps} steps", f"pass 0 <= start <= {steps}")
+    if getattr(model, "noise_lmax", None) == "auto":
+        ready = model.prepared(measure)
+        if start > 0 and ready != model:
+            remedy = "pass the model that ran, model.prepared(first measure)"
+            raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
+        model = ready
     return _run(model, measure, path, dt, chosen, range(start, steps))
 
 
@@ -61,10 +68,12 @@ def check_run(
     check_scheme(name, scheme, model, measure.name)
     model.check(measure)
     if model.is_stochastic:
-        model.channels(measure.dimension)  # refuses dimensions that the noise does not have
+        degree = getattr(model, "noise_lmax", None)
+        if degree != "auto":
+            model.channels(measure.dimension)  # refuses dimensions that the noise does not have
         isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
-        if isotropic and hasattr(model, "noise_lmax") and hasattr(measure, "grid"):
-            measure.grid.check(model.noise_lmax + 1)
+        if isotropic and isinstance(degree, int | np.integer) and hasattr(measure, "grid"):
+            measure.grid.check(degree + 1)
     if model.diffusion > 0:
         _check_diffusion(model, measure, path, dt)
     return steps

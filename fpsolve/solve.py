@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -12,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fpsolve.arguments import CAP, RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
-from fpsolve.errors import InputError, Interrupted
+from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
@@ -20,6 +21,7 @@ from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
+from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, dataset
 from fpsolve.plain import to_plain
@@ -198,6 +200,7 @@ class Job:
     def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
         """The Dataset of a run that ended ``here``."""
         ds = dataset(here.times, here.records, self.state, self.config, here.state).assign_attrs(notes)
+        ds = _with_noise(ds)
         if flow is None:
             return ds
         if not isinstance(here.state, Cloud):
@@ -237,9 +240,10 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     policy = checked_policy(asked, model, chosen, initial, state)
     asked["lmax_cap"] = policy.lmax_cap
     check_saved(state, policy, asked)
+    check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    model = model.prepared(state)
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    model = model.prepared(state)
     recorder = _recorder(model, state, asked)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
@@ -253,3 +257,15 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
     saved = (degree, asked["save_density"], asked["save_points"])
     followed, grid = policy != "warn", getattr(state, "grid", None)
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model)
+
+
+def _with_noise(ds: Result) -> Result:
+    """With ``noise_short_from``, and a warning, where the spectrum of the noise outgrew its degrees on the way."""
+    begun = short_from(ds["time"].values, ds["noise_tail"].values) if "noise_tail" in ds else None
+    if begun is None:
+        return ds
+    if begun > 0:
+        text = f"from t = {begun:.6g} on the noise has a large share of k'(1) in its last degrees (noise_tail, up to "
+        text += f"{float(ds['noise_tail'].max()):.2g}): it needs a higher noise_lmax than the start did"
+        warnings.warn(text, SamplingWarning, stacklevel=4)
+    return ds.assign_attrs(noise_short_from=begun)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fpsolve.compare.routes import Problem
 from fpsolve.errors import InputError, check_number
+from fpsolve.measures.build import build
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
@@ -115,6 +116,15 @@ def checked_problem(
     stride = _stride(arguments["save_every"], arguments["dt"], steps)
     kept = {key: arguments[key] for key in ("t_end", "dt", "rtol", "tokens_rtol", "filter")}
     return name, Problem(model, law, path, scheme=chosen, stride=stride, degree=degree, **kept)
+
+
+def prepared_model(problem: Problem, lmax: int) -> Model:
+    """The model with one degree of noise for all routes, which the grid of the lowest degree holds."""
+    start = build(problem.law, "density", lmax, problem.rtol) if problem.law.dimension in GEOMETRIES else None
+    if start is None or not problem.model.is_stochastic:
+        return problem.model
+    problem.model.check(start)
+    return problem.model.prepared(start)
 
 
 def checked_degrees(degrees: Any, lmax: Any, reference_lmax: Any) -> tuple[tuple[int, ...], int]:

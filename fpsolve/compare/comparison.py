@@ -100,7 +100,8 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
     table = check.checked_transformer(given["transformer"])
     degree = max(low, discrepancy_degree(kappa))
     scheme_name, problem = check.checked_problem(model, initial, given, scheme, degree)  # type: ignore[arg-type]
-    problem = replace(problem, stop=stop)
+    model = check.prepared_model(problem, some[0])
+    problem = replace(problem, model=model, stop=stop)
     plan = _plan(problem, (*some, highest), ladder, given["samples"])
     chain = None if table is None else chain_of(model, problem, **table)
     if isinstance(chain, str):

@@ -108,7 +108,7 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
-        solved.append(job.config["solve"])
+        solved.append(job.config)
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None

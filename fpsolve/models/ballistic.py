@@ -111,8 +111,8 @@ class MeanHeads(Model):
     def prepared(self, measure: Any) -> Model:
         error = self.sampling_error(measure.source) if is_rotation_invariant(self.law) else None
         if error is not None and error > self.tolerance:
-            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with "
-            text += "as many points as are taken at most. The variable drift_error follows it; raise tolerance"
+            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with all "
+            text += "points that are taken. The variable drift_error of the result follows it; raise tolerance"
             warnings.warn(text, SamplingWarning, stacklevel=2)
         return self
 

@@ -127,6 +127,10 @@ class Model(ABC):
         """The standard error of the drift where it is a mean over sampled weights; None where nothing is sampled."""
         return None
 
+    def noise_tail(self, source: Source) -> float | None:
+        """The share of k'(1) in the upper tenth of the degrees of isotropic noise; None where there is no cut."""
+        return None
+
     @property
     def fixed_heads(self) -> Sequence[Head]:
         """The heads whose sum is the drift, for energies and stationary states; none where it is not such a sum."""

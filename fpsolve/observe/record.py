@@ -40,6 +40,7 @@ LONG_NAMES = {
     "mass_defect": "mass of a log density less one",
     "drift_error": "standard error of the drift, root mean square norm, from the weights sampled for its mean",
     "attention_floor": "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
+    "noise_tail": "share of k'(1), the slope of the noise's covariance, in its degrees above 0.9 noise_lmax",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -61,7 +62,7 @@ class Recorder:
 
     beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
     whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. model: whose drift
-    may have a sampling error, and whose far attention the density is to know.
+    may have a sampling error, whose noise may outgrow its degrees, and whose far attention the density is to know.
     """
 
     beta: float | None
@@ -87,6 +88,7 @@ class Recorder:
             "tail": lambda: measure.tail,
             "mass_defect": lambda: measure.mass_defect,
             "drift_error": lambda: None if self.model is None else self.model.sampling_error(measure.source),
+            "noise_tail": lambda: None if self.model is None else self.model.noise_tail(measure.source),
             "attention_floor": lambda: None if self.model is None else attention_floor(measure, self.model),
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
