@@ -181,6 +181,48 @@ def compare(
 
 
 @app.command()
+def network(
+    source: Annotated[
+        str, typer.Argument(metavar="NAME | FILE", help="A preset (gpt2, llama, …), a config.json, or a TOML file.")
+    ],
+    depth: Annotated[int | None, typer.Option(help="Layers; default: the source's.")] = None,
+    d: Annotated[int | None, typer.Option("--d", help="Width of the residual stream.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads.")] = None,
+    n: Annotated[int, typer.Option("--n", help="Distinct tokens.")] = 256,
+    members: Annotated[int | None, typer.Option(help="Networks drawn; default: 4, one in the wide limit.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    wide: Annotated[
+        bool | None, typer.Option("--wide/--exact", help="The limit of wide networks; default: where exact is slow.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Mean overlap that counts as collapse.")] = 0.9,
+    what_if: Annotated[bool, typer.Option("--what-if", help="Change one thing at a time.")] = False,
+    phase_map: Annotated[bool, typer.Option("--map", help="The plane of query-key and residual scale.")] = False,
+    output: OutputFile = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw.")] = None,
+    overwrite: Overwrite = False,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="key=value", help="Change a key: norm.place=post; repeatable.")
+    ] = None,
+) -> None:
+    """Predict a transformer at initialisation: do its tokens collapse, at which layer, and what changes that?
+
+    Prints a table by layer and the verdict, and draws NAME-network.png. No network is built.
+    """
+    from fpsolve.cli.networking import network as predicted
+
+    if what_if and phase_map:
+        raise InputError("map", True, "and --what-if are two commands", "give one of them")
+    mode = "what-if" if what_if else "map" if phase_map else ""
+    sizes = {"depth": depth, "d": d, "heads": heads}
+    predicted(
+        source, sizes, n, members, seed, wide, threshold, mode, output, figure, overwrite, progress, changes or []
+    )
+
+
+@app.command()
 def models() -> None:
     """List models, schemes and initial laws."""
     from fpsolve.cli.listing import tables

@@ -1,6 +1,7 @@
 """Finite random transformers: the chain of layers, the laws of its weights, and which limit describes it."""
 
 from fpsolve.transformer.chain import RandomTransformer
+from fpsolve.transformer.collapse import Collapse
 from fpsolve.transformer.network import (
     FAMILIES,
     MLP,
@@ -9,6 +10,7 @@ from fpsolve.transformer.network import (
     Attention,
     Embedding,
     Init,
+    NetworkScaling,
     Norm,
     Plan,
     Positions,
@@ -16,9 +18,12 @@ from fpsolve.transformer.network import (
     WeightStatistics,
     measure_network,
     observed,
+    phase_map,
     plan,
     predict,
+    verdict,
     weight_statistics,
+    what_if,
 )
 from fpsolve.transformer.scaling import Scaling, limit, scaling
 from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
@@ -29,12 +34,14 @@ __all__ = [
     "PRESETS",
     "Architecture",
     "Attention",
+    "Collapse",
     "Embedding",
     "Fixed",
     "Gaussian",
     "HeadLaw",
     "Init",
     "MatrixLaw",
+    "NetworkScaling",
     "Norm",
     "Plan",
     "Positions",
@@ -48,8 +55,11 @@ __all__ = [
     "limit",
     "measure_network",
     "observed",
+    "phase_map",
     "plan",
     "predict",
     "scaling",
+    "verdict",
     "weight_statistics",
+    "what_if",
 ]

@@ -135,9 +135,13 @@ class RandomTransformer:
         return as_result(self.with_layers(ds))
 
     def scaling(self, data: Any = None, **options: Any) -> Scaling:
-        """Which regime this architecture is in, see :func:`fpsolve.transformer.scaling`."""
+        """Which regime this architecture is in, and whether its tokens collapse: :func:`fpsolve.transformer.scaling`.
+
+        The seed is that of the chain unless another is given.
+        """
         from fpsolve.transformer.scaling import scaling
 
+        options.setdefault("seed", self.seed)
         return scaling(self.n, self.d, self.heads, self.depth, self.step, self.law, data, **options)
 
     def limit(self, regime: str) -> Model:

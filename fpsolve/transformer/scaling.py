@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
 from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
+from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.regime import network_scaling
 from fpsolve.transformer.weights import KEY_QUERY, Gaussian, HeadLaw, MatrixLaw, Product
 
 __all__ = ["SMALL", "Regime", "Scaling", "head_law", "limit", "scaling"]
@@ -121,6 +124,17 @@ class Scaling:
         return (self.d - 1) / (self.d - 3) if self.d > 3 else float("inf")
 
 
+def _or_network(of_numbers: Callable[..., Scaling]) -> Callable[..., Any]:
+    """The same function, of an Architecture too."""
+
+    @wraps(of_numbers)
+    def of_either(n: Any, *arguments: Any, **options: Any) -> Any:
+        return (network_scaling if isinstance(n, Architecture) else of_numbers)(n, *arguments, **options)
+
+    return of_either
+
+
+@_or_network
 def scaling(
     n: int,
     d: int,
@@ -137,6 +151,9 @@ def scaling(
     budget: float = 120.0,
 ) -> Scaling:
     """The regime of n tokens of R^d in ``depth`` layers of ``heads`` heads, residual step η :cite:`homogenized2026`.
+
+    ``scaling(arch, tokens=64)``, arch an :class:`Architecture`, is the regime of that network's attention, a
+    :class:`NetworkScaling`; options are those of :func:`fpsolve.transformer.predict`.
 
     law: a HeadLaw, or a model Homogenized. data: the tokens, an array (n, d) or a law of which n tokens are drawn; n
     uniform tokens by default.

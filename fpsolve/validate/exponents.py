@@ -120,7 +120,7 @@ def heads_exponent(beta: float, x: Real, seed: int) -> tuple[float, float]:
     """λ of the kernel of these tokens, and its standard error."""
     law = HeadLaw(beta, key_query="gaussian", value_std=1.0)
     n, d = x.shape
-    known = scaling(n, d, 1, 1, 0.1, law, x, mc_samples=20_000, seed=seed)
+    known = scaling(n, d, 1, 1, 0.1, law, x, mc_samples=20_000, seed=seed, members=0)
     assert known.slope is not None and known.kappa is not None and known.local_exponent_error is not None
     return float(theory.distance_exponent((known.slope, known.kappa), d)), known.local_exponent_error
 

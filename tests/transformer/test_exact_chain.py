@@ -1,8 +1,7 @@
 """The Gram chain against plain networks with all their matrices: laws of six numbers by Kolmogorov–Smirnov.
 
 300 networks of width 64, 16 tokens and 2 layers against 300 chains, each test at 1e-4 / (number of tests): a false
-alarm anywhere below has probability below 2e-4 (seeds are fixed). With 300 against 300 such a test sees shifts of half a
-deviation.
+alarm anywhere below has probability below 2e-4 (seeds are fixed). Such a test sees shifts of half a deviation.
 """
 
 import numpy as np

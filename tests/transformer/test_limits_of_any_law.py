@@ -162,13 +162,13 @@ def test_the_chain_tends_to_the_ballistic_limit_of_its_law():
 
 def test_scaling_states_the_ratio_and_its_threshold():
     for beta in (1.0, 16.0):
-        scaling = tr.scaling(12, 8, 1, 100, 0.1, tr.HeadLaw(beta, key_query="gaussian"))
+        scaling = tr.scaling(12, 8, 1, 100, 0.1, tr.HeadLaw(beta, key_query="gaussian"), members=0)
         assert scaling.slope_ratio == pytest.approx(scaling.slope / scaling.kappa)
-        assert scaling.threshold == pytest.approx(7 / 5)
-        assert scaling.mitigated is (scaling.slope_ratio > scaling.threshold)
+        assert scaling.critical_slope_ratio == pytest.approx(7 / 5)
+        assert (scaling.local_exponent > 0) == (scaling.slope_ratio > scaling.critical_slope_ratio)
     low = tr.scaling(4, 3, 1, 10, 0.1, tr.HeadLaw(1.0, value=tr.Gaussian(1.0, mean=0.5)))
     assert low.slope_ratio is None
-    assert low.threshold == np.inf
+    assert low.critical_slope_ratio == np.inf
 
 
 def bad_shape(generator, d):

@@ -8,6 +8,8 @@ from fpsolve.transformer.network.observe import observed
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
 from fpsolve.transformer.network.predict import Plan, plan, predict
 from fpsolve.transformer.network.presets import PRESETS
+from fpsolve.transformer.network.regime import NetworkScaling
+from fpsolve.transformer.network.what_if import phase_map, verdict, what_if
 
 __all__ = [
     "FAMILIES",
@@ -17,6 +19,7 @@ __all__ = [
     "Attention",
     "Embedding",
     "Init",
+    "NetworkScaling",
     "Norm",
     "Plan",
     "Positions",
@@ -24,7 +27,10 @@ __all__ = [
     "WeightStatistics",
     "measure_network",
     "observed",
+    "phase_map",
     "plan",
     "predict",
+    "verdict",
     "weight_statistics",
+    "what_if",
 ]

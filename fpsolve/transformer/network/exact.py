@@ -19,7 +19,7 @@ from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import gram
 from fpsolve.transformer.network.architecture import Architecture
-from fpsolve.transformer.network.heads import attention_weights, entropy, normalised_heads, softmax, visible
+from fpsolve.transformer.network.heads import attention_weights, entropy, normalised_heads, ordered, softmax, visible
 from fpsolve.transformer.network.parts import Init
 from fpsolve.transformer.network.start import Start
 
@@ -180,15 +180,16 @@ class ExactChain:
                 self._columns(C[:, :n], a.groups * a.head_dim, "attention.value", What.VALUE, layer), a.groups
             )
         step = max(1, NUMBERS // (len(self.members) * C.shape[1] * n))
-        outputs, entropies = [], []
+        outputs, entropies, largest = [], [], []
         for first in range(0, a.heads, step):
             heads = np.arange(first, min(first + step, a.heads))
             pi = draw(heads)
             mine = C[:, None, :n] if values is None else values[:, heads * a.groups // a.heads]
             outputs.append(pi @ mine)
             entropies.append(entropy(pi[..., :n, :]).sum(1).mean(-1))
+            largest.append(len(heads) * ordered(pi[..., :n, :]))
         o = np.concatenate(outputs, 1)
-        about = {"attention_entropy": np.sum(entropies, 0) / a.heads}
+        about = {"attention_entropy": np.sum(entropies, 0) / a.heads, "ordered_weights": np.sum(largest, 0) / a.heads}
         scale = np.sqrt(self.arch.d)
         if values is not None:
             scale = self.arch.deviation("attention.value") * np.sqrt(self.arch.d)
@@ -213,7 +214,7 @@ class ExactChain:
             return lambda heads: attention_weights(
                 arch, layer, q[:, heads], k[:, heads * a.groups // a.heads], self.places, heads
             )
-        keys, per = C[:, None, :n].swapaxes(-1, -2), a.logit_scale * arch.d
+        keys, per = C[:, None, :n].swapaxes(-1, -2), a.logit_factor(n) * arch.d
 
         def dense(heads: Real) -> Real:
             if a.key_query == "identity":

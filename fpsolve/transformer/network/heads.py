@@ -69,7 +69,7 @@ def attention_weights(arch: Architecture, layer: int, q: Real, k: Real, places: 
     if arch.positions.kind == "rope":
         q = rotated(q, places, arch.positions.theta, arch.rotated)
         k = rotated(k, places[:keys], arch.positions.theta, arch.rotated)
-    return softmax(arch, layer, attention.logit_scale * (q @ k.swapaxes(-1, -2)), places, heads)
+    return softmax(arch, layer, attention.logit_factor(keys) * (q @ k.swapaxes(-1, -2)), places, heads)
 
 
 def softmax(arch: Architecture, layer: int, scores: Real, places: Any, heads: Any = None) -> Real:
@@ -90,6 +90,17 @@ def softmax(arch: Architecture, layer: int, scores: Real, places: Any, heads: An
     np.exp(scores, out=scores)
     scores /= scores.sum(-1, keepdims=True)
     return scores
+
+
+RANKS = 8
+"""Attention weights of a row that are told, the largest ones."""
+
+
+def ordered(pi: Real) -> Real:
+    """The ``RANKS`` largest weights of a row in order, means over heads and tokens; pi (…, heads, tokens, n)."""
+    k = min(RANKS, pi.shape[-1])
+    largest = np.partition(pi, pi.shape[-1] - k, axis=-1)[..., -k:]
+    return np.sort(largest, axis=-1)[..., ::-1].mean((-3, -2))
 
 
 def entropy(pi: Real) -> Real:

@@ -17,6 +17,7 @@ LONG_NAMES = {
     "effective_rank": "effective rank (tr G)²/tr G² of the tokens",
     "attention_entropy": "mean entropy of the attention weights, nats",
     "entropy_ceiling": "entropy of even attention weights, nats",
+    "ordered_weights": "largest attention weights of a row, in order, means over heads and tokens",
     "noise_level": "mean of |m|², attention's output before the value matrix",
     "noise_time": "sum of the attention noise's strength, relative to the stream, over the layers passed",
     "close_exponent": "logarithmic growth of the distance of two close tokens in a layer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import exp, pi, sqrt
+from math import exp, log, pi, sqrt
 from typing import Any, Self, get_args, get_type_hints
 
 from scipy.special import ndtr
@@ -176,7 +176,8 @@ class Attention(Part):
     heads, head_dim, kv_heads: ``num_attention_heads``, ``head_dim``, ``num_key_value_heads`` (None: as many as heads);
     kv heads are shared by groups of equal size :cite:`gqa2023`. mask: ``bidirectional`` or ``causal``. window: a token
     sees those less than ``window`` places away (``sliding_window``); every ``global_every``-th layer sees all (0: none
-    does). scale: the factor of the logits, None for 1/√head_dim. softcap: c in c·tanh(S/c)
+    does). scale: the factor of the logits, None for 1/√head_dim. log_n: γ of long contexts, the factor is multiplied by
+    γ log n for n tokens :cite:`longcontext2025`. softcap: c in c·tanh(S/c)
     (``attn_logit_softcapping``). qk_norm: ``none``, ``head`` (each head's queries and keys normalised), ``full``
     (across heads) :cite:`qknorm2020`; of the architecture's kind and eps. query, key, value, output: entries of the
     matrices; ``*_bias``: of the biases.
@@ -193,6 +194,7 @@ class Attention(Part):
     window: int | None = None
     global_every: int = 0
     scale: float | None = None
+    log_n: float | None = None
     softcap: float | None = None
     qk_norm: str = "none"
     key_query: str = "projected"
@@ -223,6 +225,8 @@ class Attention(Part):
                 raise unknown_name(name, getattr(self, name), known)
         if self.scale is not None:
             check_number("scale", self.scale)
+        if self.log_n is not None:
+            check_number("log_n", self.log_n, 0)
         if self.softcap is not None:
             check_number("softcap", self.softcap, 0, above=True)
         if self.key_query != "projected" and self.qk_norm != "none":
@@ -237,6 +241,10 @@ class Attention(Part):
     def logit_scale(self) -> float:
         """The factor of the logits, 1/√head_dim by default."""
         return 1 / sqrt(self.head_dim) if self.scale is None else float(self.scale)
+
+    def logit_factor(self, n: int) -> float:
+        """The factor of the logits of n tokens, log_n·log n included."""
+        return self.logit_scale * (1.0 if self.log_n is None else float(self.log_n) * log(n))
 
     def window_of(self, layer: int) -> int | None:
         """The window of layer 1, 2, …; None where it sees all."""

@@ -23,7 +23,12 @@ from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_over
 from fpsolve.transformer.network.start import Start, count_of, start_of
 from fpsolve.transformer.network.wide import REPLICAS, WideChain, sampled_heads
 
-DIMS = {"overlap_quantile": ("quantile",), "squared_norm": ("token",), "gram": ("token", "other_token")}
+DIMS = {
+    "overlap_quantile": ("quantile",),
+    "squared_norm": ("token",),
+    "gram": ("token", "other_token"),
+    "ordered_weights": ("rank",),
+}
 
 LONG = 5e9
 """Floating-point operations from which a bar is shown in a terminal."""
@@ -100,10 +105,11 @@ def predict(
 
     Returns a Dataset, dimensions (member, layer, …), layer 0 the embeddings, then after every block: mean_overlap (mean
     cosine of distinct tokens), overlap_quantile, mean_square, squared_norm, effective_rank, attention_entropy and its
-    entropy_ceiling, noise_level E|m|² and noise_time ∫E|m|²dt (relative to the stream; :cite:`homogenized2026`'s
-    configuration-dependent noise), close_exponent (growth of the distance of two close tokens, at the last token), with
-    ``save_gram`` gram; and by member collapse_layer, the first layer with mean_overlap ≥ ``threshold`` (infinite where
-    there is none), final_mean_overlap where a last normalisation follows. Raises InputError before computing.
+    entropy_ceiling, ordered_weights (the largest attention weights of a row, in order), noise_level E|m|² and
+    noise_time ∫E|m|²dt, relative to the stream (the configuration-dependent noise of :cite:`homogenized2026`),
+    close_exponent (growth of the distance of two close tokens, at the last token), with ``save_gram`` gram; and by
+    member collapse_layer, the first layer with mean_overlap ≥ ``threshold`` (infinite where there is none), and
+    final_mean_overlap where a last normalisation follows. Raises InputError before computing.
     """
     if not isinstance(arch, Architecture):
         raise InputError("arch", arch, "not an Architecture", 'pass fp.transformer.Architecture.preset("gpt2")')
@@ -190,7 +196,8 @@ def part(records: list[dict[str, Any]], members: range, last: State) -> xr.Datas
     """The records of a block of members; what a layer says of itself is NaN at layer 0."""
     ds = xr.Dataset(coords={"member": list(members), "layer": np.arange(len(records))})
     for name in dict.fromkeys(key for record in records for key in record):
-        columns = [np.asarray(record.get(name, np.full(len(members), np.nan))) for record in records]
+        known = np.asarray(next(record[name] for record in records if name in record))
+        columns = [np.asarray(record.get(name, np.full_like(known, np.nan))) for record in records]
         ds[name] = (("member", "layer", *DIMS.get(name, ())), np.stack(columns, 1))
     if "noise_time" in ds:
         ds["noise_time"] = ds["noise_time"].fillna(0.0).cumsum("layer")
@@ -199,9 +206,7 @@ def part(records: list[dict[str, Any]], members: range, last: State) -> xr.Datas
     return ds
 
 
-def finished(
-    ds: xr.Dataset, threshold: float, title: str, config: dict[str, Any], about: Mapping[str, str]
-) -> Result:
+def finished(ds: xr.Dataset, threshold: float, title: str, config: dict[str, Any], about: Mapping[str, str]) -> Result:
     """Derived variables, names and attributes; ``about`` are the versions."""
     above = ds["mean_overlap"] >= threshold
     ds["collapse_layer"] = xr.where(above.any("layer"), above.argmax("layer").astype(float), np.inf)

@@ -14,7 +14,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import gram
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.exact import State, What, biases
-from fpsolve.transformer.network.heads import attention_weights, entropy, normalised_heads, softmax
+from fpsolve.transformer.network.heads import attention_weights, entropy, normalised_heads, ordered, softmax
 from fpsolve.transformer.network.observe import mean_overlap
 from fpsolve.transformer.network.parts import Init
 from fpsolve.transformer.network.start import Start
@@ -62,10 +62,10 @@ class WideChain:
         for layer in range(self.arch.depth + 1):
             yield self._state([[one.step(layer) for one in member] for member in chains], chains)
 
-    def _state(self, about: list[list[dict[str, float]]], chains: list[list[_Replica]]) -> State:
+    def _state(self, about: list[list[dict[str, Any]]], chains: list[list[_Replica]]) -> State:
         n = self.n
         every = np.stack([[one.P[:n, :n] + one.Q[:n, :n] for one in member] for member in chains])
-        told = {key: np.array([np.mean([one[key] for one in member]) for member in about]) for key in about[0][0]}
+        told = {key: np.array([np.mean([one[key] for one in member], 0) for member in about]) for key in about[0][0]}
         if "growth" in told:
             told["close_exponent"] = 0.5 * np.log(told.pop("growth"))
         told["mean_overlap_error"] = mean_overlap(every).std(1, ddof=1) / np.sqrt(REPLICAS)
@@ -84,13 +84,13 @@ class _Replica:
             self._normalise()
         self._tracer_off()
 
-    def step(self, layer: int) -> dict[str, float]:
+    def step(self, layer: int) -> dict[str, Any]:
         """One layer on, layer 0 nothing; what the attention says of itself."""
         if layer == 0:
             return {}
         arch, n = self.arch, self.chain.n
         before, square = self._angle(), float(np.trace(self.P[:n, :n] + self.Q[:n, :n])) / n
-        C, sigma, about = self._input(), None, dict[str, float]()
+        C, sigma, about = self._input(), None, dict[str, Any]()
         if arch.attention is not None:
             sigma, about = self._attention(C, layer)
             sigma = sigma + arch.attention.output_bias.deviation**2
@@ -123,7 +123,7 @@ class _Replica:
     def _normalise(self) -> None:
         self.P, self.Q = scaled(self.P, self.arch.norm.eps), 0 * self.Q
 
-    def _attention(self, C: Real, layer: int) -> tuple[Real, dict[str, float]]:
+    def _attention(self, C: Real, layer: int) -> tuple[Real, dict[str, Any]]:
         """Σ of the attention: H times the mean of s_O² s_V² d d_h π C πᵀ over sampled heads."""
         arch, n, a = self.arch, self.chain.n, self.arch.attention
         assert a is not None
@@ -138,7 +138,11 @@ class _Replica:
         if a.values == "projected":
             sigma = a.head_dim * (arch.deviation("attention.value") ** 2 * sigma + a.heads * a.value_bias.deviation**2)
         sigma *= arch.deviation("attention.output") ** 2
-        return sigma, {"attention_entropy": float(entropy(pi[:, :n]).mean()), "noise_level": level}
+        return sigma, {
+            "attention_entropy": float(entropy(pi[:, :n]).mean()),
+            "ordered_weights": ordered(pi[:, :n]),
+            "noise_level": level,
+        }
 
     def _weights(self, X: Real, C: Real, layer: int, heads: Any) -> Real:
         """The attention weights of these heads, (heads, rows, n)."""
@@ -150,10 +154,10 @@ class _Replica:
             if a.qk_norm != "none":
                 q, k = self._qk_normed(q, "query", C), self._qk_normed(k, "key", C)
             return attention_weights(arch, layer, q, k, places, heads)
-        scores = np.repeat(a.logit_scale * arch.d * C[None, :, :n], len(heads), 0)
+        scores = np.repeat(a.logit_factor(n) * arch.d * C[None, :, :n], len(heads), 0)
         if a.key_query == "dense":
             A = self._at(What.QUERY, layer, 0).normals(len(heads), X.shape[1], X.shape[1])[0]
-            scores = a.logit_scale * arch.d * arch.deviation("attention.query") * (X @ A @ X[:n].T)
+            scores = a.logit_factor(n) * arch.d * arch.deviation("attention.query") * (X @ A @ X[:n].T)
         return softmax(arch, layer, scores, places, heads)
 
     def _heads(self, X: Real, name: str, what: What, layer: int, count: int) -> Real:
