@@ -41,7 +41,7 @@ def test_exact_chain(name):
 
 @pytest.mark.parametrize("name", WIDE)
 def test_wide_limit(name):
-    """d ≥ 512: no members, so that the measured networks' own standard errors are all that stands beside 0.01, 3 %."""
+    """d ≥ 512: no members, so only the measured networks' own standard errors are allowed beside 0.01 and 3 %."""
     worst = off(MEASURED[name], prediction(MEASURED[name], 1, wide=True))
     worst.pop("squared_norm")  # token by token one wide network is not a mean over d
     assert all(ratio <= 1 for ratio, _, _ in worst.values()), worst
