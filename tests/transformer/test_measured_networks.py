@@ -1,7 +1,7 @@
 """Predictions against real networks of `transformers` and torch, measured by ``make networks``; no torch needed here.
 
-What agrees is said once, in ``benchmarks.networks.AGREE``: mean overlap within 3 joint standard errors + 0.01 after every
-layer, squared norms within 3 % (or 3 joint standard errors of the few networks), attention entropy within 2 %.
+What agrees is said once, in ``benchmarks.networks.AGREE``: mean overlap within 3 joint standard errors + 0.01 after
+every layer, squared norms within 3 % (or 3 joint standard errors of the few networks), attention entropy within 2 %.
 """
 
 import json
@@ -41,7 +41,7 @@ def test_exact_chain(name):
 
 @pytest.mark.parametrize("name", WIDE)
 def test_wide_limit(name):
-    """d ≥ 512: no members, so the measured networks' own standard errors are all that is allowed beside 0.01 and 3 %."""
+    """d ≥ 512: no members, so only the measured networks' own standard errors are allowed beside 0.01 and 3 %."""
     worst = off(MEASURED[name], prediction(MEASURED[name], 1, wide=True))
     worst.pop("squared_norm")  # token by token one wide network is not a mean over d
     assert all(ratio <= 1 for ratio, _, _ in worst.values()), worst
