@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.validate import (
+    conditioned,
     conserved,
     exponents,
     growth,
@@ -44,6 +45,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("exponents", exponents.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
+    Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
