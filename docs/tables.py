@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import fpsolve as fp
 from fpsolve.measures import MEASURES
 from fpsolve.observe.record import LONG_NAMES
@@ -87,6 +89,9 @@ def dataset() -> str:
     starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
     results = {name: _short_run(*start) for name, start in starts.items()}
     results["several heads"] = _short_run(law, "density", fp.models.MultiHead(1.0, (1.0, 0.5), (1.0, 1.0)))
+    tokens = fp.initial.points(np.eye(4)[:3])
+    results["sampled drifts"] = _short_run(tokens, "cloud", fp.models.Ballistic(1.0, 1.0, "gaussian", tolerance=1e-2))
+    results["isotropic noise of attention or MLPs"] = _short_run(law, "density", fp.models.Homogenized(1.0, "gaussian"))
     rows = []
     for variable, meaning in LONG_NAMES.items():
         having = [name for name, ds in results.items() if variable in ds]
@@ -190,7 +195,7 @@ def _number(value: object) -> str:
 def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
     kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
     model = model or fp.models.SelfAttention(beta=1.0)
-    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
+    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, lmax=15, **kept)
 
 
 def _order(value: float | None) -> str:

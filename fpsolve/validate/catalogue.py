@@ -10,6 +10,7 @@ from tqdm import tqdm
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.validate import (
     collapse,
+    conditioned,
     conserved,
     exponents,
     far_attention,
@@ -48,6 +49,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
     Validation("collapse", collapse.rows),
+    Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""

@@ -1,4 +1,4 @@
-"""noise_lmax="auto": κ and k'(1) by independent sums, the degree that loses little of them, and one number for a run."""
+"""noise_lmax="auto": κ and k'(1) by independent sums, the degree that loses little of them, one number for a run."""
 
 import json
 from dataclasses import replace
@@ -87,14 +87,16 @@ def test_auto_takes_few_degrees_where_few_suffice(d, beta):
 
 def test_activations_by_their_exact_slopes():
     start = build(fp.initial.von_mises_fisher([0, 0, 1], 2.0), "density", 127, 1e-6)
-    degrees = {name: SynchronisationByNoise(1.0, name).prepared(start).noise_lmax for name in ("relu", "tanh", "sigmoid")}
+    names = ("relu", "tanh", "sigmoid")
+    degrees = {name: SynchronisationByNoise(1.0, name).prepared(start).noise_lmax for name in names}
     assert degrees == {"relu": 48, "tanh": 8, "sigmoid": 4}
     drawn = SynchronisationByNoise(1.0, draws=4)
     assert drawn.prepared(start) is drawn
 
 
 def test_the_grid_caps_it_and_says_so():
-    model, low = SynchronisationByNoise(1.0, "relu"), build(fp.initial.von_mises_fisher([0, 0, 1], 2.0), "density", 11, 1e-6)
+    model = SynchronisationByNoise(1.0, "relu")
+    low = build(fp.initial.von_mises_fisher([0, 0, 1], 2.0), "density", 11, 1e-6)
     with pytest.warns(SamplingWarning, match="raise lmax"):
         degree = model.prepared(low).noise_lmax
     assert low.grid.holds(degree + 1)
