@@ -63,7 +63,8 @@ class OverlapDiffusion:
         for t → ∞ it tends to Σ f(±1) P(q → ±1) (:func:`hitting_probability`) or to the mean under the stationary law.
         While a strong drift only carries f along, and where the variance vanishes inside, by :meth:`backward` at
         degrees that rise. Raises UnresolvedError where nothing is accurate to ``tolerance`` (an f with jumps, or layers
-        that 256 degrees do not resolve), InputError for overlaps off [-1, 1], a negative time, an f that is not finite at ±1.
+        that 256 degrees do not resolve), InputError
+        for overlaps off [-1, 1], a negative time, an f that is not finite at ±1.
         Source: :cite:`karlin1981` for the ends, :cite:`trefethen2006` for the contour.
         """
         start = np.asarray(q0, float)

@@ -82,7 +82,8 @@ def test_causal_attention_takes_rk4_and_its_tolerance():
     angles = np.linspace(0, 2, 6)
     start = fp.initial.points(np.stack([np.cos(angles), np.sin(angles)], 1), labels=np.arange(1, 7) / 6)
     few = {"t_end": 0.5, "dt": 0.5, "measure": "cloud", "save_points": True}
-    loose, tight, tighter = (fp.solve(fp.models.CausalAttention(2.0), start, **few, rtol=r) for r in (1e-4, 1e-8, 1e-11))
+    model = fp.models.CausalAttention(2.0)
+    loose, tight, tighter = (fp.solve(model, start, **few, rtol=rtol) for rtol in (1e-4, 1e-8, 1e-11))
     assert json.loads(loose.fpsolve_config)["solve"]["scheme"] == "rk4"
     errors = [float(np.abs(ds.points[-1] - tighter.points[-1]).max()) for ds in (loose, tight)]
     assert errors[1] < 1e-6 < errors[0] < 1e-2
