@@ -118,6 +118,21 @@ def equiangular_rows(quick: bool, seed: int) -> Iterator[Row]:
         late = overlaps(end(model, start, wait, wait / 4))
         yield Row(name, f"overlap after {wait:.4g}, the time to 0.9", 0.9, float(late.mean()), 1e-7)
         yield Row(name, "rate of synchrony", rate, float(np.log(1e-6 / (1 - last.mean())) * rate), 1e-4 * rate)
+    yield from large_beta_rows()
+
+
+def large_beta_rows() -> Iterator[Row]:
+    """USA where e^β is large: one step over the time to a given overlap, and stiff clusters of two."""
+    for beta, overlap, target in ((8.0, 0.3, 0.9), (20.0, 0.9, 0.99), (300.0, 0.99, 0.999)):
+        wait = float(theory.equiangular_time(overlap, target, beta, 4, "usa"))
+        start = build(initial.simplex(4, overlap, 4), "cloud", 7, 1e-9)
+        last = overlaps(end(UnnormalisedSelfAttention(beta), start, wait, wait))
+        yield Row(f"equiangular USA, β = {beta:g}", f"overlap after {wait:.3g}", target, float(last.mean()), 1e-6)
+    angles = np.array([-1e-3, 1e-3, 1.5 - 1e-3, 1.5 + 1e-3])
+    start = build(initial.points(np.stack([np.cos(angles), np.sin(angles)], 1)), "cloud", 7, 1e-6)
+    last = overlaps(end(UnnormalisedSelfAttention(20.0), start, 0.1, 0.1))
+    exact = float(theory.equiangular_overlap(0.1, np.cos(1.5), 20.0, 2, "usa"))
+    yield Row("two pairs, USA, β = 20", "overlap of the pairs, dt = 0.1", exact, float(last[1]), 1e-5)
 
 
 def overlaps(measure: Measure) -> Real:

@@ -57,10 +57,10 @@ def test_filters():
     for measure in ("cloud", "half_density"):
         with pytest.raises(InputError, match=r"^filter = 0\.2"):
             fp.solve(NOISE, LAW, **RUN, measure=measure, lmax=15, filter=0.2)
-    few = {"t_end": 0.5, "dt": 0.05, "lmax": 15, "progress": False}
+    few = {"t_end": 1.0, "dt": 0.1, "lmax": 7, "progress": False}
     plain, filtered = (fp.solve(STILL, LAW, **few, filter=strength) for strength in (None, 1.0))
     assert filtered.tail.values[-1] < 0.5 * plain.tail.values[-1]
-    np.testing.assert_allclose(filtered.mean_vector, plain.mean_vector, atol=1e-4)
+    np.testing.assert_allclose(filtered.mean_vector, plain.mean_vector, atol=1e-2)
     state, ts = build(LAW, "density", 15, 1e-6, 0.2), fp.SCHEMES["petsc_ts"]
     asked = {"rtol": 1e-6, "filter": 0.2, "lmax_cap": 255, "on_underresolved": "warn"}
     with pytest.raises(InputError, match=r"^filter = 0\.2: scheme='petsc_ts' filters nothing"):
@@ -83,7 +83,7 @@ def test_causal_attention_takes_rk4_and_its_tolerance():
     start = fp.initial.points(np.stack([np.cos(angles), np.sin(angles)], 1), labels=np.arange(1, 7) / 6)
     few = {"t_end": 0.5, "dt": 0.5, "measure": "cloud", "save_points": True}
     model = fp.models.CausalAttention(2.0)
-    loose, tight, tighter = (fp.solve(model, start, **few, rtol=r) for r in (1e-4, 1e-8, 1e-11))
+    loose, tight, tighter = (fp.solve(model, start, **few, rtol=rtol) for rtol in (1e-2, 1e-8, 1e-11))
     assert json.loads(loose.fpsolve_config)["solve"]["scheme"] == "rk4"
     errors = [float(np.abs(ds.points[-1] - tighter.points[-1]).max()) for ds in (loose, tight)]
     assert errors[1] < 1e-6 < errors[0] < 1e-2
