@@ -71,6 +71,7 @@ CASES = {
     "alibi": architecture(positions=Positions("alibi"), mask="bidirectional"),
     "sinusoidal": architecture(positions=Positions("sinusoidal"), embedding=Embedding(40, W, multiplier=3.0)),
     "grouped": architecture(attention={"kv_heads": 2}),
+    "one key-value head": architecture(attention={"kv_heads": 1}),
     "window": architecture(attention={"window": 4}),
     "softcap": architecture(attention={"softcap": 0.7}),
     "qk norm": architecture(attention={"qk_norm": "head"}),
