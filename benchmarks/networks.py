@@ -180,7 +180,8 @@ def measured(case: dict[str, Any]) -> dict[str, Any]:
     last = ds.squared_norm.isel(layer=-1)
     about = json.loads(ds.attrs["fpsolve_versions"])
     versions = {name: about[name] for name in ("fpsolve", "numpy", "torch", "transformers") if name in about}
-    found = {**case, "date": time.strftime("%Y-%m-%d"), "versions": versions}
+    found: dict[str, Any] = {**case, "date": time.strftime("%Y-%m-%d"), "versions": versions}
+    found["processor"] = machine()["processor"]
     for name, one in [*((name, ds[name]) for name in ("mean_overlap", "mean_square", "attention_entropy")),
                       ("squared_norm", last)]:  # fmt: skip
         deviation = one.std("member", ddof=1)
@@ -268,13 +269,17 @@ def main(arguments: list[str] | None = None) -> int:
     if not asked.predict:
         measure_all(asked.only or list(CASES), asked.output, cases)
     predicted = {name: prediction(found, asked.members) for name, found in cases.items()}
-    print("| network | seeds | " + " | ".join(AGREE) + " | |\n|" + " --- |" * (len(AGREE) + 3))
+    print("| network | seeds | " + " | ".join(AGREE) + " |\n|" + " --- |" * (len(AGREE) + 2))
     good = True
     for name, found in cases.items():
         worst = off(found, predicted[name])
         good &= all(ratio <= 1 for ratio, _, _ in worst.values())
         cells = [f"{size:.4f} at {at} ({ratio:.2f} of the allowed)" for ratio, at, size in worst.values()]
         print(f"| {name} | {found['seeds']} | {' | '.join(cells)} |")
+        overlap = predicted[name].mean_overlap.mean("member").values
+        found["predicted"] = {"members": asked.members, "mean_overlap_by_layer": _short(overlap)}
+        found["predicted"] |= {key: _short(np.array(values)) for key, values in worst.items()}
+    write(asked.output, cases)
     write_drawn(asked.figure, draw(cases, predicted))
     print(f"written: {asked.output}, {asked.figure}" + ("" if good else "\nnot everything agrees"))
     return 0 if good else 1
@@ -292,15 +297,15 @@ def measure_all(names: list[str], output: Path, cases: dict[str, Any]) -> None:
         ordered = {key: cases[key] for key in CASES if key in cases}
         cases.clear()
         cases.update(ordered)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"command": "make networks", "processor": machine()["processor"], "cases": cases}, indent=1)
-        text = _one_line_lists(text)
-        write_whole(output, text.encode())
+        write(output, cases)
 
 
-def _one_line_lists(text: str) -> str:
-    """Lists of numbers on one line each, so that the file is small and its changes can be read."""
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
+def write(output: Path, cases: dict[str, Any]) -> None:
+    """The file, lists of numbers on one line each, so that it is small and its changes can be read."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"command": "make networks", "cases": cases}, indent=1)
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text) + "\n"
+    write_whole(output, text.encode())
 
 
 if __name__ == "__main__":

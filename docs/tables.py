@@ -19,8 +19,9 @@ from fpsolve.measures import MEASURES
 from fpsolve.observe.record import LONG_NAMES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md")
+PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md", HERE / "networks.md")
 MEASURED = HERE / "benchmarks.json"
+NETWORKS = HERE.parent / "tests" / "transformer" / "data" / "networks.json"
 """Pages with tables."""
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -182,6 +183,19 @@ def aims() -> str:
     return _table(("benchmark", "row", "column", "measured", "aim"), rows)
 
 
+def networks() -> str:
+    """Networks measured at random initialisation against their predictions."""
+    rows = []
+    for name, found in json.loads(NETWORKS.read_text(encoding="utf-8"))["cases"].items():
+        measured, predicted = found["mean_overlap"]["mean"], found["predicted"]
+        overlaps = [f"{values[1]:.3f}, {values[-1]:.3f}" for values in (measured, predicted["mean_overlap_by_layer"])]
+        off = [f"{predicted['mean_overlap'][2]:.3f}"]
+        off += [f"{100 * predicted[key][2]:.1f} %" for key in ("mean_square", "attention_entropy")]
+        rows.append((name, str(found["seeds"]), *overlaps, *off))
+    head = ("network", "seeds", "overlap after layer 1, last", "predicted", "most off", "squared norm", "entropy")
+    return _table(head, rows)
+
+
 def bench_machine() -> str:
     """The machine and versions of the last measurement."""
     last = list(json.loads(MEASURED.read_text(encoding="utf-8")).values())[-1]["machine"]
@@ -207,7 +221,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine)
+MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine, networks)
 TABLES = {make.__name__: make for make in MADE}
 
 
