@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from fpsolve.ensemble import store as stores
 from fpsolve.ensemble.comm import Ranks, communicator, die, ending_all, on_first, together
@@ -34,6 +33,7 @@ from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
+from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
     import zarr
@@ -125,7 +125,7 @@ def one_thread(ranks: Ranks) -> Iterator[None]:
     if silent:
         os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        with threadpool_limits(1):
+        with one_thread_everywhere():
             yield
     finally:
         if silent:

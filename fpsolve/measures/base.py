@@ -10,6 +10,7 @@ from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import Value
 
 if TYPE_CHECKING:
     from fpsolve.measures.initial import Law, Tokens
@@ -18,7 +19,7 @@ Living = Callable[[Source], Velocity]
 """A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
 
 
-class Measure(ABC):
+class Measure(Value, ABC):
     """A probability measure on the unit sphere of R^d.
 
     What a representation does not have (moments, entropy, a least density, a spectral tail) stays None.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, Source
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
 from fpsolve.measures.density import positive_quadrature
@@ -57,7 +57,7 @@ class Square:
         return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HalfDensity(Expansion):
     """A half density ψ = Σ ψ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ρ = ψ², ∫ψ² = 1.
 
@@ -109,7 +109,7 @@ class HalfDensity(Expansion):
         """The half density of other coefficients; unchecked, a stage's norm is one only to the order of the scheme."""
         stage = object.__new__(HalfDensity)
         for name, value in (("coefficients", coefficients), ("rtol", self.rtol), ("d", self.d), ("flow", self.flow)):
-            object.__setattr__(stage, name, value)
+            object.__setattr__(stage, name, read_only(value))
         return stage
 
     def generator(self, v: Real) -> Generator:

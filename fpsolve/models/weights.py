@@ -9,13 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.models.base import checked_matrix, checked_number, frozen_matrix
 from fpsolve.noise import _philox
@@ -276,7 +276,6 @@ def averaging_matrices(law: MatrixLaw, count: int, seed: int, d: int) -> Real:
     words = law.normals(d)
     z = _philox.normals(Address(seed, 0, AVERAGE, Purpose.NORMAL), count * words)
     made = law.made_of(z.reshape(count, words), d)
-    made.setflags(write=False)
     return made
 
 

@@ -78,7 +78,8 @@ def field(ds: xr.Dataset, index: int) -> Field:
 def mean_direction(ds: xr.Dataset, index: int) -> tuple[float, float]:
     """(lat, lon) of the mean vector, in degrees; (20, 0) if there is none to speak of."""
     if "mean_vector" in ds:
-        mean = ds["mean_vector"].isel(time=index).values
+        vector = ds["mean_vector"].isel(time=index)
+        mean = (vector.sortby("component") if "component" in vector.coords else vector).values
         if mean.shape == (3,) and np.linalg.norm(mean) > 1e-3:
             lat, lon = (
                 np.degrees(np.arctan2(mean[2], np.hypot(mean[0], mean[1]))),
