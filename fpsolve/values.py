@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from fpsolve.cached import read_only
+from fpsolve.cached import cached_property, read_only
 
 SHOWN = 8
 """Lists of more entries are cut short where an object shows itself."""
