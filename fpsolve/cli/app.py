@@ -96,7 +96,8 @@ def run(
 
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
-    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, and the same command goes on.
+    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
+    goes on.
     A run that ends early, no longer resolved, is saved and ends with status 3.
     """
     from fpsolve.cli.running import run_config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -184,8 +183,6 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
         with stores.naming("mending the store"):
             return layout, mend(place.path, layout)
-    for left in place.path.parent.glob(f".{place.path.stem}.*.partial.zarr"):
-        shutil.rmtree(left, ignore_errors=True)  # of a job that was killed while it made the store
     stores.check_space(place.path, layout)
     stores.create(place.path, layout)
     return layout, []

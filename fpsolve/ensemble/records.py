@@ -22,7 +22,7 @@ import numpy as np
 
 from fpsolve.ensemble.layout import canonical
 from fpsolve.errors import FPSolveError
-from fpsolve.io.atomic import sync_folder, write_whole
+from fpsolve.io.atomic import clean, sync_folder, write_whole
 
 PENDING, DONE, FAILED, UNRESOLVED = range(4)
 """What became of a member; of one that is under-resolved, the values until then count."""
@@ -65,6 +65,7 @@ class Records:
         """Create the folders."""
         for folder in (self.members, self.blocks):
             folder.mkdir(parents=True, exist_ok=True)
+            clean(folder)
 
     @property
     def members(self) -> Path:

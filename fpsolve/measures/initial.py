@@ -201,6 +201,12 @@ LAWS: dict[str, Callable[..., Law | Tokens]] = {
 }
 """Every law by the name that configurations use."""
 
+__all__ = ["LAWS", *LAWS]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 def source_of(initial: Any) -> Source:
     """The source of a law, of tokens or of a measure."""

@@ -6,3 +6,7 @@ from fpsolve.petsc.stability import Stability, stability
 from fpsolve.petsc.stationary import StationaryState, stationary
 
 __all__ = ["Stability", "StationaryState", "branch_off", "continuation", "stability", "stationary"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
