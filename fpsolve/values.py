@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+from abc import ABCMeta
 from typing import Any
 
 import numpy as np
 
 from fpsolve.cached import cached_property, read_only
+from fpsolve.errors import unknown_name
 
 SHOWN = 8
 """Lists of more entries are cut short where an object shows itself."""
+
+
+class Named(ABCMeta):
+    """Classes that tell the nearest name where a keyword of theirs is none."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, not of the call below."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError:
+            known = cls.__signature__.parameters
+            unknown = [key for key in kwargs if key not in known]
+            if not unknown or any(one.kind is one.VAR_KEYWORD for one in known.values()):
+                raise
+            raise unknown_name(f"argument of {cls.__name__}", unknown[0], known) from None
 
 
 class Value:

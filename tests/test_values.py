@@ -1,4 +1,4 @@
-"""Laws, measures, models, results and errors go to other processes and come back equal; they show themselves in a line."""
+"""Laws, measures, models, results and errors come back equal from other processes, and show themselves in a line."""
 
 import copy
 import inspect
@@ -132,5 +132,5 @@ def test_an_error_in_a_pool_comes_back():
     """Where it did not pickle the parent waited for ever."""
     import multiprocessing
 
-    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(errors.UnresolvedError, match="0.2"):
+    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(errors.UnresolvedError, match=r"0\.2"):
         pool.map_async(_fails, [1]).get(timeout=60)

@@ -92,8 +92,7 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
     ladder = check.ladder("tokens", given["tokens"], 2, check.LARGEST_N)
     check.checked_memory(ladder)
     some, highest = check.checked_degrees(given["degrees"], given["lmax"], given["reference_lmax"])
-    for name, least in (("samples", 1), ("members", 2), ("moments_lmax", 1), ("wasserstein_cells", 0)):
-        check.whole(name, given[name], least)
+    check.checked_counts(given)
     low, members = given["moments_lmax"], given["members"]
     kappa = check_number("kappa", given["kappa"], 0, 500, above=True)
     targets = check.checked_targets(given["targets"])

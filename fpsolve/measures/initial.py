@@ -17,6 +17,7 @@ from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Law, Mixture, Tokens, off_sphere
 from fpsolve.measures.named import in_order, is_named
+from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
@@ -28,6 +29,9 @@ MASS_TOLERANCE = 1e-6
 Initial = Law | Tokens | Measure
 
 _Made = TypeVar("_Made")
+
+TOKEN_BYTES = 64
+"""Memory that drawing takes, for each component of a token."""
 
 LARGEST_RECIPE = 1000
 """Arrays of more numbers are described by their shape and checksum, not repeated, in a configuration."""
@@ -193,6 +197,7 @@ def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
         raise InputError("law", law, "not a law with a density", "pass fp.initial.uniform(), von_mises_fisher(...), …")
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
+    check_memory("n", int(n), TOKEN_BYTES * law.dimension)
     return points(law.draw(int(n), BrownianPath(seed, member)))
 
 

@@ -14,6 +14,7 @@ from fpsolve.attention.kernel import sampling_circle, sampling_grid
 from fpsolve.attention.laws import DIMENSIONS, Cutoffs, KeyQueryLaw, radius_weights
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError
+from fpsolve.memory import check_memory
 from fpsolve.models.base import (
     Model,
     apply_matrix,
@@ -62,6 +63,7 @@ class MeanHeads(Model):
             checked_degree(name, getattr(self, name))
         if self.draws < 2:
             raise InputError("draws", self.draws, "a mean and its error take two", "pass draws=256")
+        check_memory("draws", self.draws, 256)
         object.__setattr__(self, "value", frozen_matrix("value", self.value))
         object.__setattr__(self, "key_query", checked_law("key_query", self.key_query, self.key_query_std))
         checked_same_size(self.fixed_matrices)
