@@ -60,7 +60,8 @@ def stop_at_start() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    print(f"fpsolve: {signal.Signals(number).name}: stopped, with nothing kept", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"fpsolve: {signal.Signals(number).name}: stopped, with nothing kept", file=sys.stderr)
     raise SystemExit(EX_TEMPFAIL)
 
 

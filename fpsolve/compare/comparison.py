@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,12 +24,14 @@ from fpsolve.observe.wasserstein import transport_library
 from fpsolve.resolution import UNRESOLVED, is_resolved
 from fpsolve.schemes import Scheme
 from fpsolve.solve import described
+from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000
 """All samples of a size have together about so many tokens at most; two are always drawn where two are asked for."""
 
 
+@usual_arithmetic
 def compare(
     model: Model,
     initial: Initial,
@@ -80,6 +81,7 @@ def compare(
     return compare_until(lambda: False, **locals())
 
 
+@usual_arithmetic
 def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **arguments: Any) -> Result:
     """:func:`compare`, ended in order once ``stop``, which is asked between two steps, says yes.
 
@@ -105,7 +107,7 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
     if isinstance(chain, str):
         plan.left_out.append(chain)
     cells = _cells(given["wasserstein_cells"], plan.left_out)
-    bar = sys.stderr.isatty() if progress is None else progress
+    bar = is_terminal() if progress is None else progress
     paths = members if isinstance(chain, RandomTransformer) else 0
     with tqdm(total=len(plan.rungs) + paths, disable=not bar, unit="run", desc="fpsolve") as shown:
         outcomes = _run_all(problem, plan, shown.update)

@@ -32,6 +32,7 @@ from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
+from fpsolve.surroundings import usual_arithmetic
 from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Place:
         return Lock(self.work / "lock", self.path)
 
 
+@usual_arithmetic
 def ensemble(
     model: Model,
     initial: Initial,

@@ -22,6 +22,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import usual_arithmetic
 
 MASS_TOLERANCE = 1e-6
 """How far the mass of an initial law, by the grid's quadrature, may be from one."""
@@ -42,6 +43,7 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
     signature = inspect.signature(make)
 
     @wraps(make)
+    @usual_arithmetic
     def recorded(*args: Any, **kwargs: Any) -> _Made:
         bound = _bound(make.__name__, signature, args, kwargs)
         for key, value in bound.arguments.items():
