@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
+from fpsolve import _start as _start  # first: it hears signals while the rest is imported
 from fpsolve import errors, models, plot, theory, transformer
 from fpsolve.compare import compare
 from fpsolve.ensemble import ensemble
@@ -51,6 +52,10 @@ __all__ = [
     "transformer",
     "zoom",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -24,6 +24,8 @@ CAP = 255
 """The highest degree of a policy where nothing else is said."""
 
 KEPT = "the measure that was given keeps its own"
+MOST_TIMES = 100_000_000
+"""Saved times of one run."""
 
 
 def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -> tuple[Scheme, tuple[str, str | None]]:
@@ -86,6 +88,7 @@ def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: d
         check_number("filter", arguments["filter"], 0)
     every = arguments["save_every"]
     if every is None:
+        _check_saved_times(every, steps)
         return 1
     stride = round(check_number("save_every", every, 0, above=True) / arguments["dt"])
     if stride < 1 or abs(stride * arguments["dt"] - every) > 1e-9 * every or steps % stride:
@@ -95,7 +98,14 @@ def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: d
             f"must be a multiple of dt = {arguments['dt']} that divides t_end",
             "change one of them",
         )
+    _check_saved_times(every, steps // stride)
     return stride
+
+
+def _check_saved_times(every: float | None, count: int) -> None:
+    """Raise InputError for more saved times than a result has room for."""
+    if count > MOST_TIMES:
+        raise InputError("save_every", every, f"{count} saved times, more than {MOST_TIMES}", "save less often")
 
 
 def first_state(state: Measure, scheme: Scheme) -> Measure:

@@ -95,10 +95,13 @@ def load_config(
     Raises :class:`~fpsolve.errors.InputError` for an unreadable file and :class:`ConfigError` listing all
     that is wrong.
     """
-    raw = _read_toml(Path(path).expanduser())
-    for text in overrides:
-        _merge(raw, _parse_override(text))
-    return parse_config(raw, catalogue)
+    raw, changes = _read_toml(Path(path).expanduser()), [_parse_override(text) for text in overrides]
+    for change in changes:
+        _merge(raw, change)
+    described = parse_config(raw, catalogue)
+    for change in changes:
+        _refuse_swept(described, change)
+    return described
 
 
 def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> RunConfig:
@@ -156,8 +159,10 @@ def _sweep(
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():
+        raise InputError("config", str(path), "is no file", "name a .toml file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8 files
     except OSError as error:
         raise InputError("config", str(path), f"cannot be read ({error.strerror})", "check the name") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -176,6 +181,19 @@ def _parse_override(text: str) -> dict[str, Any]:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         return dict(nested)
+
+
+def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:
+    """Raise InputError for a key that is set and swept as well: its value would be that of no member."""
+    solved = parameters(described.solver)
+    for table, keys in change.items():
+        for key, value in keys.items() if isinstance(keys, Mapping) and table in ("model", "initial", "solve") else ():
+            bare = key if (key in solved) == (table == "solve") else ""
+            swept = next((one for one in described.sweep if one in (f"{table}.{key}", bare)), None)
+            swept = "initial" if swept is None and table == "initial" and "initial" in described.sweep else swept
+            if swept is not None:
+                remedy = f"set sweep.{swept}=[...] instead, or take it out of the [sweep] table"
+                raise InputError("set", f"{table}.{key}={value}", f"[sweep] gives values of {swept}", remedy)
 
 
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:

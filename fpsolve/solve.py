@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from fpsolve.policies import Policy, checked_policy
 from fpsolve.resolution import Course, Moment, Resolution, states
 from fpsolve.run import check_run, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import FlowRecorder
 
@@ -43,6 +43,7 @@ LONG_RUN = 50
 """Runs of more steps show a progress bar on a terminal."""
 
 
+@usual_arithmetic
 def solve(
     model: Model,
     initial: Initial,
@@ -123,6 +124,7 @@ class Job:
     config: dict[str, Any]
     policy: Policy
 
+    @usual_arithmetic
     def run(
         self,
         *,
@@ -186,7 +188,7 @@ class Job:
 
     def _watched(self, course: Course, progress: bool | None) -> Iterator[Moment]:
         """The moments of a course, under a bar where one is wanted; it tells how far a cloud is that catches up."""
-        bar = sys.stderr.isatty() and self.steps >= LONG_RUN if progress is None else progress
+        bar = is_terminal() and self.steps >= LONG_RUN if progress is None else progress
         total, before = self.steps + 1, course.start.step
         with tqdm(initial=before, total=total, disable=not bar, unit="step", desc="fpsolve") as line:
             for moment in course:
@@ -216,6 +218,7 @@ class Job:
         return states(self.model, first, self.path, start=start, **how)
 
 
+@usual_arithmetic
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the arguments of ``solve`` and build the initial state, before any step. Raises InputError."""
     asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}

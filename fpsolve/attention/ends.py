@@ -11,7 +11,6 @@ On a sphere ‖C‖² is |∂_r F|² + |∇_S F|²/r² and C ω = ∂_r F.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from fpsolve.attention.kernel import SphereSource, sampling_circle, sampling_gri
 from fpsolve.attention.laws import PRODUCT_REACH, Cutoffs, KeyQueryLaw
 from fpsolve.attention.radial import Real, half_line
 from fpsolve.attention.source import PointSource, by_moments
+from fpsolve.cached import lru_cache
 from fpsolve.sphere.geometry import geometry
 
 FEW = 16

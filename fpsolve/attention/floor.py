@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +34,7 @@ from fpsolve.attention.laws import PRODUCT_REACH, KeyQueryLaw
 from fpsolve.attention.radial import half_line
 from fpsolve.attention.source import ACCURACY, SMOOTH_TOLERANCE, TOLERANCE
 from fpsolve.attention.thinning import lost_below
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 from weakref import ref
 
 import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import coarse_grid
@@ -30,11 +28,13 @@ from fpsolve.attention.laws import (
 )
 from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource, PointSource, by_moments
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import degrees_orders, index, real_degrees_orders
+from fpsolve.threads import one_blas_thread
 
 Real = NDArray[np.float64]
 
@@ -224,7 +224,7 @@ def spectrum_engine(
     law: KeyQueryLaw, beta: float, value_std: float, noise_lmax: int, tolerance: float = 1e-6
 ) -> SpectrumEngine:
     """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
 
 

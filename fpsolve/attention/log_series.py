@@ -10,12 +10,12 @@ lies.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import ducc0
 import numpy as np
 
 from fpsolve.attention.coarse_sphere import product_sites, rings
+from fpsolve.cached import cached_property
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real, resized
 

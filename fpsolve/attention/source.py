@@ -9,7 +9,6 @@ points. A density that is truncated at round-off of its peak determines F to 1e-
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
 from typing import Any
 from weakref import ref
 
@@ -20,6 +19,7 @@ from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave
 from fpsolve.attention.direct import PointSource, Source, TiledSource
 from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import HIGHEST_DEGREE, Points, SpherePoints
@@ -284,7 +284,6 @@ def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) 
     here = geometry(d)
     wave = plane_wave_derivative if derivative else plane_wave
     factors = here.area * here.by_degree(wave(d, degree, radius), degree)
-    factors.setflags(write=False)
     return factors
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import ducc0
 import numpy as np
@@ -25,6 +24,7 @@ from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import CoarseGrid, coarse_grid, product_sites, rings
 from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.proxies import Index, log_of_signed_sum, sorted_into_tiles, tiles_of
+from fpsolve.cached import cached_property
 from fpsolve.sphere.harmonics import Coefficients, Real, power, resized
 
 SMOOTH, FINE = (1e-10, 1e-7), (1e-13, 1e-12)

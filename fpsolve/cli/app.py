@@ -96,7 +96,8 @@ def run(
 
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
-    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, and the same command goes on.
+    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
+    goes on.
     A run that ends early, no longer resolved, is saved and ends with status 3.
     """
     from fpsolve.cli.running import run_config
@@ -254,7 +255,7 @@ def info(
     profile: Annotated[
         Path | None, typer.Option(metavar="CONFIG.toml", help="Show where the time of its steps goes instead.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="With --profile: steps to take.")] = 20,
+    steps: Annotated[int | None, typer.Option(help="With --profile: steps to take; default: 20.")] = None,
 ) -> None:
     """Show versions and test the transforms.
 
@@ -263,8 +264,12 @@ def info(
     if profile is not None:
         from fpsolve.cli.profiling import profile as profiled
 
-        typer.echo(profiled(profile, steps))
+        if as_json:
+            raise InputError("json", True, "a profile is a table for people", "leave out --json, or --profile")
+        typer.echo(profiled(profile) if steps is None else profiled(profile, steps))
         return
+    if steps is not None:
+        raise InputError("steps", steps, "there is nothing to profile", "pass --profile CONFIG.toml too")
     from fpsolve.cli.info import as_text, collect
 
     report = collect()

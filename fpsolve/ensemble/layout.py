@@ -29,8 +29,6 @@ MOST_MEMBERS, LAST_MEMBER = 10_000_000, 1 << 62
 """Members of a store, and where their numbers end: each takes some hundred bytes of every rank."""
 MOST_BLOCKS = 1_000_000
 """Every rank has a list of all."""
-MOST_TIMES = 100_000_000
-"""Saved times of a run."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +156,6 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    if job.steps // job.stride > MOST_TIMES:
-        many = f"{job.steps // job.stride} saved times, more than {MOST_TIMES}"
-        raise InputError("save_every", job.config["solve"]["save_every"], many, "save less often")
     times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
     ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import FPSolveError
-from fpsolve.io.atomic import sync_folder, write_whole
+from fpsolve.io.atomic import clean, sync_folder, write_whole
 from fpsolve.plain import digest
 
 PENDING, DONE, FAILED, UNRESOLVED = range(4)
@@ -65,6 +65,7 @@ class Records:
         """Create the folders."""
         for folder in (self.members, self.blocks):
             folder.mkdir(parents=True, exist_ok=True)
+            clean(folder)
 
     @property
     def members(self) -> Path:

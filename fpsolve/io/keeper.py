@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
-from fpsolve.io.checkpoint import Damaged, Snapshot, read, split, write
+from fpsolve.io.atomic import clean, place_of
+from fpsolve.io.checkpoint import BEGIN, Damaged, Snapshot, Stranger, is_one, read, split, write
 from fpsolve.io.output import check_output
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
@@ -36,6 +37,8 @@ class Keeper:
         self.every = check_number("checkpoint_every", every, 0)
         if not hasattr(start, "__dataclass_fields__"):
             raise InputError("checkpoint", str(path), f"a {start.name} is no dataclass", "make its class one")
+        place = place_of(self.path, "checkpoint")
+        clean(place.parent, place.name)
         self.start = start
         self._about = {"config": to_plain(config), "start": fingerprint(start)}
         self._written = time.monotonic()
@@ -44,12 +47,14 @@ class Keeper:
         """Where the run goes on: the checkpoint's snapshot, or the first state where there is no sound one.
 
         A damaged file is renamed to ``….damaged``, with a CheckpointWarning. Raises InputError with every difference
-        for the checkpoint of another run, and for one beyond ``steps``.
+        for the checkpoint of another run, for one beyond ``steps``, and for a file that is none.
         """
         try:
             snapshot, found = read(self.path, (type(self.start),))
         except FileNotFoundError:
             return Snapshot(0, self.start)
+        except Stranger as error:
+            raise InputError("checkpoint", str(self.path), str(error), "name another file") from None
         except Damaged as error:
             _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {_set_aside(self.path)!r}, the run begins anew")
             return Snapshot(0, self.start)
@@ -71,10 +76,21 @@ class Keeper:
         if not is_last and time.monotonic() - self._written < self.every:
             return
         try:
+            self._refuse_strangers()
             write(self.path, snapshot, self._about)
         except FPSolveError as error:
             _warn(str(error))
         self._written = time.monotonic()
+
+    def _refuse_strangers(self) -> None:
+        """Raise FPSolveError where something else than a checkpoint has come into its place."""
+        place = place_of(self.path, "checkpoint")
+        if place.is_file():
+            with place.open("rb") as file:
+                if is_one(file.read(len(BEGIN))):
+                    return
+        if os.path.lexists(place):
+            raise FPSolveError(f"checkpoint = {str(self.path)!r}: is no checkpoint any more; nothing was written")
 
     def _refuse_others(self, found: Mapping[str, Any]) -> None:
         """Raise InputError for the checkpoint of another run."""
@@ -133,12 +149,21 @@ def _place(path: str | os.PathLike[str]) -> Path:
 
 def _set_aside(path: Path) -> str:
     """Rename a damaged file to the first free ``….damaged``, ``….damaged-2``, …; nothing is lost."""
+    path = place_of(path)
     number, aside = 1, path.with_name(f"{path.name}.damaged")
     while os.path.lexists(aside):
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
-    os.rename(path, aside)
+    os.rename(place_of(path), aside)
     return str(aside)
+
+
+def set_aside_stranger(path: Path) -> str | None:
+    """In a folder of the package's own: rename a file that is no checkpoint; its new name, None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return None if is_one(file.read(len(BEGIN))) else _set_aside(path)
 
 
 def _warn(message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +11,7 @@ from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import Named, Value
 
 if TYPE_CHECKING:
     from fpsolve.measures.initial import Law, Tokens
@@ -26,7 +27,7 @@ REFINE_FROM = 1e-6
 """``refine`` acts on densities at this tail already."""
 
 
-class Measure(ABC):
+class Measure(Value, metaclass=Named):
     """A probability measure on the unit sphere of R^d.
 
     What a representation does not have (moments, entropy, a least density, a spectral tail) stays None.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, PointSource, Source
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
@@ -20,6 +20,7 @@ from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
 from fpsolve.transport.velocity import Velocity, sites_of
+from fpsolve.values import own_arrays
 
 MOMENT_SENSITIVITY = 2.5
 """A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
@@ -37,7 +38,7 @@ HARMONIC_ABOVE = 4096
 """From this many points on, one vector synthesis at them is cheaper than evaluating an attention field there."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cloud(Measure):
     """Points ``x`` (n, d) on the unit sphere with ``weights`` (n,) that sum to one.
 
@@ -70,6 +71,7 @@ class Cloud(Measure):
             raise InputError("labels", np.shape(labels), problem, "pass np.arange(1, n + 1) / n, for example")
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
+        own_arrays(self)
 
     @classmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
@@ -197,7 +199,7 @@ class Cloud(Measure):
         changed = {"x": np.ascontiguousarray(state[:, :d]), "log_density": carried}
         for field in fields(self):  # the caches of this cloud stay behind
             value = changed[field.name] if field.name in changed else getattr(self, field.name)
-            object.__setattr__(moved, field.name, value)
+            object.__setattr__(moved, field.name, read_only(value))
         return moved
 
     def _derivative(self, v: Velocity) -> Real:

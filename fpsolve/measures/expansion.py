@@ -16,6 +16,7 @@ from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import spectral_bound
 from fpsolve.transport.runge_kutta import for_living, integrate
+from fpsolve.values import own_arrays
 
 LIVING_SHARE = 0.1
 """The part of ``rtol`` to which the frozen flows of a living one are computed."""
@@ -39,6 +40,7 @@ class Expansion(Measure):
     def __post_init__(self) -> None:
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", self.normalise)
+        own_arrays(self)
 
     @property
     def dimension(self) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.log_series import LogSeries, exponential, with_mass
 from fpsolve.attention.source import MomentSource, Source
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
@@ -22,6 +22,7 @@ from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import log_advection, smooth_field, spectral_bound, transport_grid
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import own_arrays
 
 FLOWS = ("chebyshev", "krylov")
 """What moves φ: implicit steps are made for linear operators."""
@@ -99,7 +100,7 @@ class Exponential:
         return with_mass(grid.x, grid.weights * exponential(phi))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LogDensity(Expansion):
     """φ = log ρ = Σ φ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ∫e^φ = 1.
 
@@ -125,6 +126,7 @@ class LogDensity(Expansion):
         if self.flow.partition(" ")[0] not in FLOWS:
             remedy = 'use transport="chebyshev", or measure="density"'
             raise InputError("transport", self.flow, f"a {self.name} moves by {' or '.join(FLOWS)}", remedy)
+        own_arrays(self)
         capped = self._exponential.series.degree(0.0, EXACT) > self._exponential.needed
         if not capped and self.tail <= self.tail_limit:
             super().__post_init__()
@@ -198,7 +200,7 @@ class LogDensity(Expansion):
         """The log density of other coefficients; unchecked, as truncation moves the mass."""
         other = object.__new__(LogDensity)
         for name, value in (("coefficients", coefficients), ("rtol", self.rtol), ("d", self.d), ("flow", self.flow)):
-            object.__setattr__(other, name, value)
+            object.__setattr__(other, name, read_only(value))
         return other
 
     def density_at(self, x: Real) -> Real:

@@ -15,6 +15,7 @@ from fpsolve.attention.floor import Heads
 from fpsolve.attention.laws import DIMENSIONS
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError, SamplingWarning
+from fpsolve.memory import check_memory
 from fpsolve.models.base import (
     Model,
     apply_matrix,
@@ -90,6 +91,7 @@ class MeanHeads(Model):
             checked_degree(name, getattr(self, name))
         if self.draws < 2:
             raise InputError("draws", self.draws, "a mean and its error take two", "pass draws=256")
+        check_memory("draws", self.draws, 256)
         object.__setattr__(self, "value", frozen_matrix("value", self.value))
         object.__setattr__(self, "key_query", checked_law("key_query", self.key_query, self.key_query_std))
         checked_same_size(self.fixed_matrices)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -14,6 +13,7 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
+from fpsolve.values import Named
 
 Calculus = Literal["any", "ito"]
 
@@ -36,7 +36,7 @@ class Head(NamedTuple):
         return np.asarray(self.beta * self.key_query)
 
 
-class Model(ABC):
+class Model(metaclass=Named):
     """One self-attention system in Itô form, dx = P_x b dt + ε P_x dW_μ - (ε²/2) tr(P_x Q) x dt + own noise.
 
     A subclass states what it has of ``drift_field``, ``correction_field`` and ``noise_field``; the rest is

@@ -10,7 +10,6 @@ standard error of the replicates' mean meets a tolerance. Bits are those of SciP
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy.stats import qmc
 from fpsolve.attention.kernel import sampling_circle, sampling_grid
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, radius_weights
 from fpsolve.attention.source import Source
+from fpsolve.cached import lru_cache
 from fpsolve.models.weights import Gaussian, Product
 from fpsolve.sphere.harmonics import Real
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.geometry import SPHERE
 from fpsolve.sphere.grid import Grid

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.drawn_heads import checked_count, undrawn

@@ -8,7 +8,6 @@ k(t) = Σ a_n² tⁿ (Mehler), so that k(1) = E φ², k'(1) = E φ'², and k is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit, gammaln, ndtr
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
 
 Real = NDArray[np.float64]
@@ -155,7 +155,7 @@ def _named(name: str) -> DualActivation:
 
 def _by_quadrature(function: Function, closed: tuple[Function, Function] | None = None) -> DualActivation:
     z, weights, hermite = gaussian_rule()
-    values = np.asarray(function(z), float)
+    values = np.asarray(function(z.copy()), float)
     if values.shape != z.shape or not np.isfinite(values).all():
         raise InputError("activation", function, "does not map arrays to finite arrays of their shape", "vectorise it")
     return DualActivation(function, (hermite @ (weights * values)) ** 2, float(weights @ values**2), closed)
@@ -208,7 +208,7 @@ def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float =
     if not 0 < power <= 1:
         raise InputError("power", power, "outside (0, 1]", "pass power=1 for the interaction energy")
     q = np.cos(np.linspace(0.01, np.pi, 2001))
-    k, kappa = np.asarray(kernel(q), float), float(np.ravel(kernel(np.ones(1)))[0])
+    k, kappa = np.asarray(kernel(q.copy()), float), float(np.ravel(kernel(np.ones(1)))[0])
     drift = (d - 2 + q**2) * k - (d - 1) * kappa * q
     variance = 2 * (1 - q**2) * (kappa - q * k)
     slope, curvature = _log_slopes(q, beta, power)

@@ -133,7 +133,7 @@ def dataset(
         ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
         cloud: Any = first if isinstance(first, Cloud) else last
-        ds["weights"] = (("point",), cloud.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
+        ds["weights"] = (("point",), cloud.weights.copy(), {"long_name": LONG_NAMES["weights"], "units": "1"})
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",
@@ -186,8 +186,8 @@ def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:
     count = ds.sizes["harmonic"]
     degrees, orders = geometry(d).real_degrees_orders(int(np.sqrt(count)) - 1 if d == 3 else count // 2)
     return ds.assign_coords(
-        degree=("harmonic", degrees, {"long_name": "degree ℓ"}),
-        order=("harmonic", orders, {"long_name": "order m; m < 0 for the sine parts"}),
+        degree=("harmonic", degrees.copy(), {"long_name": "degree ℓ"}),
+        order=("harmonic", orders.copy(), {"long_name": "order m; m < 0 for the sine parts"}),
     )
 
 

@@ -16,7 +16,6 @@ entries has the length R, and R ↦ Θ by P(Θ ≤ θ) = P(R ≤ r) is increasin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.special import betainc, betaln, binom, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, loggamma
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number
 
 Real = NDArray[np.float64]

@@ -12,11 +12,11 @@ stationary state. The last line is an amplitude or pseudo-arclength condition :c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import Action

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from fpsolve.cached import cached_property
 from fpsolve.errors import DivergedError
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import BorderedSystem, Condition, Family

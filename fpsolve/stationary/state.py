@@ -158,8 +158,9 @@ def _last_state(ds: xr.Dataset, lmax: int) -> Density:
     if not {"moments", "mean_vector", "time"} <= set(ds.variables):
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
-    here, moments = geometry(ds.sizes["component"]), ds["moments"].values[-1]
-    saved = int(ds["degree"].values.max())
+    here, last = geometry(ds.sizes["component"]), ds["moments"].isel(time=-1)
+    moments = last.values[np.lexsort((last["order"].values, last["degree"].values))]
+    saved = int(last["degree"].max())
     return Density(here.resized(from_real(moments, here.dimension, saved), lmax), 1e-8, d=here.dimension)
 
 

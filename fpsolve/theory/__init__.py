@@ -98,3 +98,7 @@ __all__ = [
     "uniform_growth_rate",
     "value_noise_overlap",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,12 +11,12 @@ leave attracts: q tends to it with positive probability. One with p >= 1 does no
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legint, legval, legvander
 from numpy.typing import ArrayLike
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.theory.arguments import Real, dimensions, reals, together
 from fpsolve.theory.ends import End, check_noise, ends, in_rapidity

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.theory.arguments import Real
 from fpsolve.theory.ends import Diffusion, duration, ends, in_rapidity, moving_ends

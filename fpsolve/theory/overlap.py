@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from numpy.polynomial.legendre import leggauss, legvander
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.theory.arguments import function, scalar
 from fpsolve.theory.ends import has_noise_inside

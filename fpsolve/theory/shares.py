@@ -13,13 +13,13 @@ For A = W W'ᵀ the same holds given q_i = W'ᵀx_i and q_j, with s = βσ_A|q_i
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh_tridiagonal
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import DivergedError, InputError
 from fpsolve.theory.arguments import Real, dimensions, one_of, reals, together, token_numbers
 

@@ -63,3 +63,7 @@ __all__ = [
     "weight_statistics",
     "what_if",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

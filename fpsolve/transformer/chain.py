@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
 from fpsolve.solve import LONG_RUN
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import is_terminal
 from fpsolve.transformer.members import Batch, member_dataset
 from fpsolve.transformer.weights import HeadLaw, WeightLaw, matrices_of
 
@@ -104,7 +104,7 @@ class RandomTransformer:
         whole_number("moments_lmax", moments_lmax, 1)
         start = self._start(initial, self.member)
         recorder = Recorder(self.beta, moments_lmax, False, save_points)
-        bar = sys.stderr.isatty() and self.depth >= LONG_RUN if progress is None else progress
+        bar = is_terminal() and self.depth >= LONG_RUN if progress is None else progress
         states = tqdm(self._layers(start), total=self.depth + 1, disable=not bar, unit="layer", desc="fpsolve")
         saved = [(layer, recorder(cloud)) for layer, cloud in states if layer % save_every == 0]
         config = self._config(initial, save_every=save_every, moments_lmax=moments_lmax, save_points=save_points)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from fpsolve._kernels import _transport
+from fpsolve.cached import lru_cache
 from fpsolve.sphere import fourier
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
@@ -95,7 +95,6 @@ class LogOperator:
 def _rates(lmax: int) -> Real:
     """ℓ(ℓ+1) for each degree, twice over: -div of a gradient, for the real and the imaginary part (read-only)."""
     values = np.repeat(-laplacian(lmax)[: lmax + 1], 2)
-    values.setflags(write=False)
     return values
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
+from fpsolve.surroundings import is_terminal
 from fpsolve.validate import (
     collapse,
     conditioned,
@@ -86,7 +86,7 @@ def validate(
         raise InputError("seed", seed, "must be an integer in [0, 2^32)", "pass seed=0, for example")
     entries = chosen(only, quick)
     rows: list[Row] = []
-    shown = sys.stderr.isatty() if progress is None else progress
+    shown = is_terminal() if progress is None else progress
     with tqdm(entries, disable=not shown, unit="entry", desc="fpsolve") as bar:
         for entry in bar:
             bar.set_postfix_str(entry.name)
