@@ -69,15 +69,13 @@ def attention_floor(measure: Measure, model: Model) -> float | None:
 
     See :mod:`fpsolve.attention.floor`. None for measures that have no floor and models that do not ask the measure.
     """
-    floor = measure.floor
+    heads = model.queries(measure.dimension)
+    floor = measure.floor if heads else None
     if floor is None:
         return None
     known = _SEEN.get(floor)
     if known is not None and known[0] is model:
         return known[1]
-    heads = model.queries(measure.dimension)
-    if not heads:
-        return None
     value = floor.seen_by(heads)
     _SEEN[floor] = model, value
     return value

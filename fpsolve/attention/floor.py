@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ive
 
 from fpsolve.attention.coarse_sphere import product_sites
@@ -59,7 +60,10 @@ SQUARED = 0.1
 BLOCKS = {2: (128,), 3: (16, 32)}
 """Blocks of a grid that the sums over y run over, in each direction."""
 
-SITES = {2: (32, 1), 3: (5, 10)}
+FEW = 12
+"""Fewer blocks with a known value do not say how log ρ goes on: then all values are asked."""
+
+SITES = {2: (24, 1), 3: (4, 8)}
 """Directions of g."""
 
 RADII, REACH = 12, 6.5
@@ -132,21 +136,23 @@ class Floor:
     def _seen_by_law(self, heads: RandomHeads) -> float:
         radii, shares = heads.radii
         waves = _random_waves(self.geometry.dimension, self.grid.lmax, tuple(radii.tolist()))
-        parts = (waves @ self._sums).reshape(len(radii), -1, 4)
-        largest = parts[..., 0].max(axis=1, keepdims=True)
-        return HALF * float(shares @ self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1))
+        parts = _applied(waves, self._sums).reshape(4, len(radii), -1)
+        largest = parts[0].max(axis=1, keepdims=True)
+        uncertain = self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1)
+        return HALF * float(np.sum(shares * uncertain))
 
     def _seen_by_head(self, head: FixedHead) -> float:
         scores = np.array(head.scores, float, order="C")
         waves, radii = _fixed_waves(self.geometry.dimension, self.grid.lmax, scores.tobytes(), scores.shape)
-        parts = waves @ self._sums
-        weights = self._sums[:, 0] if head.normalised else self._sums[:, 0] * parts[:, 0] * np.exp(radii - radii.max())
+        parts, weights = _applied(waves, self._sums), self._sums[0]
+        if not head.normalised:
+            weights = weights * parts[0] * np.exp(radii - radii.max())
         uncertain = self._uncertain(parts, 1.0, radii, TOLERANCE)
-        return HALF * float(weights @ uncertain / weights.sum())
+        return HALF * float(np.sum(weights * uncertain) / weights.sum())
 
     def _uncertain(self, parts: Real, largest: Any, radii: Real, tolerance: float) -> Real:
         """min(1, ζ) from e^{-r} ∫ e^{g·y} (…) of ``_sums``."""
-        kept, smooth, smooth_kept, lost = np.moveaxis(parts, -1, 0)
+        kept, smooth, smooth_kept, lost = parts
         whole = np.maximum(kept + lost, 1e-300)
         cancels = whole < ACCURACY / tolerance * largest  # then the points that are kept answer, otherwise moments
         by_points = smooth_kept / np.maximum(kept, 1e-300) + lost / whole
@@ -155,20 +161,33 @@ class Floor:
 
     @cached_property
     def _sums(self) -> Real:
-        """Masses in blocks of the grid, (blocks, 4): ρ that is kept, the smooth floor, that of it there, what is lost.
+        """Masses of blocks of the grid, (4, blocks): ρ that is kept, the smooth floor, that of it there, what is lost.
 
-        The lost is at most what lies at the cut.
+        One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the cut.
         """
-        u, weights = self.values, np.broadcast_to(self.grid.weights, self.values.shape)
-        cut, smooth = self._cut, self._smooth
-        kept, rho = u > cut, np.abs(u) ** self.exponent
-        floor = np.full(u.shape, smooth)
+        blocks, u, smooth = self._blocks, self._sample, self._smooth
+        above = self.values > self._cut
+        kept = blocks.summed(np.where(above, self.values**self.exponent, 0.0))
+        shares, lost = blocks.weights, np.zeros(len(u))
+        if not above.all():
+            shares, (constant, slope) = blocks.summed(above.astype(float)), self._continued
+            beyond = constant + np.einsum("na,a->n", self.grid.x[~above], slope)
+            field = np.zeros(above.shape)
+            field[~above] = np.exp(np.minimum(beyond, self.exponent * np.log(max(self._cut, 1e-300))))
+            lost = blocks.summed(field)
+        floor = np.full(len(u), smooth)
         if self.exponent == 2:
             floor = smooth * (2 * np.abs(u) + smooth) + 0.5 * min(SQUARED * self._last_rms, self._emptiest) ** 2
-        constant, slope = self._continued
-        beyond = np.exp(np.minimum(constant + self.grid.x @ slope, self.exponent * np.log(max(cut, 1e-300))))
-        parts = np.where(kept, rho, 0.0), floor, np.where(kept, floor, 0.0), np.where(kept, 0.0, beyond)
-        return np.stack([_in_blocks(weights * part).ravel() for part in parts], axis=-1)
+        return np.stack([kept, blocks.weights * floor, shares * floor, lost])
+
+    @property
+    def _blocks(self) -> Blocks:
+        return _blocks(self.geometry.dimension, self.grid.lmax)
+
+    @cached_property
+    def _sample(self) -> Real:
+        """u in the middle of the blocks."""
+        return self.values[self._blocks.middles].ravel()
 
     @cached_property
     def _cut(self) -> float:
@@ -200,12 +219,11 @@ class Floor:
     @cached_property
     def _emptiest(self) -> float:
         """The root mean square of u in the tenth of the sphere that has the least values."""
-        u, weights = self.values.ravel(), np.broadcast_to(self.grid.weights, self.values.shape).ravel()
-        some = slice(None, None, max(1, u.size // 4096))
-        u, weights = u[some], weights[some]
+        u, weights = self._sample, self._blocks.weights
         order = np.argsort(u)
         within = order[np.cumsum(weights[order]) <= EMPTIEST * weights.sum()]
-        return float(np.sqrt(weights[within] @ u[within] ** 2 / max(weights[within].sum(), 1e-300)))
+        u, weights = u[within], weights[within]
+        return float(np.sqrt(np.sum(weights * u**2) / max(weights.sum(), 1e-300)))
 
     @cached_property
     def _smooth(self) -> float:
@@ -217,15 +235,17 @@ class Floor:
     @cached_property
     def _continued(self) -> tuple[float, Real]:
         """(a, b): log ρ ≈ a + b·y by least squares where u stands well above its floor."""
-        above = self.values > 3 * max(self._cut, self._smooth)
-        d = self.geometry.dimension
-        if above.sum() <= d + 1:
-            return np.inf, np.zeros(d)
-        x, weights = self.grid.x[above], np.broadcast_to(self.grid.weights, self.values.shape)[above]
-        columns = np.column_stack([np.ones(len(x)), x])
-        logs = self.exponent * np.log(self.values[above])
-        normal = np.einsum("ni,n,nj->ij", columns, weights, columns, optimize=True)
-        found = np.linalg.lstsq(normal, np.einsum("ni,n->i", columns, weights * logs), rcond=None)[0]
+        x, weights, u = self._blocks.x, self._blocks.weights, self._sample
+        if (u > 3 * max(self._cut, self._smooth)).sum() <= FEW:
+            x, weights, u = self.grid.x.reshape(-1, x.shape[1]), self._blocks.all_weights, self.values.ravel()
+        above = u > 3 * max(self._cut, self._smooth)
+        if above.sum() <= x.shape[1] + 1:
+            return np.inf, np.zeros(x.shape[1])
+        columns = np.column_stack([np.ones(int(above.sum())), x[above]])
+        weights, logs = weights[above], self.exponent * np.log(u[above])
+        weighted = columns * weights[:, None]
+        normal = np.einsum("ni,nj->ij", weighted, columns)
+        found = np.linalg.lstsq(normal, np.einsum("ni,n->i", weighted, logs), rcond=None)[0]
         return float(found[0]), found[1:]
 
     def _left_out(self, radii: Real) -> Real:
@@ -237,21 +257,52 @@ class Floor:
         return np.asarray(scale * np.sqrt(self.geometry.area * orders * power / count) * wave)
 
 
-def _in_blocks(field: Real) -> Real:
-    """Sums over the blocks of a grid."""
-    for axis, count in enumerate(BLOCKS[field.ndim + 1]):
-        starts = np.unique(np.linspace(0, field.shape[axis], min(count, field.shape[axis]) + 1)[:-1].astype(int))
-        field = np.add.reduceat(field, starts, axis=axis)
-    return field
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Blocks of a grid with points ``all_x`` and ``all_weights``; ``middles`` picks one value of each."""
+
+    starts: tuple[NDArray[np.int64], ...]
+    middles: tuple[NDArray[np.int64], ...]
+    all_weights: Real
+    shape: tuple[int, ...]
+    all_x: Real
+
+    @cached_property
+    def x(self) -> Real:
+        """Their centres, (blocks, d)."""
+        sums = np.stack([self.summed(along) for along in np.moveaxis(self.all_x, -1, 0)], axis=-1)
+        return np.asarray(sums / np.sqrt(np.sum(sums**2, axis=-1, keepdims=True)))
+
+    @cached_property
+    def weights(self) -> Real:
+        """∫ over each block."""
+        return self.summed(np.ones(self.shape))
+
+    def summed(self, field: Real) -> Real:
+        """∫ f over each block."""
+        field = field * self.all_weights.reshape(self.shape)
+        for axis, starts in enumerate(self.starts):
+            field = np.add.reduceat(field, starts, axis=axis)
+        return field.ravel()
 
 
 @lru_cache(maxsize=16)
-def _centres(d: int, lmax: int) -> Real:
-    """The middles of the blocks of a grid, (blocks, d)."""
+def _blocks(d: int, lmax: int) -> Blocks:
     grid = geometry(d).grid(lmax)
-    weights = np.broadcast_to(grid.weights, grid.shape)
-    middle = np.stack([_in_blocks(weights * grid.x[..., a]).ravel() for a in range(d)], -1)
-    return np.asarray(middle / np.linalg.norm(middle, axis=1, keepdims=True))
+    starts, middles = [], []
+    for length, count in zip(grid.shape, BLOCKS[d], strict=True):
+        edges = np.unique(np.linspace(0, length, min(count, length) + 1).astype(np.int64))
+        starts.append(edges[:-1])
+        middles.append((edges[:-1] + edges[1:]) // 2)
+    made = Blocks(
+        tuple(starts), np.ix_(*middles), np.broadcast_to(grid.weights, grid.shape).ravel().copy(), grid.shape, grid.x
+    )
+    return made
+
+
+def _applied(waves: Real, sums: Real) -> Real:
+    """Σ_y waves(g, y) sums(y), (4, number of g), not by BLAS, whose bits vary with its threads."""
+    return np.stack([np.einsum("gy,y->g", waves, one) for one in sums])
 
 
 @lru_cache(maxsize=8)
@@ -263,17 +314,17 @@ def _random_waves(d: int, lmax: int, radii: tuple[float, ...]) -> Real:
     else:
         angle = 2 * np.pi * np.arange(count) / count
         sites = np.stack([np.cos(angle), np.sin(angle)], -1)
-    along = sites @ _centres(d, lmax).T - 1
+    along = np.einsum("ia,na->in", sites, _blocks(d, lmax).x) - 1
     return np.exp(np.array(radii)[:, None, None] * along).reshape(-1, along.shape[1])
 
 
 @lru_cache(maxsize=16)
 def _fixed_waves(d: int, lmax: int, scores: bytes, shape: tuple[int, ...]) -> tuple[Real, Real]:
     """e^{g·y - |g|} for g = Bx, all blocks x and y, and |g|."""
-    x, matrix = _centres(d, lmax), np.frombuffer(scores).reshape(shape)
-    g = matrix * x if matrix.ndim == 0 else x @ matrix.T
+    x, matrix = _blocks(d, lmax).x, np.frombuffer(scores).reshape(shape)
+    g = matrix * x if matrix.ndim == 0 else np.einsum("ab,nb->na", matrix, x)
     radii = np.linalg.norm(g, axis=1)
-    return np.exp(g @ x.T - radii[:, None]), radii
+    return np.exp(np.einsum("ia,na->in", g, x) - radii[:, None]), radii
 
 
 def _wave(d: int, degree: int, radii: Real) -> tuple[Real, int]:
