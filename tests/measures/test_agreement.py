@@ -13,8 +13,8 @@ MODELS = {
     "isotropic": fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.45 * t + 0.1 * t**3, 8),
     "attention": fp.models.SelfAttention(beta=4.0, value=[[1, 0.3, 0], [0, 0.5, 0], [0.1, 0, 1]]),
     "value noise": fp.models.Homogenized(beta=4.0, drift=[[1, 0.3, 0], [0, 0.5, 0], [0.1, 0, 1]]),
-    "gaussian": fp.models.Homogenized(beta=4.0, key_query="gaussian"),
-    "product": fp.models.Homogenized(beta=2.0, key_query="product"),
+    "gaussian": fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16),
+    "product": fp.models.Homogenized(beta=2.0, key_query="product", noise_lmax=16),
 }
 CASES = [(model, dt, None) for model in MODELS for dt in (0.02, 0.01, 0.005)]
 CASES += [(model, 0.02, scheme) for model in ("isotropic", "attention") for scheme in ("heun", "ninomiya")]

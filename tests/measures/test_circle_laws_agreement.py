@@ -12,7 +12,7 @@ from fpsolve.noise.circular import circular_spectrum
 
 START = fp.initial.von_mises_fisher([1.0, 0.5], 2.0)
 MODELS = {
-    "gaussian": fp.models.Homogenized(beta=4.0, key_query="gaussian"),
+    "gaussian": fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16),
     "product": fp.models.Homogenized(beta=2.0, key_query="product", noise_lmax=12),
 }
 

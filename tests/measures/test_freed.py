@@ -18,7 +18,7 @@ def test_a_measure_and_its_source_are_in_no_cycle(kind: str, axis: list[float]) 
     measure = build(fp.initial.von_mises_fisher(axis, 20.0), kind, 31, 1e-6)
     if kind == "cloud":
         measure = fp.Cloud(measure.x, measure.weights)  # type: ignore[attr-defined]
-    model = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+    model = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
     gc.collect()
     gc.disable()
     try:

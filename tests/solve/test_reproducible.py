@@ -10,7 +10,7 @@ import numpy as np
 import fpsolve as fp
 
 law = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
-product = fp.models.Homogenized(beta=4.0, key_query="product")
+product = fp.models.Homogenized(beta=4.0, key_query="product", noise_lmax=16)
 values = fp.models.Homogenized(beta=4.0)
 noisy = fp.models.SelfAttention(beta=4.0, diffusion=0.1)
 tokens = fp.initial.samples(law, 70_000, 3)
