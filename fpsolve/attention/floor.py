@@ -163,7 +163,8 @@ class Floor:
     def _sums(self) -> Real:
         """Masses of blocks of the grid, (4, blocks): ρ that is kept, the smooth floor, that of it there, what is lost.
 
-        One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the cut.
+        One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the
+        cut.
         """
         blocks, u, smooth = self._blocks, self._sample, self._smooth
         above = self.values > self._cut
