@@ -146,7 +146,7 @@ def map_table(ds: Any) -> str:
 
 
 def _draw(ds: Any, mode: str, picture: Path, overwrite: bool) -> None:
-    from fpsolve.plot.layers import layers, phases
+    from fpsolve.plot.layer_curves import layers, phases
 
     with replacing(picture, overwrite) as temporary:
         (phases if mode == "map" else layers)(ds).savefig(temporary, dpi=150)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.animate import animation
     from fpsolve.plot.branch_diagram import branches
     from fpsolve.plot.compared import comparison
-    from fpsolve.plot.layers import layers, phases
+    from fpsolve.plot.layer_curves import layers, phases
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
@@ -26,8 +26,8 @@ _HOME = {
     "animation": "animate",
     "branches": "branch_diagram",
     "comparison": "compared",
-    "layers": "layers",
-    "phases": "layers",
+    "layers": "layer_curves",
+    "phases": "layer_curves",
     "zoomed": "zoom",
 }
 
