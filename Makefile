@@ -1,9 +1,13 @@
 # make demo    set everything up, run the example, leave a picture and a result file in demo-output/
 # make test    set everything up, then linters and tests
+# make networks  measure real networks of torch and transformers, compare them with predictions, draw both
 # Also: make lint, make bench, make clean. Everything is done once; later calls only redo what changed.
 
 PYTHON ?= python3
 VENV := .venv
+NETWORKS := .venv-networks
+# The CPU build is enough; where the index has it under another name: make networks TORCH=...
+TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
@@ -11,7 +15,7 @@ PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
 CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp fpsolve/_kernels/*.hpp fpsolve/*/__init__.py)
 RESULT := demo-output/demo.nc
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench networks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -34,8 +38,14 @@ bench: $(VENV)/.package
 	@echo "fpsolve: benchmarks; the last ones take long. Results go to benchmarks.json, the figure to benchmarks.png"
 	@$(BIN)/python -m benchmarks
 
+networks: $(NETWORKS)/.ready
+	@echo "fpsolve: reading and measuring PyTorch modules"
+	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m pytest -q tests/transformer/test_torch_modules.py
+	@echo "fpsolve: networks at random initialisation, measured and predicted; some minutes"
+	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m benchmarks.networks
+
 clean:
-	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(NETWORKS) build dist demo-output .pytest_cache .mypy_cache .ruff_cache
 
 # --- set-up -----------------------------------------------------------------------------------------------------
 
@@ -92,3 +102,14 @@ $(VENV)/.test: $(CORE) | $(VENV)/.petsc
 	@echo "fpsolve: installing the package and its test tools (SHTns is compiled: about a minute the first time)"
 	@$(PIP) --no-build-isolation -e '.[test,mpi,petsc]'
 	@touch $@ $(VENV)/.package
+
+PURELIB = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+# torch and transformers in an environment of their own, which sees the packages of the first one, this one included.
+$(NETWORKS)/.ready: | $(VENV)/.package
+	@echo "fpsolve: installing torch and transformers into $(NETWORKS)"
+	@$(PYTHON) -m venv $(NETWORKS)
+	@$(NETWORKS)/bin/python -m pip install -q --disable-pip-version-check $(TORCH) transformers pytest
+	@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > \
+		"$$($(NETWORKS)/bin/python $(PURELIB))/fpsolve_packages.pth"
+	@touch $@

@@ -25,17 +25,20 @@ from fpsolve.errors import FPSolveError
 BENCHMARKS = (
     "density_step",
     "exponentials",
+    "affine_flow",
     "spectrum_update",
     "attention_sums",
     "token_steps",
     "setup_time",
     "dedalus_step",
     "torch_attention",
+    "network_layer",
     "ensemble_scaling",
     "long_run",
     "implicit_transport",
     "ensemble_exact",
     "accuracy_cost",
+    "low_moments",
     "orders",
 )
 """Every benchmark: a file of this folder with a function ``run(quick)`` that returns rows. The last ones take long."""

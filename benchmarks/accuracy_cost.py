@@ -20,7 +20,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     """Rows: model, route, error, degree or N, processor seconds, transformed values, how known, ratio, aim."""
     models = {
         "value noise": fp.models.Homogenized(beta=4.0),
-        "gaussian A": fp.models.Homogenized(beta=4.0, key_query="gaussian"),
+        "gaussian A": fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16),
     }
     return [row for name, model in models.items() for row in _rows(name, model, quick)]
 

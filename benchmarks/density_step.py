@@ -34,7 +34,7 @@ def models() -> dict[str, fp.Model]:
     return {
         FLOW: fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.45 * t + 0.1 * t**3, 8),
         "value noise, beta 4": fp.models.Homogenized(beta=4.0),
-        "gaussian A, beta 4": fp.models.Homogenized(beta=4.0, key_query="gaussian"),
+        "gaussian A, beta 4": fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16),
     }
 
 

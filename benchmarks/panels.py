@@ -123,7 +123,10 @@ def setup_time(axes: Axes, rows: Rows) -> None:
 def peers(axes: Axes, rows: Rows) -> None:
     """Peer's time over ours."""
     names = [
-        f"N = {row['tokens']}" if "tokens" in row else f"{row['scheme']} / {row.get('transport', '')}" for row in rows
+        f"N = {row['tokens']}" + (f", d = {row['d']}, {row['way']}" if "way" in row else "")
+        if "tokens" in row
+        else f"{row['scheme']} / {row.get('transport', '')}"
+        for row in rows
     ]
     axes.barh(names, [row["ratio"] for row in rows], color=GREEN)
     for n, row in enumerate(rows):
@@ -214,6 +217,7 @@ PANELS: dict[str, Paint] = {
     "token_steps": token_steps,
     "dedalus_step": peers,
     "torch_attention": peers,
+    "network_layer": peers,
     "setup_time": setup_time,
     "long_run": long_run,
     "accuracy_cost": accuracy_cost,
@@ -231,6 +235,7 @@ NEEDED: dict[str, Sequence[str]] = {
     "token_steps": ("us_per_token",),
     "dedalus_step": ("ratio",),
     "torch_attention": ("ratio",),
+    "network_layer": ("ratio",),
     "setup_time": ("seconds",),
     "long_run": ("ratio",),
     "accuracy_cost": ("cpu_s",),

@@ -6,10 +6,13 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError
 from fpsolve.io.atomic import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES = (".png", ".pdf", ".svg")
 """Endings of figures."""
@@ -71,6 +74,11 @@ def write_figure(path: Path, results: dict[str, Any]) -> None:
     """Draw and write the figure, whole. Raises FPSolveError where the system refuses."""
     from benchmarks.figure import draw
 
+    write_drawn(path, draw(results))
+
+
+def write_drawn(path: Path, figure: Figure) -> None:
+    """Write a figure, whole. Raises FPSolveError where the system refuses."""
     drawn = io.BytesIO()
-    draw(results).savefig(drawn, format=path.suffix[1:].lower(), dpi=110)
+    figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=110)
     write_whole(path, drawn.getvalue())

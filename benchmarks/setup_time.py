@@ -83,7 +83,7 @@ def _model(name: str):  # type: ignore[no-untyped-def]
     if name == MODELS[0]:
         return fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.45 * t + 0.1 * t**3, 8)
     law = {"value noise": "identity", "gaussian A": "gaussian", "product A": "product"}[name.partition(",")[0]]
-    return fp.models.Homogenized(beta=4.0, key_query=law)  # type: ignore[arg-type]
+    return fp.models.Homogenized(beta=4.0, key_query=law, noise_lmax=16)  # type: ignore[arg-type]
 
 
 def _step(model, density, path) -> float:  # type: ignore[no-untyped-def]

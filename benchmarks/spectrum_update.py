@@ -31,7 +31,7 @@ def run(quick: bool = False) -> list[dict[str, object]]:
 
 
 def _row(law: str, beta: float, name: str, lmax: int, quick: bool) -> dict[str, object]:
-    model = fp.models.Homogenized(beta=beta, key_query=law)
+    model = fp.models.Homogenized(beta=beta, key_query=law, noise_lmax=16)
     measure = _measure(name, lmax)
     path = fp.BrownianPath(1)
     step = fp.SCHEMES["lie_euler"].step

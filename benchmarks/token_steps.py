@@ -37,7 +37,7 @@ def _grown(ratio: float) -> dict[str, object]:
 
 def _step(n: int, key_query: str) -> Callable[[], object]:
     """One step of n tokens; the cloud is made anew, so nothing is kept from the last round."""
-    model = fp.models.Homogenized(beta=4.0, key_query=key_query)  # type: ignore[arg-type]
+    model = fp.models.Homogenized(beta=4.0, key_query=key_query, noise_lmax=16)  # type: ignore[arg-type]
     tokens = fp.initial.samples(fp.initial.von_mises_fisher([0, 0, 1], 2.0), n, seed=1)
     cloud: fp.Cloud = build(tokens, "cloud", 63, 1e-4)  # type: ignore[assignment]
     path = fp.BrownianPath(1)

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import fpsolve as fp
 from fpsolve.measures import MEASURES
 from fpsolve.observe.record import LONG_NAMES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md")
+PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md", HERE / "networks.md")
 MEASURED = HERE / "benchmarks.json"
+NETWORKS = HERE.parent / "tests" / "transformer" / "data" / "networks.json"
 """Pages with tables."""
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -36,6 +39,7 @@ MINIMAL = {
 CARRIES = {
     "density": ("harmonic coefficients ρ_ℓm, ℓ ≤ `lmax`", "yes", "smooth times, fields, spectra, ν > 0"),
     "half_density": ("coefficients of ψ = √ρ, ρ = ψ² ≥ 0", "no", "positivity, while resolved"),
+    "log_density": ("coefficients of φ = log ρ, ρ = e^φ > 0", "yes", "concentrated laws, far attention, the tail of ρ"),
     "cloud": ("weighted points: a quadrature of the law, or tokens", "tokens only", "long times, any d (tokens)"),
 }
 """What each measure stores, whether it carries the tokens' own noise ν, and what it is for."""
@@ -86,6 +90,9 @@ def dataset() -> str:
     starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
     results = {name: _short_run(*start) for name, start in starts.items()}
     results["several heads"] = _short_run(law, "density", fp.models.MultiHead(1.0, (1.0, 0.5), (1.0, 1.0)))
+    tokens = fp.initial.points(np.eye(4)[:3])
+    results["sampled drifts"] = _short_run(tokens, "cloud", fp.models.Ballistic(1.0, 1.0, "gaussian", tolerance=1e-2))
+    results["isotropic noise of attention or MLPs"] = _short_run(law, "density", fp.models.Homogenized(1.0, "gaussian"))
     rows = []
     for variable, meaning in LONG_NAMES.items():
         having = [name for name, ds in results.items() if variable in ds]
@@ -176,6 +183,19 @@ def aims() -> str:
     return _table(("benchmark", "row", "column", "measured", "aim"), rows)
 
 
+def networks() -> str:
+    """Networks measured at random initialisation against their predictions."""
+    rows = []
+    for name, found in json.loads(NETWORKS.read_text(encoding="utf-8"))["cases"].items():
+        measured, predicted = found["mean_overlap"]["mean"], found["predicted"]
+        overlaps = [f"{values[1]:.3f}, {values[-1]:.3f}" for values in (measured, predicted["mean_overlap_by_layer"])]
+        off = [f"{predicted['mean_overlap'][2]:.3f}"]
+        off += [f"{100 * predicted[key][2]:.1f} %" for key in ("mean_square", "attention_entropy")]
+        rows.append((name, str(found["seeds"]), *overlaps, *off))
+    head = ("network", "seeds", "overlap after layer 1, last", "predicted", "most off", "squared norm", "entropy")
+    return _table(head, rows)
+
+
 def bench_machine() -> str:
     """The machine and versions of the last measurement."""
     last = list(json.loads(MEASURED.read_text(encoding="utf-8")).values())[-1]["machine"]
@@ -189,7 +209,7 @@ def _number(value: object) -> str:
 def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
     kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
     model = model or fp.models.SelfAttention(beta=1.0)
-    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, lmax=15, **kept)
+    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, lmax=15, **kept)
 
 
 def _order(value: float | None) -> str:
@@ -201,7 +221,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine)
+MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine, networks)
 TABLES = {make.__name__: make for make in MADE}
 
 

@@ -4,11 +4,12 @@ from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
+from fpsolve import _start as _start  # first: it hears signals while the rest is imported
 from fpsolve import errors, models, plot, theory, transformer
 from fpsolve.compare import compare
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, Measure, initial
+from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.run import run
@@ -30,6 +31,7 @@ __all__ = [
     "Density",
     "HalfDensity",
     "HarmonicField",
+    "LogDensity",
     "Measure",
     "Model",
     "Scheme",
@@ -50,6 +52,10 @@ __all__ = [
     "transformer",
     "zoom",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
 
 
 def __getattr__(name: str) -> ModuleType:

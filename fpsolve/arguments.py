@@ -17,6 +17,16 @@ from fpsolve.schemes import Scheme, check_scheme
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import check_flow
 
+RTOL = 1e-6
+"""Accuracy of one transport where nothing else is said."""
+
+CAP = 255
+"""The highest degree of a policy where nothing else is said."""
+
+KEPT = "the measure that was given keeps its own"
+MOST_TIMES = 100_000_000
+"""Saved times of one run."""
+
 
 def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -> tuple[Scheme, tuple[str, str | None]]:
     """PETSc's options go to the scheme that takes them, otherwise to the transport."""
@@ -38,6 +48,30 @@ def check_saved(state: Measure, policy: Policy, asked: dict[str, Any]) -> None:
         check_flow(policy.points(state), asked["scheme"])
 
 
+def check_effect(asked: dict[str, Any], scheme: Scheme, scheme_name: str, initial: Any, state: Measure) -> None:
+    """Raise InputError for an argument off its default that changes nothing: whoever gave it expected it to.
+
+    What a configuration records passes, as do defaults.
+    """
+    given = initial if isinstance(initial, Measure) else None
+    rtol, filter, cap = asked["rtol"], asked["filter"], asked["lmax_cap"]
+    if rtol != RTOL and not scheme.uses_rtol and rtol != getattr(given, "rtol", None):
+        problem = f"scheme={scheme_name!r} moves points in one step of length dt, without a tolerance"
+        raise InputError("rtol", rtol, problem, 'leave it out and choose dt, or use scheme="lie_euler" or "rk4"')
+    if given is not None and rtol not in (RTOL, getattr(given, "rtol", None)):
+        raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
+    if filter is not None and given is not None and filter != getattr(given, "filter", None):
+        raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
+    idle = f"scheme={scheme_name!r} filters nothing"
+    if not scheme.uses_filter and getattr(state, "filter", None) is not None:
+        raise InputError("filter", filter, idle, "leave it out, or use another scheme")
+    if not scheme.uses_filter and asked["on_underresolved"] == "filter":
+        raise InputError("on_underresolved", "filter", idle, 'use "refine" or "cloud", or another scheme')
+    if cap != CAP and asked["on_underresolved"] not in ("refine", "cloud"):
+        problem = f"on_underresolved={asked['on_underresolved']!r} raises no degree"
+        raise InputError("lmax_cap", cap, problem, 'leave it out, or use on_underresolved="refine" or "cloud"')
+
+
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
     steps = count_steps(arguments["t_end"], arguments["dt"])
@@ -54,6 +88,7 @@ def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: d
         check_number("filter", arguments["filter"], 0)
     every = arguments["save_every"]
     if every is None:
+        _check_saved_times(every, steps)
         return 1
     stride = round(check_number("save_every", every, 0, above=True) / arguments["dt"])
     if stride < 1 or abs(stride * arguments["dt"] - every) > 1e-9 * every or steps % stride:
@@ -63,7 +98,14 @@ def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: d
             f"must be a multiple of dt = {arguments['dt']} that divides t_end",
             "change one of them",
         )
+    _check_saved_times(every, steps // stride)
     return stride
+
+
+def _check_saved_times(every: float | None, count: int) -> None:
+    """Raise InputError for more saved times than a result has room for."""
+    if count > MOST_TIMES:
+        raise InputError("save_every", every, f"{count} saved times, more than {MOST_TIMES}", "save less often")
 
 
 def first_state(state: Measure, scheme: Scheme) -> Measure:

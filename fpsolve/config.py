@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.errors import InputError, unknown_name
-from fpsolve.schema import NOTHING, checked, named_in, parameters, unknown_key
+from fpsolve.errors import InputError
+from fpsolve.plain.objects import made_of, within
+from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,10 +95,13 @@ def load_config(
     Raises :class:`~fpsolve.errors.InputError` for an unreadable file and :class:`ConfigError` listing all
     that is wrong.
     """
-    raw = _read_toml(Path(path).expanduser())
-    for text in overrides:
-        _merge(raw, _parse_override(text))
-    return parse_config(raw, catalogue)
+    raw, changes = _read_toml(Path(path).expanduser()), [_parse_override(text) for text in overrides]
+    for change in changes:
+        _merge(raw, change)
+    described = parse_config(raw, catalogue)
+    for change in changes:
+        _refuse_swept(described, change)
+    return described
 
 
 def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> RunConfig:
@@ -107,11 +111,11 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     known = (*TABLES, *catalogue.extras)
     tables = {name: _table(raw, name, errors) for name in known}
     errors += [unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
-    model = _build_named(tables["model"], "model", catalogue.models, errors)
+    model = made_of(tables["model"], "model", catalogue.models, errors)
     sweep = _sweep(tables["sweep"], catalogue.laws, errors)
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
-    initial = _build_named(tables["initial"], "initial", catalogue.laws, errors)
+    initial = made_of(tables["initial"], "initial", catalogue.laws, errors)
     arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve))
@@ -148,15 +152,17 @@ def _sweep(
         if isinstance(value, Mapping) and "name" not in value:
             found |= _sweep(value, laws, errors, f"{key}.")
         elif isinstance(value, list):
-            found[key] = _nested_laws(value, f"sweep.{key}", laws, errors)
+            found[key] = within(value, f"sweep.{key}", laws, errors)
         else:
             errors.append(InputError(f"sweep.{key}", value, "is not a list", f"write {name} = [1, 2], for example"))
     return found
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():
+        raise InputError("config", str(path), "is no file", "name a .toml file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8 files
     except OSError as error:
         raise InputError("config", str(path), f"cannot be read ({error.strerror})", "check the name") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -177,6 +183,19 @@ def _parse_override(text: str) -> dict[str, Any]:
         return dict(nested)
 
 
+def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:
+    """Raise InputError for a key that is set and swept as well: its value would be that of no member."""
+    solved = parameters(described.solver)
+    for table, keys in change.items():
+        for key, value in keys.items() if isinstance(keys, Mapping) and table in ("model", "initial", "solve") else ():
+            bare = key if (key in solved) == (table == "solve") else ""
+            swept = next((one for one in described.sweep if one in (f"{table}.{key}", bare)), None)
+            swept = "initial" if swept is None and table == "initial" and "initial" in described.sweep else swept
+            if swept is not None:
+                remedy = f"set sweep.{swept}=[...] instead, or take it out of the [sweep] table"
+                raise InputError("set", f"{table}.{key}={value}", f"[sweep] gives values of {swept}", remedy)
+
+
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
@@ -191,38 +210,3 @@ def _table(raw: Mapping[str, Any], name: str, errors: list[InputError]) -> dict[
         return dict(value)
     errors.append(InputError(name, value, "is not a table", f"write [{name}] on a line of its own"))
     return {}
-
-
-def _build_named(
-    table: Mapping[str, Any], where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]
-) -> Any:
-    """The object that a table with a ``name`` describes; None, and the errors listed, if it is wrong."""
-    if "name" not in table:
-        errors.append(InputError(f"{where}.name", NOTHING, "is missing", f"give one of {', '.join(known)}"))
-        return None
-    name = table["name"]
-    if not isinstance(name, str) or name not in known:
-        errors.append(unknown_name(f"{where}.name", name, known))
-        return None
-    already = len(errors)
-    keys = {key: value for key, value in table.items() if key != "name"}
-    if where.startswith("initial"):
-        keys = {key: _nested_laws(value, f"{where}.{key}", known, errors) for key, value in keys.items()}
-    keys = checked(known[name], keys, where, errors, owner=name)
-    if len(errors) > already:
-        return None
-    try:
-        with named_in(where, set(keys)):
-            return known[name](**keys)
-    except InputError as error:
-        errors.append(error)
-        return None
-
-
-def _nested_laws(value: Any, where: str, known: Mapping[str, Callable[..., Any]], errors: list[InputError]) -> Any:
-    """Tables with a ``name`` become laws, in lists too; everything else stays as it is."""
-    if isinstance(value, Mapping) and "name" in value:
-        return _build_named(value, where, known, errors)
-    if isinstance(value, list):
-        return [_nested_laws(item, f"{where}[{i}]", known, errors) for i, item in enumerate(value)]
-    return value

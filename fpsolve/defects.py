@@ -9,12 +9,6 @@ from fpsolve.attention.floor import Floor
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 
-UNRESOLVED = 1e-3
-"""A density whose tail exceeds this is no longer resolved."""
-
-REFINE_FROM = 1e-6
-"""``refine`` acts at this tail already: what a truncation has taken away no padding brings back."""
-
 ATTENTION_UNRESOLVED = 2e-5
 """A density whose floor may change C_ℓ by more than this part of C_0: √C_ℓ soon drives low moments off by 1e-4."""
 
@@ -39,14 +33,22 @@ class Defect:
     is_truncation: bool = True
 
     def is_shown(self, early: bool = False) -> bool:
-        """Whether the number exceeds its limit; a NaN does."""
-        return not self.value <= (self.early if early else self.limit)
+        """Whether the size of the number exceeds its limit; a NaN does."""
+        return not abs(self.value) <= (self.early if early else self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:.2g}"
 
 
 def defects(measure: Measure, model: Model | None = None, early: bool = False) -> list[Defect]:
     """Those that a state shows: of its own, and with a model what that makes of its floor."""
-    tail, floor = measure.tail, None if model is None else attention_floor(measure, model)
-    known = [] if tail is None else [Defect("tail", "unresolved_from", tail, UNRESOLVED, REFINE_FROM)]
+    tail, off = measure.tail, measure.mass_defect
+    floor = None if model is None else attention_floor(measure, model)
+    known = []
+    if tail is not None:
+        known.append(Defect("tail", "unresolved_from", tail, measure.tail_limit, measure.refine_from))
+    if off is not None:
+        known.append(Defect("mass_defect", "unresolved_from", off, measure.mass_limit, measure.mass_limit))
     if floor is not None:
         limits = ATTENTION_UNRESOLVED, ATTENTION_REFINE_FROM
         truncation = measure.floor is not None and measure.floor.is_truncation

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
 from numbers import Real
+from typing import Any
 
 
 class FPSolveError(Exception):
-    """Base class of every error that fpsolve raises on purpose."""
+    """Base class of every error that fpsolve raises on purpose.
+
+    Errors pickle, so that they come back from other processes; what does not pickle in them comes back as its repr.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _raised, (type(self), self.args, {name: _portable(value) for name, value in vars(self).items()})
 
 
 class InputError(FPSolveError, ValueError):
@@ -62,6 +70,14 @@ class UnderResolvedWarning(UserWarning):
     """A density has outgrown its degree: what follows is no longer to be trusted in detail."""
 
 
+class SamplingWarning(UserWarning):
+    """A mean over random weights, or a spectrum of noise, falls short of its tolerance; the text says by how much."""
+
+
+class NotGaussianWarning(UserWarning):
+    """Weights of a network are not as at a Gaussian initialisation: trained, copied, or of another law."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 
@@ -85,6 +101,21 @@ def unknown_name(argument: str, value: object, known: Iterable[str]) -> InputErr
     near = get_close_matches(str(value), names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "choose one of them"
     return InputError(argument, value, f"not one of {', '.join(map(repr, names))}", hint)
+
+
+def _raised(kind: type[FPSolveError], args: tuple[Any, ...], state: dict[str, Any]) -> FPSolveError:
+    """An error as it was in another process: its constructor takes other arguments than the message."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
+
+def _portable(value: Any) -> Any:
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # whatever a class raises that does not pickle
+        return _short(value)
+    return value
 
 
 def _short(value: object, limit: int = 80) -> str:

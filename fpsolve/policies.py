@@ -14,7 +14,7 @@ import numpy as np
 
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures import Cloud, Density, HalfDensity, Measure
+from fpsolve.measures import Cloud, Density, Expansion, Measure
 from fpsolve.measures.build import build
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
@@ -55,7 +55,7 @@ class Policy:
         alone, the floor is lowered: by the accuracy of transports that made it, or by the degree that cut it off.
         """
         if self.name == "cloud":
-            return cloud_of(measure) if isinstance(measure, Density | HalfDensity) else None
+            return cloud_of(measure) if isinstance(measure, Expansion) else None
         far_attention = bool(shown) and all(one.name == "attention_floor" for one in shown)
         if far_attention and not shown[0].is_truncation:
             return self._tightened(measure)
@@ -74,7 +74,7 @@ class Policy:
 
     def hands_over(self, measure: Measure) -> bool:
         """Whether this state is followed by a cloud that has to catch up with it, from ``begin`` at step 0."""
-        return self.name == "cloud" and self.begin is not None and isinstance(measure, Density | HalfDensity)
+        return self.name == "cloud" and self.begin is not None and isinstance(measure, Expansion)
 
     def points(self, state: Measure) -> Measure:
         """The measure of step 0 whose points the run may follow: the cloud that may take over, or the state itself."""
@@ -94,24 +94,21 @@ class Policy:
         return self._can_refine(measure)
 
     def _can_refine(self, measure: Measure) -> bool:
-        return self.name == "refine" and isinstance(measure, Density | HalfDensity) and measure.lmax < self.lmax_cap
+        return self.name == "refine" and isinstance(measure, Expansion) and measure.lmax < self.lmax_cap
 
     def _next_degree(self, lmax: int) -> int:
         return min(2 * lmax + 1, self.lmax_cap)
 
 
 def refined(measure: Any, lmax: int) -> Any:
-    """The same density, or half density, at a higher degree."""
-    return replace(measure, coefficients=measure.geometry.resized(measure.coefficients, lmax))
+    """The same density, of whatever kind, at a higher degree."""
+    return measure.at(measure.geometry.resized(measure.coefficients, lmax))
 
 
 def cloud_of(measure: Any) -> Cloud:
     """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
-    values = measure.values.ravel()
-    kept = values > max(-2 * float(values.min()), 1e-14 * float(values.max()))
-    weights = (measure.grid.weights.ravel() * values)[kept]
-    x = np.ascontiguousarray(measure.grid.x.reshape(-1, measure.dimension)[kept])
-    return Cloud(x, weights / weights.sum(), np.log(values[kept]), measure.rtol)
+    x, masses, log_density = measure.quadrature()
+    return Cloud(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)
 
 
 def quadrature_degree(lmax: int, cap: int) -> int:
@@ -126,8 +123,8 @@ def checked_policy(asked: Mapping[str, Any], model: Model, scheme: Scheme, initi
         raise unknown_name("on_underresolved", name, POLICIES)
     if name != "warn" and isinstance(state, Cloud):
         raise InputError("on_underresolved", name, "points have no degree to outgrow", "leave it out")
-    if name == "filter" and isinstance(state, HalfDensity):
-        raise InputError("on_underresolved", name, "a half_density has no filter", 'use "refine" or "cloud"')
+    if name == "filter" and isinstance(state, Expansion) and not isinstance(state, Density):
+        raise InputError("on_underresolved", name, f"a {state.name} has no filter", 'use "refine" or "cloud"')
     if name in ("refine", "cloud") and hasattr(state, "lmax"):
         cap = _checked_cap(name, cap, state.lmax)
     if name == "cloud":

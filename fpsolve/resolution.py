@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from fpsolve.defects import REFINE_FROM, UNRESOLVED, defects, is_resolved
+from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import UnderResolvedWarning, UnresolvedError
 from fpsolve.measures import Density, Measure
 from fpsolve.models.base import Model
@@ -28,8 +28,6 @@ __all__ = [
     "FILTER",
     "LARGEST_DEGREE",
     "POLICIES",
-    "REFINE_FROM",
-    "UNRESOLVED",
     "Course",
     "Moment",
     "Policy",
@@ -165,14 +163,20 @@ class Resolution:
             self.attributes.setdefault("refined_from", t)
         if before is not None and getattr(state, "rtol", 0.0) < getattr(before, "rtol", 0.0):
             self.attributes.setdefault("refined_from", t)
-        for one in defects(state, self._model):
-            lmax = getattr(state, "lmax", "?")
-            if one.name == "tail":
-                told = f"the density is under-resolved from t = {t:.6g} on (tail = {one.value:.2g} at lmax = {lmax})"
-                self._say(one.since, t, f"{told}: {remedy(state, 'or on_underresolved')}")
-            else:
+        self._tell_defects(t, state)
+
+    def _tell_defects(self, t: float, state: Measure) -> None:
+        """Say of every kind of defect from when on it is there."""
+        shown, lmax = defects(state, self._model), getattr(state, "lmax", "?")
+        own = [one for one in shown if one.since == "unresolved_from"]
+        if own:
+            where = f"({', '.join(map(str, own))} at lmax = {lmax})"
+            told = f"the density is under-resolved from t = {t:.6g} on {where}"
+            self._say("unresolved_from", t, f"{told}: {remedy(state, 'or on_underresolved')}")
+        for one in shown:
+            if one.since == "attention_unresolved_from":
                 told = f"far attention outgrows what the density knows from t = {t:.6g} on"
-                where = f"({one.name} = {one.value:.2g} at rtol = {getattr(state, 'rtol', 0.0):g}, lmax = {lmax})"
+                where = f"({one} at rtol = {getattr(state, 'rtol', 0.0):g}, lmax = {lmax})"
                 self._say(one.since, t, f"{told} {where}: {attention_remedy(state, one.is_truncation)}")
 
     def end(self, t_end: float, why: str = "") -> None:

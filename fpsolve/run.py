@@ -29,6 +29,7 @@ def run(
     """Yield ``(t, measure)`` at t = start·dt, (start+1)·dt, …, t_end; time is n·dt, never accumulated.
 
     ``measure`` is the state at step ``start``, so that a run can be taken up again from any state that it yielded.
+    ``noise_lmax="auto"`` is resolved here by the first measure (:meth:`Model.prepared`).
     Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
     or its mean leaves the unit ball.
     """
@@ -40,14 +41,20 @@ def run(
     steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
     if not 0 <= start <= steps:
         raise InputError("start", start, f"the run has {steps} steps", f"pass 0 <= start <= {steps}")
+    if getattr(model, "noise_lmax", None) == "auto":
+        ready = model.prepared(measure)
+        if start > 0 and ready != model:
+            remedy = "pass the model that ran, model.prepared(first measure)"
+            raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
+        model = ready
     return _run(model, measure, path, dt, chosen, range(start, steps))
 
 
 def default_scheme(model: Model) -> str:
-    """``lie_euler`` with common noise, ``rk4`` without; ``geodesic_euler`` for fields known only at points together."""
-    if not model.flowable:
-        return "geodesic_euler"
-    return "lie_euler" if model.is_stochastic else "rk4"
+    """``rk4`` without common noise; with it ``lie_euler``, or ``geodesic_euler`` where velocities are no field."""
+    if not model.is_stochastic:
+        return "rk4"
+    return "lie_euler" if model.flowable else "geodesic_euler"
 
 
 def check_run(
@@ -61,10 +68,12 @@ def check_run(
     check_scheme(name, scheme, model, measure.name)
     model.check(measure)
     if model.is_stochastic:
-        model.channels(measure.dimension)  # refuses dimensions that the noise does not have
+        degree = getattr(model, "noise_lmax", None)
+        if degree != "auto":
+            model.channels(measure.dimension)  # refuses dimensions that the noise does not have
         isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
-        if isotropic and hasattr(model, "noise_lmax") and hasattr(measure, "grid"):
-            measure.grid.check(model.noise_lmax + 1)
+        if isotropic and isinstance(degree, int | np.integer) and hasattr(measure, "grid"):
+            measure.grid.check(degree + 1)
     if model.diffusion > 0:
         _check_diffusion(model, measure, path, dt)
     return steps
@@ -112,7 +121,7 @@ def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: 
         if half > 0:
             measure = measure.diffuse(half, path, middle, t1)
     except UnresolvedError as error:
-        raise UnresolvedError(t0, _with_tail(error.problem, measure), error.remedy) from error
+        raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
     _check_state(measure, t1)
     return measure
 
@@ -132,7 +141,8 @@ def remedy(measure: Measure, policy: str = "") -> str:
         return "take a smaller dt"
     filtered = getattr(measure, "filter", 1.0)
     between = "" if filtered else f", set filter=0.15 {policy}".rstrip()
-    return f"raise lmax{between}, or follow the concentration with measure='cloud'"
+    finer = "raise lmax" if measure.mass_defect is None else "raise lmax or tighten rtol"
+    return f"{finer}{between}, or follow the concentration with measure='cloud'"
 
 
 def attention_remedy(measure: Measure, truncation: bool) -> str:

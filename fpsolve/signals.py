@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from types import FrameType
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)
@@ -37,6 +39,43 @@ class Stop:
             raise KeyboardInterrupt  # whoever presses Ctrl-C again does not want to wait
         if self.name is None:
             self.name = signal.Signals(number).name
+
+
+def is_program(words: Sequence[str]) -> bool:
+    """Whether Python was begun, by these words (``sys.orig_argv``), as the program: ``fpsolve``, ``-m fpsolve``."""
+    if "-m" in words:
+        return words[words.index("-m") + 1 :][:1] == ["fpsolve"]
+    return any(PurePath(word).stem == "fpsolve" for word in words[1:2])
+
+
+def stop_at_start() -> None:
+    """While the program starts, and until a command takes over, the signals end it in order with status 75.
+
+    Called as the package begins to be imported, and in the program alone: a library leaves signals alone.
+    """
+    if is_program(sys.orig_argv) and threading.current_thread() is threading.main_thread():
+        for number in STOPPING:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    if sys.stderr is not None:
+        print(f"fpsolve: {signal.Signals(number).name}: stopped, with nothing kept", file=sys.stderr)
+    raise SystemExit(EX_TEMPFAIL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What computes with nothing to go on from is ended by the signals, as if nobody had set anything."""
+    mine = [number for number in STOPPING if signal.getsignal(number) is _leave]
+    for number in mine:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, _leave)
 
 
 @contextmanager

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.arguments import check_arguments, check_saved, first_state, with_petsc
-from fpsolve.errors import InputError, Interrupted
-from fpsolve.identity import told
+from fpsolve.arguments import CAP, RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
@@ -21,13 +20,16 @@ from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
+from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, dataset
+from fpsolve.plain import to_plain
 from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
 from fpsolve.policies import Policy, checked_policy
 from fpsolve.resolution import Course, Moment, Resolution, states
 from fpsolve.run import check_run, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import FlowRecorder
 
@@ -41,6 +43,7 @@ LONG_RUN = 50
 """Runs of more steps show a progress bar on a terminal."""
 
 
+@usual_arithmetic
 def solve(
     model: Model,
     initial: Initial,
@@ -50,7 +53,7 @@ def solve(
     scheme: str | Scheme | None = None,
     measure: str | type[Measure] = "density",
     lmax: int = 63,
-    rtol: float = 1e-6,
+    rtol: float = RTOL,
     filter: float | None = None,
     transport: str = EXPLICIT,
     petsc_options: str | None = None,
@@ -63,7 +66,7 @@ def solve(
     save_points: bool = False,
     save_flow: bool = False,
     on_underresolved: str = "warn",
-    lmax_cap: int = 255,
+    lmax_cap: int = CAP,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
@@ -71,9 +74,9 @@ def solve(
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
-    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``lie_euler`` with
-    common noise, ``rk4`` without, ``geodesic_euler`` for causal models.
-    measure: ``density``, ``half_density`` or ``cloud``. lmax: degree of the density,
+    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
+    common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
     applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
@@ -82,20 +85,21 @@ def solve(
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
     save_flow: keep the field of every step, from which ``fp.zoom`` takes the density anywhere (quadrature clouds).
-    on_underresolved: what to do once a density's tail exceeds 1e-3, looked at in every step: ``warn``; ``stop`` and
-    return what is saved; ``filter`` from there on; ``refine``, at 1e-6 already, to 2ℓmax + 1 up to ``lmax_cap``; or
-    hand over to the ``cloud`` of degree 2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same
-    path, and whose points and flow may be saved. Under all but ``warn`` the coordinates ``method``, ``lmax`` and
-    ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with
-    the attribute ``stopped_at``.
+    on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
+    1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
+    at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
+    2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
+    saved. Under all but ``warn`` coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state, and
+    where no step leads on the run ends early, as with ``stop``, with the attribute ``stopped_at``.
     progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
     ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, density]; for clouds [points, weights]. What a measure does not have is absent.
-    Warns (UnderResolvedWarning) when the tail of a density first exceeds 1e-3. Raises InputError before any
-    computing, UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
+    min_density, tail [, mass_defect, density]; for clouds [points, weights]. What a measure does not have is absent.
+    Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
+    computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
+    nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     job = prepare(model, initial, **arguments)
@@ -120,6 +124,7 @@ class Job:
     config: dict[str, Any]
     policy: Policy
 
+    @usual_arithmetic
     def run(
         self,
         *,
@@ -183,7 +188,7 @@ class Job:
 
     def _watched(self, course: Course, progress: bool | None) -> Iterator[Moment]:
         """The moments of a course, under a bar where one is wanted; it tells how far a cloud is that catches up."""
-        bar = sys.stderr.isatty() and self.steps >= LONG_RUN if progress is None else progress
+        bar = is_terminal() and self.steps >= LONG_RUN if progress is None else progress
         total, before = self.steps + 1, course.start.step
         with tqdm(initial=before, total=total, disable=not bar, unit="step", desc="fpsolve") as line:
             for moment in course:
@@ -197,6 +202,7 @@ class Job:
     def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
         """The Dataset of a run that ended ``here``."""
         ds = dataset(here.times, here.records, self.state, self.config, here.state).assign_attrs(notes)
+        ds = _with_noise(ds)
         if flow is None:
             return ds
         if not isinstance(here.state, Cloud):
@@ -212,6 +218,7 @@ class Job:
         return states(self.model, first, self.path, start=start, **how)
 
 
+@usual_arithmetic
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the arguments of ``solve`` and build the initial state, before any step. Raises InputError."""
     asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}
@@ -231,14 +238,17 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         return first_state(build(initial, measure, lmax, asked["rtol"], asked["filter"], *flow), chosen)
 
     state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
+    check_effect(asked, chosen, scheme_name, initial, state)
     asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
     policy = checked_policy(asked, model, chosen, initial, state)
     asked["lmax_cap"] = policy.lmax_cap
     check_saved(state, policy, asked)
+    check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    model = model.prepared(state)
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(model, state, asked)
-    config = {"model": described(model), "initial": described(initial), "solve": asked}
+    config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
 
 
@@ -252,15 +262,13 @@ def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model)
 
 
-def described(thing: Any, strict: bool = False) -> dict[str, Any]:
-    """A model or an initial law as plain data for the configuration that a result carries.
-
-    What has no exact text, such as a function, is told by its content. strict: raise Unidentified where that fails.
-    """
-    recipe = getattr(thing, "recipe", None)
-    if recipe:
-        return dict(recipe)
-    if isinstance(thing, Measure):
-        return {"name": thing.name, "mean": thing.mean.tolist()}
-    parameters = fields(thing) if is_dataclass(thing) else ()
-    return {"name": type(thing).__name__, **{f.name: told(getattr(thing, f.name), strict) for f in parameters}}
+def _with_noise(ds: Result) -> Result:
+    """With ``noise_short_from``, and a warning, where the spectrum of the noise outgrew its degrees on the way."""
+    begun = short_from(ds["time"].values, ds["noise_tail"].values) if "noise_tail" in ds else None
+    if begun is None:
+        return ds
+    if begun > 0:
+        text = f"from t = {begun:.6g} on the noise has a large share of k'(1) in its last degrees (noise_tail, up to "
+        text += f"{float(ds['noise_tail'].max()):.2g}): it needs a higher noise_lmax than the start did"
+        warnings.warn(text, SamplingWarning, stacklevel=4)
+    return ds.assign_attrs(noise_short_from=begun)

@@ -10,7 +10,17 @@ import xarray as xr
 
 import fpsolve as fp
 from benchmarks import __main__ as command
-from benchmarks import accuracy_cost, attention_sums, dedalus_step, density_step, exponentials, long_run, setup_time
+from benchmarks import (
+    accuracy_cost,
+    affine_flow,
+    attention_sums,
+    dedalus_step,
+    density_step,
+    exponentials,
+    long_run,
+    low_moments,
+    setup_time,
+)
 from benchmarks.common import aim, aims_of, bound_of, unmeasured
 from benchmarks.figure import draw
 from benchmarks.panels import PANELS
@@ -109,6 +119,19 @@ def test_aims_say_whether_they_are_met():
 
 def test_every_benchmark_has_a_panel():
     assert set(command.BENCHMARKS) == set(PANELS)
+
+
+def test_every_way_of_the_affine_flow_meets_its_tolerance():
+    rows = affine_flow._rows(15, 0.01, 1e-6)
+    assert [row["way"] for row in rows][:2] == ["chebyshev", "krylov"] and rows[0]["over_chebyshev"] == 1
+    assert all(0 < row["error"] < 1e-6 and row["applications"] > 3 for row in rows)
+
+
+def test_low_moments_take_the_least_degree_that_reaches_the_error(monkeypatch):
+    monkeypatch.setattr(low_moments, "DEGREES", {"log_density": (4, 11, 15), "density": (5,), "half_density": (9, 15)})
+    log, density, half = low_moments._rows(10.0, "value noise")
+    assert log["lmax"] == 11 and log["reached"] and log["error"] < 1e-4 and log["over_log_density"] == 1
+    assert not density["reached"] and density["announced"] and density["error"] > 1e-2 and half["lmax"] == 9
 
 
 def test_the_three_exponentials_agree():

@@ -36,7 +36,7 @@ def split_step(model, measure, path, t0, t1):
 SPLIT = fp.Scheme(split_step, "drift and noise in turn", "this test", strong_order=1, weak_order=1)
 
 
-@pytest.mark.parametrize("measure", ["density", "half_density", "cloud"])
+@pytest.mark.parametrize("measure", ["density", "half_density", "log_density", "cloud"])
 def test_outside_model_and_scheme_follow_the_moebius_orbit(measure):
     """The whole flow is a family of boosts, so a uniform start stays ρ = (1-a²)²/(4π|x-a|⁴); its mean fixes a."""
     ds = fp.solve(

@@ -1,5 +1,6 @@
 #!/bin/bash
-# An array over a sweep: task k computes one value of beta, all members, into a store of its own.
+# An array over a sweep: task k computes one value of beta, all members, into a store of its own. The value is that of the
+# sweep, so that every store has it as a coordinate: join them with xarray.concat along beta.
 #SBATCH --job-name=fpsolve-sweep
 #SBATCH --array=0-4
 #SBATCH --ntasks=8
@@ -11,4 +12,4 @@
 export OMP_NUM_THREADS=1
 values=(0.5 1.0 2.0 4.0 8.0)
 beta=${values[$SLURM_ARRAY_TASK_ID]}
-srun --kill-on-bad-exit=1 fpsolve ensemble ensemble.toml --set "model.beta=$beta" -o "beta-$beta.zarr"
+srun --kill-on-bad-exit=1 fpsolve ensemble ensemble.toml --set "sweep.beta=[$beta]" -o "beta-$beta.zarr"

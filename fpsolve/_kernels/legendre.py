@@ -11,7 +11,6 @@ zero where it is below ``NEGLIGIBLE``: all that would come of it is below 1e-80 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy.fft import next_fast_len
 
 from fpsolve._kernels import _legendre
 from fpsolve._kernels.legendre_numpy import LANES
+from fpsolve.cached import lru_cache
 
 Real = NDArray[np.float64]
 Modes = NDArray[np.complex128]
@@ -138,6 +138,4 @@ def _table(a: Real, b: Real, c: Real, x: NDArray[np.longdouble], seeds: NDArray[
         np.pad(x, (0, padding)).astype(float),
         np.ascontiguousarray(np.pad(seeds, ((0, 0), (0, padding))), float),
     )
-    for array in table:
-        array.setflags(write=False)
     return table

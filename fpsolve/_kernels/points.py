@@ -8,7 +8,6 @@ p_ℓ = z p_{ℓ-1} - c p_{ℓ-2} with c = ((ℓ-1)² - m²)/(4(ℓ-1)² - 1), a
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from fpsolve._kernels import _points
 from fpsolve._kernels.legendre import sectoral_norms
+from fpsolve.cached import lru_cache
 
 Real = NDArray[np.float64]
 Modes = NDArray[np.complex128]
@@ -66,8 +66,6 @@ def table(lmax: int) -> Table:
     left = np.where(m > 0, (m - 1) * (2 * lmax + 2 - m) // 2 + ell, 0)
     slope = np.where(m > 0, (ell - m + 1.0) * np.where(m > 1, 2.0, 1.0) * norm[left].astype(float), 0.0)
     made = Table(c, norm.astype(float), left, slope)
-    for array in made:
-        array.setflags(write=False)
     return made
 
 

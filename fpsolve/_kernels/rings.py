@@ -8,13 +8,12 @@ positive. The twin is the direct sum, `fpsolve._kernels.softmax`.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
 from fpsolve._kernels import _rings
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 
 Array = NDArray[np.float64]
@@ -63,5 +62,4 @@ def gauss_rings(count: int) -> Array:
     """cos θ and sin θ of the Gauss latitudes from the north, shape (2, count)."""
     cosine = leggauss(count)[0][::-1]
     rings = np.stack([cosine, np.sqrt((1 - cosine) * (1 + cosine))])
-    rings.setflags(write=False)
     return rings

@@ -10,9 +10,14 @@
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include "exponential.hpp"
 
@@ -177,10 +182,21 @@ void store(const double* sums, std::size_t d, double* F, double* second) {
         for (std::size_t b = a; b < d; ++b) second[a * d + b] = second[b * d + a] = *row++ / sums[0];
 }
 
+// OpenMP's threads do not come along into a forked process, which would wait for them: there every sum takes one.
+std::atomic<bool> threads_ran{false}, forked{false};
+
+void heed_forks() {
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { forked = threads_ran.load(); });
+#endif
+}
+
 void attend(const Sources& src, const double* g, std::size_t n, double* log_M, double* F, double* second) {
     const std::size_t d = src.d, rows = row_count(d, second != nullptr), groups = (n + GROUP - 1) / GROUP;
     const Reduce reduce_group = choose(d, second != nullptr);
-    [[maybe_unused]] const bool large = n * src.padded > 200000;  // below, starting threads costs more than it saves
+    // Below, starting threads costs more than it saves.
+    [[maybe_unused]] const bool large = n * src.padded > 200000 && !forked;
+    if (large) threads_ran = true;
 #pragma omp parallel if (large)
     {
         std::vector<double> tops(GROUP), sums(GROUP * rows);
@@ -217,6 +233,7 @@ void first_and_second(Array<const double, 2> g, Array<const double, 2> y, Array<
 
 NB_MODULE(_softmax, m) {
     m.doc() = "Pairwise softmax attention; use fpsolve._kernels.softmax, which checks the arguments.";
+    heed_forks();
     m.def("first", &first);
     m.def("first_and_second", &first_and_second);
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ive
+
+from fpsolve.cached import lru_cache
 
 Real = NDArray[np.float64]
 

@@ -6,14 +6,13 @@ bits do not depend on its threads.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.special import sph_legendre_p_all
 
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.harmonics import Coefficients, Real, degrees_orders, resized
 from fpsolve.sphere.scattered import SpherePoints
 
@@ -47,7 +46,6 @@ def projections(degree: int, nlat: int) -> Real:
     x, weights = product_sites(nlat, 1)
     values = sph_legendre_p_all(degree, degree, np.arccos(x[:, 0, 2]))[0][:, : degree + 1]
     out = np.ascontiguousarray((values * weights[:, 0]).transpose(1, 2, 0))
-    out.setflags(write=False)
     return out
 
 
@@ -66,8 +64,6 @@ def product_sites(nlat: int, nphi: int) -> tuple[Real, Real]:
     z = np.broadcast_to(cos_theta[:, None], (nlat, nphi))
     x = np.stack([sine * np.cos(phi), sine * np.sin(phi), z], -1)
     weights = np.repeat((gauss * 2 * np.pi / nphi)[:, None], nphi, axis=1)
-    for array in (x, weights):
-        array.setflags(write=False)
     return x, weights
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fpsolve._kernels.softmax import softmax_attention, softmax_second
 from fpsolve.attention.proxies import Tiles, level_for, sorted_into_tiles
+from fpsolve.cached import cached_property
 from fpsolve.sphere.harmonics import Real
 
 DIRECT_PAIRS = 2e7

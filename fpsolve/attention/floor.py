@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +35,7 @@ from fpsolve.attention.laws import PRODUCT_REACH, KeyQueryLaw
 from fpsolve.attention.radial import half_line
 from fpsolve.attention.source import ACCURACY, SMOOTH_TOLERANCE, TOLERANCE
 from fpsolve.attention.thinning import lost_below
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 
@@ -163,7 +163,8 @@ class Floor:
     def _sums(self) -> Real:
         """Masses of blocks of the grid, (4, blocks): ρ that is kept, the smooth floor, that of it there, what is lost.
 
-        One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the cut.
+        One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the
+        cut.
         """
         blocks, u, smooth = self._blocks, self._sample, self._smooth
         above = self.values > self._cut

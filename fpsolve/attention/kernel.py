@@ -5,25 +5,36 @@ Its spectrum, fast, for every step of a run, and the function itself, accurately
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
+from weakref import ref
 
 import numpy as np
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import coarse_grid
-from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, power_coefficients, radius_weights, spectrum_tensor
+from fpsolve.attention.laws import (
+    Cutoffs,
+    KeyQueryLaw,
+    gaussian_rows,
+    power_coefficients,
+    power_spectra,
+    radius_weights,
+    spectrum_by_rows,
+    spectrum_tensor,
+)
 from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource, PointSource, by_moments
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import degrees_orders, index, real_degrees_orders
+from fpsolve.threads import one_blas_thread
 
 Real = NDArray[np.float64]
 
@@ -38,6 +49,9 @@ LEFT_OUT = 1e-8
 
 FAR = 1000.0
 """Where so many times that is left out, one rung is passed over."""
+
+MANY, MOST_DEGREE = 32, 128
+"""Above so many degrees of the noise log M is taken to as many, up to 128, and the chaos by rows, not by a tensor."""
 
 FEW = 16
 """Fewer tokens, whose log M may have kinks, are summed at every site of the fine grids."""
@@ -72,11 +86,14 @@ class StepCutoffs(Cutoffs):
     part: float = 1.0
 
     @classmethod
-    def of(cls, law: KeyQueryLaw, beta: float, tolerance: float) -> StepCutoffs:
-        """Those for a tolerance."""
+    def of(cls, law: KeyQueryLaw, beta: float, noise_lmax: int, tolerance: float) -> StepCutoffs:
+        """Those for a tolerance; a spectrum of many degrees asks more degrees and chaos of log M, which has kinks."""
         whole = Cutoffs.for_tolerance(law, beta, tolerance)
         part, fewer = NEARER[law.kind] if tolerance >= FINEST else (1.0, 0)
-        return cls(whole.degree, whole.radii - fewer, whole.order, whole.outer, part)
+        degree, order = whole.degree, whole.order
+        if noise_lmax > MANY and law.kind == "gaussian":
+            degree, order = max(degree, min(noise_lmax, MOST_DEGREE)), max(order, 8 * noise_lmax)
+        return cls(degree, whole.radii - fewer, order, whole.outer, part)
 
     def mesh(self, law: KeyQueryLaw, beta: float) -> RadialMesh:
         return RadialMesh(self.part * law.radius_max(beta), self.radii)
@@ -95,22 +112,39 @@ class SpectrumEngine:
         _check_value_std(value_std)
         _check_tolerance(tolerance)
         self.law, self.beta, self.value_std, self.noise_lmax = law, beta, value_std, noise_lmax
-        self.cutoffs = StepCutoffs.of(law, beta, tolerance)
+        self.cutoffs = StepCutoffs.of(law, beta, noise_lmax, tolerance)
         self.radii: Real = self.cutoffs.mesh(law, beta).radii
         degree, sampled = self.cutoffs.degree, sampling_circle if law.d == 2 else sampling_grid
         self.grid: Any = sampled(degree)
         self._grids: list[Any] = [sampled(degree, moment_degree(float(r))) for r in self.radii]
         self._upper = np.triu_indices(len(self.radii))
-        tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)
+        self._last: tuple[Callable[[], SphereSource | None], Real] = (lambda: None), np.empty(0)
+        self._rows: tuple[Real, Real] | None = None
+        if noise_lmax > MANY and law.kind == "gaussian":
+            self._rows = gaussian_rows(law, beta, self.cutoffs)
+            K = 2 * self._rows[0].shape[1] + degree
+            self._tensor: Real = value_std**2 * power_spectra(law.d, K, noise_lmax)
+            tensor = spectrum_tensor(law, beta, FEW, self.cutoffs)
+        else:
+            tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)
         self._importance: Real = np.abs(np.einsum("plii->pli", tensor)).max(axis=0) / geometry(law.d).area
-        tensor = tensor[:, :, *self._upper]
-        tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
-        self._tensor: Real = np.ascontiguousarray(tensor.reshape(noise_lmax + 1, -1))
+        if self._rows is None:
+            tensor = tensor[:, :, *self._upper]
+            tensor *= value_std**2 * np.where(self._upper[0] == self._upper[1], 1.0, 2.0)
+            self._tensor = np.ascontiguousarray(tensor.reshape(noise_lmax + 1, -1))
         coarser = [coarse_grid(rung) for rung in RUNGS if rung < degree]
         self._rungs: list[Any] = [*coarser, coarse_grid(degree, 7)] if law.d == 3 else [_Sites(self.grid, 2)]
 
     def of(self, source: SphereSource) -> Real:
-        """C_ℓ of a source, shape (noise_lmax+1,)."""
+        """C_ℓ of a source, shape (noise_lmax+1,); that of the last one is kept while it lives."""
+        asked, kept = self._last
+        if asked() is not source:
+            kept = self._of(source)
+            kept.setflags(write=False)
+            self._last = ref(source), kept
+        return kept
+
+    def _of(self, source: SphereSource) -> Real:
         if isinstance(source, PointSource) and self.law.d == 3 and len(source.x) >= FEW:
             source = by_moments(source)
         if isinstance(source, MomentSource):
@@ -166,8 +200,11 @@ class SpectrumEngine:
 
     def _contracted(self, modes: NDArray[np.complex128]) -> Real:
         fields = real_fields(modes, self.cutoffs.degree, self.law.d)
-        grams = np.stack([np.einsum("im,jm->ij", field, field) for field in fields])
-        C = np.einsum("pk,k->p", self._tensor, grams[:, *self._upper].ravel())  # BLAS's bits vary with its threads
+        if self._rows is not None:
+            C = spectrum_by_rows(self.law, self.beta, self._rows, self._tensor, fields)
+        else:
+            grams = np.stack([np.einsum("im,jm->ij", field, field) for field in fields])
+            C = np.einsum("pk,k->p", self._tensor, grams[:, *self._upper].ravel())  # BLAS's bits vary with its threads
         if not C.min() >= -ROUND_OFF * geometry(self.law.d).area * self.value_std**2:  # a NaN comes here too
             remedy = "give finite log M on every sphere"
             raise InputError("log_m", modes.shape, "not log M of a measure", remedy)
@@ -187,7 +224,7 @@ def spectrum_engine(
     law: KeyQueryLaw, beta: float, value_std: float, noise_lmax: int, tolerance: float = 1e-6
 ) -> SpectrumEngine:
     """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
 
 

@@ -169,15 +169,10 @@ def _closed(factors: Real, grams: Real, total: Real) -> Real:
 def _chaos_factors(d: int, pmax: int, degree: int, count: int) -> Real:
     """k τ[p, k-1] at k = 2n+ℓ for n < count (0 at k = 0), then the factor of the rest; (pmax+1, degree+1, count+1)."""
     k = 2 * np.arange(count + 1) + np.arange(degree + 1)[:, None]
-    factors: Real = k * _power_spectra(d, int(k.max()), pmax)[:, np.maximum(k - 1, 0)]
+    factors: Real = k * power_spectra(d, int(k.max()), pmax)[:, np.maximum(k - 1, 0)]
     if d == 2:
         factors[..., -1] *= KINK_TAIL
     return factors
-
-
-def _power_spectra(d: int, K: int, lmax: int) -> Real:
-    """τ[ℓ, k], the spectrum of t^k in dimension d, shape (lmax+1, K+1)."""
-    return spectrum_of_powers(K, lmax) if d == 3 else circular_spectrum_of_powers(K, lmax)
 
 
 def circular_spectrum_of_powers(K: int, lmax: int) -> Real:
@@ -194,6 +189,35 @@ def circular_spectrum_of_powers(K: int, lmax: int) -> Real:
     for m in range(2, lmax + 1):
         tau[m] = tau[m - 2] * np.maximum(k - m + 2, 0) / (k + m)
     return tau
+
+
+def gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> tuple[Real, Real]:
+    """Rows H[ℓ, n, j] of all degrees, and the Gram matrices (2, J, J) of either parity, of the ``gaussian`` law."""
+    found = list(_gaussian_rows(law, beta, cutoffs))
+    return np.stack([H for _, H, _ in found]), np.stack([total for _, _, total in found[:2]])
+
+
+def spectrum_by_rows(law: KeyQueryLaw, beta: float, rows: tuple[Real, Real], tau: Real, fields: list[Real]) -> Real:
+    """C_p = σ_V² ρ^-2 Σ_k τ[p, k-1] k Σ|φ_nℓm|², closed as the tensor closes it: for many p, which share the chaos.
+
+    ``tau`` from :func:`power_spectra` up to k = 2N+degree. All sums are in fixed order, whatever BLAS does.
+    """
+    H, totals = rows
+    c, count = np.zeros(tau.shape[1]), H.shape[1]
+    closing = KINK_TAIL if law.d == 2 else 1.0
+    for ell, field in enumerate(fields):
+        gram = np.einsum("im,jm->ij", field, field)
+        power = np.einsum("nj,nj->n", np.einsum("ni,ij->nj", H[ell], gram), H[ell])
+        k = 2 * np.arange(count) + ell
+        c[np.maximum(k - 1, 0)] += k * power
+        last = 2 * count + ell
+        c[last - 1] += closing * last * (np.einsum("ij,ij->", totals[ell % 2], gram) - power.sum())
+    return np.asarray(np.einsum("pk,k->p", tau, c)) / law.scale(beta) ** 2
+
+
+def power_spectra(d: int, K: int, lmax: int) -> Real:
+    """τ[ℓ, k], the spectrum of t^k in dimension d, shape (lmax+1, K+1)."""
+    return spectrum_of_powers(K, lmax) if d == 3 else circular_spectrum_of_powers(K, lmax)
 
 
 def _gaussian_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoffs: Cutoffs) -> Real:
@@ -279,7 +303,7 @@ def _product_factors(d: int, cutoffs: Cutoffs) -> Real:
 
 def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
     rows, J = _product_rows(law, beta, cutoffs), cutoffs.radii
-    factors, powers = _product_factors(law.d, cutoffs), _power_spectra(law.d, cutoffs.outer, noise_lmax)
+    factors, powers = _product_factors(law.d, cutoffs), power_spectra(law.d, cutoffs.outer, noise_lmax)
     tensor = np.zeros((noise_lmax + 1, cutoffs.degree + 1, J, J))
     for parity in (0, 1):
         ells = np.arange(parity, cutoffs.degree + 1, 2)

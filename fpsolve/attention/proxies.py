@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve._kernels.softmax import softmax_attention, softmax_second
+from fpsolve.cached import cached_property, lru_cache
 
 Real = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 from scipy.special import gammaln
+
+from fpsolve.cached import cached_property, lru_cache
 
 Real = NDArray[np.float64]
 
@@ -77,8 +78,6 @@ def half_line(count: int, d: int = 3) -> tuple[Real, Real]:
     b = REACH * stretched
     density = b ** (d - 1) * np.exp(-b * b / 2) * (2 * np.pi) ** (-d / 2)
     out = b, weights / 2 * REACH * (0.5 + u) * density
-    for array in out:
-        array.setflags(write=False)
     return out
 
 

@@ -9,7 +9,6 @@ points. A density that is truncated at round-off of its peak determines F to 1e-
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
 from typing import Any
 from weakref import ref
 
@@ -18,7 +17,9 @@ import numpy as np
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.direct import PointSource, Source, TiledSource
+from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import HIGHEST_DEGREE, Points, SpherePoints
@@ -46,7 +47,8 @@ class MomentSource(Source):
 
     ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is
     that of the moments relative to their mass; moments above ``highest`` vanish. ``density()`` gives (f, p), ρ = f^p,
-    of a band-limited f: safe routes on S² then take few points; by default (ρ, 1) where there are ``coarse_points``.
+    of a band-limited f, or a :class:`LogSeries`: safe routes on S² then take few points; by default (ρ, 1) where there
+    are ``coarse_points``.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class MomentSource(Source):
         highest: int | None = None,
         geometry: Geometry = SPHERE,
         coarse_points: Callable[[], tuple[Real, Real]] | None = None,
-        density: Callable[[], Series] | None = None,
+        density: Callable[[], Series | LogSeries] | None = None,
     ) -> None:
         self._coarse_points = coarse_points
         self.geometry, self.dimension = geometry, geometry.dimension
@@ -91,8 +93,10 @@ class MomentSource(Source):
             return self.points
         step = max(0, int(np.ceil(2 * np.log2(max(radius, 1e-3)))))
         if step not in self._resampled:
-            fewer = TiledSource(*resampled(self._density(), 2 ** (step / 2), FINE))
-            self._resampled[step] = fewer if len(fewer.x) < len(self.points.x) else self.points
+            density = self._density()
+            fewer = TiledSource(*resampled(density, 2 ** (step / 2), FINE))
+            best = isinstance(density, LogSeries) or len(fewer.x) < len(self.points.x)
+            self._resampled[step] = fewer if best else self.points
         return self._resampled[step]
 
     @cached_property
@@ -280,7 +284,6 @@ def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) 
     here = geometry(d)
     wave = plane_wave_derivative if derivative else plane_wave
     factors = here.area * here.by_degree(wave(d, degree, radius), degree)
-    factors.setflags(write=False)
     return factors
 
 

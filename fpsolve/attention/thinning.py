@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import ducc0
 import numpy as np
@@ -23,7 +22,9 @@ from numpy.typing import NDArray
 from fpsolve._kernels.rings import LARGEST_RADIUS, RingSources
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import CoarseGrid, coarse_grid, product_sites, rings
+from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.proxies import Index, log_of_signed_sum, sorted_into_tiles, tiles_of
+from fpsolve.cached import cached_property
 from fpsolve.sphere.harmonics import Coefficients, Real, power, resized
 
 SMOOTH, FINE = (1e-10, 1e-7), (1e-13, 1e-12)
@@ -103,8 +104,13 @@ def in_clumps(x: Real, weights: Real, places: Real | None = None) -> Thinned:
     return Thinned(x[order], weights[order], starts)
 
 
-def resampled(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[Real, Real]:
-    """Points (n, 3) and positive weights of sum one: ρ on the coarsest Gauss grid that serves |g| ≤ ``radius``."""
+def resampled(density: Series | LogSeries, radius: float, tolerances: tuple[float, float]) -> tuple[Real, Real]:
+    """Points (n, 3) and positive weights of sum one: ρ on the coarsest Gauss grid that serves |g| ≤ ``radius``.
+
+    Of a log density all of them, with the sum that they have.
+    """
+    if isinstance(density, LogSeries):
+        return density.quadrature(radius, tolerances[1])
     known, total = _degrees(density, radius, tolerances)
     shape = total // 2 + 1, total + 1 + (total + 1) % 2
     mass = _masses(density, known, shape)
@@ -112,8 +118,11 @@ def resampled(density: Series, radius: float, tolerances: tuple[float, float]) -
     return product_sites(*shape)[0][kept], mass[kept]
 
 
-def in_rings(density: Series, radius: float, tolerances: tuple[float, float]) -> RingSources:
+def in_rings(density: Series | LogSeries, radius: float, tolerances: tuple[float, float]) -> RingSources:
     """The same on a grid whose longitudes have divisors."""
+    if isinstance(density, LogSeries):
+        total = density.degree(radius, tolerances[1])
+        return RingSources(density.masses((total // 2 + 1, longitudes(total + 1))))
     known, total = _degrees(density, radius, tolerances)
     return RingSources(_masses(density, known, (total // 2 + 1, longitudes(total + 1))))
 
@@ -162,10 +171,12 @@ def lost_below(values: Real) -> float:
 class ThinnedSets:
     """The thinned sets of one measure, made when they are asked for and kept.
 
-    ``points()`` gives points and weights, ``density``, where there is one, (f, p) with ρ = f^p.
+    ``points()`` gives points and weights, ``density``, where there is one, (f, p) with ρ = f^p or a ``LogSeries``.
     """
 
-    def __init__(self, points: Callable[[], tuple[Real, Real]], density: Callable[[], Series] | None) -> None:
+    def __init__(
+        self, points: Callable[[], tuple[Real, Real]], density: Callable[[], Series | LogSeries] | None
+    ) -> None:
         self._points, self._density = points, density
         self._sets: dict[tuple[float, int], Thinned] = {}
         self._rings: dict[tuple[float, int], RingSources] = {}

@@ -96,7 +96,8 @@ def run(
 
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
-    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, and the same command goes on.
+    With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
+    goes on.
     A run that ends early, no longer resolved, is saved and ends with status 3.
     """
     from fpsolve.cli.running import run_config
@@ -181,6 +182,48 @@ def compare(
 
 
 @app.command()
+def network(
+    source: Annotated[
+        str, typer.Argument(metavar="NAME | FILE", help="A preset (gpt2, llama, …), a config.json, or a TOML file.")
+    ],
+    depth: Annotated[int | None, typer.Option(help="Layers; default: the source's.")] = None,
+    d: Annotated[int | None, typer.Option("--d", help="Width of the residual stream.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads.")] = None,
+    n: Annotated[int, typer.Option("--n", help="Distinct tokens.")] = 256,
+    members: Annotated[int | None, typer.Option(help="Networks drawn; default: 4, one in the wide limit.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    wide: Annotated[
+        bool | None, typer.Option("--wide/--exact", help="The limit of wide networks; default: where exact is slow.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Mean overlap that counts as collapse.")] = 0.9,
+    what_if: Annotated[bool, typer.Option("--what-if", help="Change one thing at a time.")] = False,
+    phase_map: Annotated[bool, typer.Option("--map", help="The plane of query-key and residual scale.")] = False,
+    output: OutputFile = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw.")] = None,
+    overwrite: Overwrite = False,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="key=value", help="Change a key: norm.place=post; repeatable.")
+    ] = None,
+) -> None:
+    """Predict a transformer at initialisation: do its tokens collapse, at which layer, and what changes that?
+
+    Prints a table by layer and the verdict, and draws NAME-network.png. No network is built.
+    """
+    from fpsolve.cli.networking import network as predicted
+
+    if what_if and phase_map:
+        raise InputError("map", True, "and --what-if are two commands", "give one of them")
+    mode = "what-if" if what_if else "map" if phase_map else ""
+    sizes = {"depth": depth, "d": d, "heads": heads}
+    predicted(
+        source, sizes, n, members, seed, wide, threshold, mode, output, figure, overwrite, progress, changes or []
+    )
+
+
+@app.command()
 def models() -> None:
     """List models, schemes and initial laws."""
     from fpsolve.cli.listing import tables
@@ -212,7 +255,7 @@ def info(
     profile: Annotated[
         Path | None, typer.Option(metavar="CONFIG.toml", help="Show where the time of its steps goes instead.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="With --profile: steps to take.")] = 20,
+    steps: Annotated[int | None, typer.Option(help="With --profile: steps to take; default: 20.")] = None,
 ) -> None:
     """Show versions and test the transforms.
 
@@ -221,8 +264,12 @@ def info(
     if profile is not None:
         from fpsolve.cli.profiling import profile as profiled
 
-        typer.echo(profiled(profile, steps))
+        if as_json:
+            raise InputError("json", True, "a profile is a table for people", "leave out --json, or --profile")
+        typer.echo(profiled(profile) if steps is None else profiled(profile, steps))
         return
+    if steps is not None:
+        raise InputError("steps", steps, "there is nothing to profile", "pass --profile CONFIG.toml too")
     from fpsolve.cli.info import as_text, collect
 
     report = collect()

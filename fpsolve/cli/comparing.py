@@ -16,7 +16,7 @@ from fpsolve.compare.comparison import compare_until
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
-from fpsolve.schema import named_in, parameters
+from fpsolve.plain.schema import named_in, parameters
 from fpsolve.signals import STOPPING, Stop, stop_on_signal
 
 

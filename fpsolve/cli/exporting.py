@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io import check_output, replacing
-from fpsolve.io.files import as_netcdf, refuse_complex
+from fpsolve.io.files import as_netcdf, check_codecs, refuse_complex
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +43,7 @@ def _opened(store: Path, group: str | None) -> xr.Dataset:
 
     if not store.exists():
         raise InputError("store", str(store), "does not exist", "check the name")
+    check_codecs(store)
     groups = _groups(store)
     if group is not None and group not in groups:
         raise unknown_name("group", group, groups) if groups else _no_groups(group)

@@ -167,7 +167,7 @@ def _shortened(described: RunConfig, steps: int) -> dict[str, Any]:
 def _places(model: Any) -> list[Place]:
     """What is timed: transforms, compiled kernels, the model's fields, the path, observers, and what drives them."""
     from fpsolve._kernels import _softmax, _transport
-    from fpsolve.measures import Cloud, Density, HalfDensity
+    from fpsolve.measures import Cloud, Density, HalfDensity, LogDensity
     from fpsolve.noise import BrownianPath
     from fpsolve.observe import Recorder
     from fpsolve.resolution import Resolution
@@ -191,7 +191,7 @@ def _places(model: Any) -> list[Place]:
         "fields at sites": [(AmbientField, ("ambient",))],
         "spectrum": [(type(model), ("spectrum",))],
         "observers": [(Recorder, ("__call__",))],
-        "transport": [(one, ("transport", "diffuse")) for one in (Density, HalfDensity, Cloud)],
+        "transport": [(one, ("transport", "diffuse")) for one in (Density, HalfDensity, LogDensity, Cloud)],
         "scheme": [(sys.modules[f"fpsolve.{name}"], ("step",)) for name in ("run", "resolution")],
         "checks": [(sys.modules["fpsolve.run"], ("_check_state",)), (Resolution, ("see",))],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -14,7 +15,7 @@ import typer
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, save
-from fpsolve.signals import EX_TEMPFAIL, stop_on_signal
+from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
 from fpsolve.solve import OF_THE_CALL, prepare
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run_config(
     """Solve and save; every refusal comes before the computing.
 
     A run that ends early, as its density is no longer resolved, is saved and ends with status 3. With a checkpoint
-    SIGTERM and SIGUSR1 end the run in order, with status 75: the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on.
     """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
@@ -70,8 +71,9 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
         if "checkpoint_every" in options:
             given = options["checkpoint_every"]
             raise InputError("checkpoint_every", given, "there is no checkpoint", "pass --checkpoint FILE too")
-        return described.solve(**options)
-    with stop_on_signal() as stop:
+        with undisturbed():
+            return described.solve(**options)
+    with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
 
         def stoppable(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
             how = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
@@ -81,7 +83,7 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
             return replace(described, solver=stoppable).solve(**options)
         except Interrupted as error:
             typer.echo(f"fpsolve: {stop.name}: {error}", err=True)
-            raise typer.Exit(EX_TEMPFAIL) from None
+            raise typer.Exit(stop.status) from None
 
 
 def save_finished(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:

@@ -27,9 +27,9 @@ def run_catalogue(
     target = output or free(DEFAULT, overwrite)
     check_writable(target, overwrite)
     rows = validate(only, quick, seed, progress)
+    write(rows, target, overwrite)  # first, as a reader of the table may leave: `fpsolve validate | head`
     typer.echo(as_text(rows))
     failed = [row for row in rows if not row.passed]
-    write(rows, target, overwrite)
     typer.echo(f"\n{len(rows) - len(failed)} of {len(rows)} passed; wrote {target}")
     for row in failed:
         typer.echo(f"fpsolve: failed: {row.system}, {row.quantity}{'; ' if row.note else ''}{row.note}", err=True)

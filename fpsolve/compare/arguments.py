@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,9 @@ import numpy as np
 
 from fpsolve.compare.routes import Problem
 from fpsolve.errors import InputError, check_number
+from fpsolve.measures.build import build
 from fpsolve.measures.initial import Law
+from fpsolve.memory import check_memory, installed_memory
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.run import count_steps, default_scheme
@@ -26,6 +27,15 @@ LARGEST_N = 10**8
 
 TOKEN_BYTES = 800
 """Memory that a token takes in a run: 430 to 510 measured at N = 10⁶ and 3·10⁵, 890 where fields leave the sphere."""
+
+MOST_RUNGS = 1000
+"""Sizes in one ladder."""
+
+MOST_DRAWS = 1_000_000
+"""Samples, and members of the comparison in law: each of them is a run."""
+
+CELL_BYTES = 16
+"""Of the matrix of costs between two sets of cells."""
 
 SAVED = 8
 """Times after the start at which observables are kept where nothing else is said, at most."""
@@ -47,6 +57,8 @@ def ladder(argument: str, values: Any, least: int, most: int) -> tuple[int, ...]
     """A list of different integers in ascending order. Raises InputError for anything else."""
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or len(values) == 0:
         raise InputError(argument, values, "must be a list of integers", f"pass {argument}=({least}, {10 * least})")
+    if len(values) > MOST_RUNGS:
+        raise InputError(argument, f"{len(values)} values", f"more than {MOST_RUNGS}", "take fewer of them")
     numbers = [whole(f"{argument}[{k}]", value, least, most) for k, value in enumerate(values)]
     if sorted(set(numbers)) != numbers:
         raise InputError(argument, values, "must ascend", f"pass {argument}={tuple(sorted(set(numbers)))}")
@@ -63,12 +75,12 @@ def checked_memory(tokens: tuple[int, ...]) -> None:
             raise InputError(f"tokens[{k}]", n, problem, remedy)
 
 
-def installed_memory() -> int | None:
-    """Bytes of the machine's memory; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+def checked_counts(given: Mapping[str, Any]) -> None:
+    """Raise InputError for numbers of runs and cells that are none, or that no machine would come to an end of."""
+    for name, least, most in (("samples", 1, MOST_DRAWS), ("members", 2, MOST_DRAWS), ("moments_lmax", 1, None)):
+        whole(name, given[name], least, most)
+    cells = whole("wasserstein_cells", given["wasserstein_cells"], 0)
+    check_memory("wasserstein_cells", cells, CELL_BYTES * cells)
 
 
 def default_degrees(lmax: int) -> tuple[int, ...]:
@@ -115,6 +127,15 @@ def checked_problem(
     stride = _stride(arguments["save_every"], arguments["dt"], steps)
     kept = {key: arguments[key] for key in ("t_end", "dt", "rtol", "tokens_rtol", "filter")}
     return name, Problem(model, law, path, scheme=chosen, stride=stride, degree=degree, **kept)
+
+
+def prepared_model(problem: Problem, lmax: int) -> Model:
+    """The model with one degree of noise for all routes, which the grid of the lowest degree holds."""
+    start = build(problem.law, "density", lmax, problem.rtol) if problem.law.dimension in GEOMETRIES else None
+    if start is None or not problem.model.is_stochastic:
+        return problem.model
+    problem.model.check(start)
+    return problem.model.prepared(start)
 
 
 def checked_degrees(degrees: Any, lmax: Any, reference_lmax: Any) -> tuple[tuple[int, ...], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,14 +22,16 @@ from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
+from fpsolve.plain import to_plain
 from fpsolve.schemes import Scheme
-from fpsolve.solve import described
+from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000
 """All samples of a size have together about so many tokens at most; two are always drawn where two are asked for."""
 
 
+@usual_arithmetic
 def compare(
     model: Model,
     initial: Initial,
@@ -80,6 +81,7 @@ def compare(
     return compare_until(lambda: False, **locals())
 
 
+@usual_arithmetic
 def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **arguments: Any) -> Result:
     """:func:`compare`, ended in order once ``stop``, which is asked between two steps, says yes.
 
@@ -92,21 +94,21 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
     ladder = check.ladder("tokens", given["tokens"], 2, check.LARGEST_N)
     check.checked_memory(ladder)
     some, highest = check.checked_degrees(given["degrees"], given["lmax"], given["reference_lmax"])
-    for name, least in (("samples", 1), ("members", 2), ("moments_lmax", 1), ("wasserstein_cells", 0)):
-        check.whole(name, given[name], least)
+    check.checked_counts(given)
     low, members = given["moments_lmax"], given["members"]
     kappa = check_number("kappa", given["kappa"], 0, 500, above=True)
     targets = check.checked_targets(given["targets"])
     table = check.checked_transformer(given["transformer"])
     degree = max(low, discrepancy_degree(kappa))
     scheme_name, problem = check.checked_problem(model, initial, given, scheme, degree)  # type: ignore[arg-type]
-    problem = replace(problem, stop=stop)
+    model = check.prepared_model(problem, some[0])
+    problem = replace(problem, model=model, stop=stop)
     plan = _plan(problem, (*some, highest), ladder, given["samples"])
     chain = None if table is None else chain_of(model, problem, **table)
     if isinstance(chain, str):
         plan.left_out.append(chain)
     cells = _cells(given["wasserstein_cells"], plan.left_out)
-    bar = sys.stderr.isatty() if progress is None else progress
+    bar = is_terminal() if progress is None else progress
     paths = members if isinstance(chain, RandomTransformer) else 0
     with tqdm(total=len(plan.rungs) + paths, disable=not bar, unit="run", desc="fpsolve") as shown:
         outcomes = _run_all(problem, plan, shown.update)
@@ -114,7 +116,7 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
         findings = Findings(problem, outcomes, reference, witness, low, kappa, cells, targets)
         law = _law(chain, findings, plan, members, shown.update)
     findings = _with_distances(findings, plan)
-    config = {"model": described(model), "initial": described(initial)}
+    config = {"model": to_plain(model), "initial": to_plain(initial)}
     ds = dataset(findings, law, {**config, "compare": {**given, "scheme": scheme_name}}, plan.left_out + plan.stopped)
     complete = f"{len(outcomes)} of {len(plan.rungs)} runs are complete"
     return ds.assign_attrs(stopped=complete) if plan.stopped else ds

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from fpsolve.cached import cached_property
 from fpsolve.compare import rates
 from fpsolve.compare.errors import as_points, discrepancy, moment_error, transport_distance
 from fpsolve.compare.law import Law

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from fpsolve.errors import FPSolveError, InputError, MissingDependencyError
+from fpsolve.surroundings import tell
 
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Variables in which MPI launchers leave the number of ranks."""
@@ -110,8 +111,9 @@ class Mpi:
         return None if message is None else (status.Get_source(), message.recv())
 
     def abort(self, status: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         self._comm.Abort(status)
 
 
@@ -218,5 +220,5 @@ def _unpacked(is_input: bool, message: str, argument: str, problem: str, remedy:
 
 def die(ranks: Ranks, where: str, status: int = 1) -> None:
     """Print the traceback of the error being handled and end the job: the other ranks must not wait for this one."""
-    sys.stderr.write(f"fpsolve: rank {ranks.rank} on {socket.gethostname()} failed{where}\n{traceback.format_exc()}")
+    tell(f"fpsolve: rank {ranks.rank} on {socket.gethostname()} failed{where}\n{traceback.format_exc()}")
     ranks.abort(status)

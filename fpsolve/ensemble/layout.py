@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +16,12 @@ from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
 from fpsolve.ensemble.variables import ALWAYS, NOTES, OWN, Variable
 from fpsolve.errors import InputError
-from fpsolve.identity import ADDRESS, Unidentified, mark, told
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
-from fpsolve.solve import Job, described, prepare
+from fpsolve.plain import canonical, digest, to_plain
+from fpsolve.plain.identity import Unidentified, mark
+from fpsolve.solve import Job, prepare
 
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
@@ -30,8 +29,6 @@ MOST_MEMBERS, LAST_MEMBER = 10_000_000, 1 << 62
 """Members of a store, and where their numbers end: each takes some hundred bytes of every rank."""
 MOST_BLOCKS = 1_000_000
 """Every rank has a list of all."""
-MOST_TIMES = 100_000_000
-"""Saved times of a run."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Layout:
     @property
     def digest(self) -> str:
         """SHA-256 of the configuration."""
-        return hashlib.sha256(canonical(self.config)).hexdigest()
+        return digest(self.config)
 
     @property
     def points(self) -> int:
@@ -109,7 +106,7 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
-        solved.append(job.config["solve"])
+        solved.append(job.config)
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None
@@ -157,16 +154,8 @@ def checked_members(members: int | range) -> range:
     return asked
 
 
-def canonical(config: Any) -> bytes:
-    """Plain data as text that is equal for equal data."""
-    return json.dumps(config, sort_keys=True, ensure_ascii=False).encode()
-
-
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    if job.steps // job.stride > MOST_TIMES:
-        many = f"{job.steps // job.stride} saved times, more than {MOST_TIMES}"
-        raise InputError("save_every", job.config["solve"]["save_every"], many, "save less often")
     times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
     ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
@@ -177,30 +166,28 @@ def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> 
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
     solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
     try:
-        model = described(sweep.model, strict=True)
+        model = to_plain(sweep.model, strict=True)
         values = {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes}
     except Unidentified as error:
         remedy = "use functions, arrays or dataclasses for what decides the numbers"
         raise InputError("model", sweep.model, f"cannot be told from others: {error}", remedy) from error
     config = {
         "model": model,
-        "initial": None if any("initial" in axis.places for axis in sweep.axes) else described(sweep.initial),
+        "initial": None if any("initial" in axis.places for axis in sweep.axes) else to_plain(sweep.initial),
         "solve": solve,
         "sweep": values,
         "members": [members.start, members.stop],
         "initial_state": starts[0] if len(set(starts)) == 1 else list(starts),  # a law's name may not tell which
     }
-    plain: dict[str, Any] = json.loads(ADDRESS.sub("", json.dumps(config, default=str)))
+    plain: dict[str, Any] = to_plain(config)
     return plain
 
 
 def _plain(value: Any) -> Any:
     """A swept value. Raises Unidentified for one that has no content of its own."""
-    if hasattr(value, "recipe") or isinstance(value, Measure):
-        return described(value)
     if isinstance(value, np.ndarray) and value.size > LONGEST_ARRAY:
         return f"{label(value)} {mark(value)}"
-    return told(value, strict=True)
+    return to_plain(value, strict=True)
 
 
 def _fingerprint(state: Measure) -> str:
@@ -210,7 +197,7 @@ def _fingerprint(state: Measure) -> str:
     except (InputError, TypeError):  # a measure that no checkpoint holds
         return mark(state)
     sums = {name: [shape, *_digits(size, waves)] for name, (shape, size, *waves) in found["arrays"].items()}
-    return hashlib.sha256(canonical([type(state).__name__, sums, found["plain"]])).hexdigest()[:16]
+    return digest([type(state).__name__, sums, found["plain"]])[:16]
 
 
 def _digits(size: float, waves: Sequence[float]) -> list[str]:
@@ -218,13 +205,12 @@ def _digits(size: float, waves: Sequence[float]) -> list[str]:
 
 
 def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
-    digest = hashlib.sha256(canonical(config)).hexdigest()
     return {
         "Conventions": run.attrs["Conventions"],
         "title": f"fpsolve ensemble: {config['model']['name']}",
         "fpsolve_ensemble": 1,
         "fpsolve_config": canonical(config).decode(),
-        "fpsolve_config_sha256": digest,
+        "fpsolve_config_sha256": digest(config),
         "fpsolve_versions": run.attrs["fpsolve_versions"],
         "comment": "members are Brownian paths: equal members of two points of the sweep have the same path. "
         "Values that a point of the sweep does not have, and members that failed or are pending, are NaN.",

@@ -26,7 +26,13 @@ class Lock:
 
     def take(self) -> None:
         """Raise InputError naming host and process of the job that holds it, FPSolveError where locks do not work."""
-        file = self.path.open("a+", encoding="utf-8")
+        try:
+            file = open(self.path, "a+", encoding="utf-8", opener=_no_link)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            remedy = "remove the link, or choose another name"
+            raise InputError("output", str(self.output), f"its lock {str(self.path)!r} is a link", remedy) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -48,6 +54,10 @@ class Lock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _holder(file: IO[str]) -> str:

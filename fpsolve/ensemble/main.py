@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from fpsolve.ensemble import store as stores
 from fpsolve.ensemble.comm import Ranks, communicator, die, ending_all, on_first, together
@@ -34,6 +32,8 @@ from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
+from fpsolve.surroundings import usual_arithmetic
+from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
     import zarr
@@ -61,6 +61,7 @@ class Place:
         return Lock(self.work / "lock", self.path)
 
 
+@usual_arithmetic
 def ensemble(
     model: Model,
     initial: Initial,
@@ -125,7 +126,7 @@ def one_thread(ranks: Ranks) -> Iterator[None]:
     if silent:
         os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        with threadpool_limits(1):
+        with one_thread_everywhere():
             yield
     finally:
         if silent:
@@ -184,8 +185,6 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
         with stores.naming("mending the store"):
             return layout, mend(place.path, layout)
-    for left in place.path.parent.glob(f".{place.path.stem}.*.partial.zarr"):
-        shutil.rmtree(left, ignore_errors=True)  # of a job that was killed while it made the store
     stores.check_space(place.path, layout)
     stores.create(place.path, layout)
     return layout, []

@@ -18,6 +18,7 @@ from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
 from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, OWN, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
+from fpsolve.io.keeper import set_aside_stranger
 from fpsolve.noise import BrownianPath
 from fpsolve.solve import Job, prepare
 
@@ -42,6 +43,9 @@ class Runner:
         """The outcome of a member; raises Interrupted when asked to stop, and errors that are not a member's own."""
         job = self._member(index, member)
         checkpoint = self._checkpoint(point, member)
+        if checkpoint is not None and (aside := set_aside_stranger(checkpoint)):
+            told = "member %d%s: what stood in the place of its checkpoint is now %s"
+            log.warning(told, member, self.where(index), aside)
         try:
             with warnings.catch_warnings(record=True) as found:
                 warnings.simplefilter("always")

@@ -6,6 +6,7 @@ That is the metadata and the coordinates; chunks of members have digests of thei
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from fpsolve.ensemble.layout import Layout
 from fpsolve.ensemble.store import consolidate, create, group_at, read_json
-from fpsolve.io.atomic import write_whole
+from fpsolve.io.atomic import clean, write_whole
 
 if TYPE_CHECKING:
     import zarr
@@ -24,12 +25,16 @@ VERSIONS = "fpsolve_versions"
 META = (".zgroup", ".zattrs", ".zarray")
 CONSOLIDATED = ".zmetadata"
 
+ZARRS_PARTIAL = re.compile(r"\.[0-9a-f]{32}")
+"""Before ``.partial`` in the name under which zarr writes a chunk."""
+
 
 def mend(path: Path, layout: Layout) -> list[str]:
     """Write again what differs from the template of the layout; says what. For the job that has the lock.
 
     Raises OSError where the system refuses.
     """
+    _clean(path)
     template = create(None, layout)
     assert template is not None
     expected = dict(_metadata(template))
@@ -40,6 +45,16 @@ def mend(path: Path, layout: Layout) -> list[str]:
             array[...] = np.asarray(template[name][...])  # type: ignore[index]
             told.append(f"{name} was damaged: its values are written again")
     return [*told, *_consolidate(path)]
+
+
+def _clean(path: Path) -> None:
+    """Remove what a killed job has left half written: metadata in folders of ours, chunks under zarr's own names."""
+    clean(path)
+    for folder in (one for one in path.iterdir() if one.is_dir()):
+        clean(folder)
+        for left in folder.glob("*.partial"):
+            if ZARRS_PARTIAL.fullmatch(left.suffixes[-2] if len(left.suffixes) > 1 else "") and left.is_file():
+                left.unlink()
 
 
 def _metadata(template: zarr.Group) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.ensemble.layout import canonical
 from fpsolve.errors import FPSolveError
-from fpsolve.io.atomic import sync_folder, write_whole
+from fpsolve.io.atomic import clean, sync_folder, write_whole
+from fpsolve.plain import digest
 
 PENDING, DONE, FAILED, UNRESOLVED = range(4)
 """What became of a member; of one that is under-resolved, the values until then count."""
@@ -65,6 +65,7 @@ class Records:
         """Create the folders."""
         for folder in (self.members, self.blocks):
             folder.mkdir(parents=True, exist_ok=True)
+            clean(folder)
 
     @property
     def members(self) -> Path:
@@ -129,23 +130,23 @@ class Records:
 
     def write_block(self, block: int, digests: Mapping[int, str]) -> None:
         """Put a block's record into place."""
-        listed = {str(member): digest for member, digest in digests.items()}
+        listed = {str(member): one for member, one in digests.items()}
         told = {"config": self.config, "block": block, "members": listed}
-        whole = {**told, "sha256": hashlib.sha256(canonical(told)).hexdigest()}
+        whole = {**told, "sha256": digest(told)}
         write_whole(self.block_path(block), json.dumps(whole, indent=0).encode())
 
     def read_block(self, block: int) -> dict[int, str] | None:
         """The digests of a block's members, None if it has no record. Raises Damaged if it cannot be trusted."""
         try:
             told = json.loads(self.block_path(block).read_bytes())
-            digest = told.pop("sha256")
+            stated = told.pop("sha256")
             config, number, members = told["config"], told["block"], told["members"]
             found = {int(member): str(one) for member, one in members.items()}
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Damaged("it was truncated or altered") from error
-        if hashlib.sha256(canonical(told)).hexdigest() != digest:
+        if digest(told) != stated:
             raise Damaged("its digest is wrong, it was truncated or altered")
         if (config, number) != (self.config, block):
             raise Damaged("it belongs to another command")

@@ -35,12 +35,15 @@ def axis_attributes(axis: Axis) -> dict[str, str]:
 def point_attributes(sweep: Sweep, config: Mapping[str, Any], solved: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """In what the points' arguments of ``solve`` differ from the store's: schemes and degrees that follow a model.
 
-    solved: those arguments, one for each point. Nothing where they are the store's.
+    With the model's parameters that were left to the run (``auto``) under ``model``. solved: the configurations of the
+    points' runs. Nothing where they are the store's.
     """
     common, found = config["solve"], {}
     for point, own in zip(sweep.points(), solved, strict=True):
-        plain = json.loads(json.dumps(own, default=str))
-        differing = {key: plain[key] for key in common if plain[key] != common[key]}
+        plain = json.loads(json.dumps({key: own[key] for key in ("model", "solve")}, default=str))
+        differing = {key: plain["solve"][key] for key in common if plain["solve"][key] != common[key]}
+        resolved = {key: value for key, value in plain["model"].items() if config["model"].get(key) == "auto" != value}
+        differing |= {"model": resolved} if resolved else {}
         if differing:
             found[_name({axis.key: n for axis, n in zip(sweep.axes, point.index, strict=True)})] = differing
     return {POINTS: json.dumps(found)} if found else {}
@@ -60,6 +63,7 @@ def run_config(ds: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
     for key in sorted(where, key=lambda key: key != "initial"):  # a swept law comes before its parameters
         _put(made, key, config["sweep"][key][where[key]])
     own = json.loads(str(ds.attrs.get(POINTS, "{}"))).get(_name(where), {})
+    made["model"] |= {key: value for key, value in own.pop("model", {}).items() if made["model"].get(key) == "auto"}
     made["solve"] |= {**own, "member": int(_only(ds, "member", "member"))}
     return made
 

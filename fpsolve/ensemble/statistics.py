@@ -97,6 +97,7 @@ def statistics(ds: xr.Dataset) -> xr.Dataset:
     """
     if "member" not in ds.dims or "status" not in ds:
         raise InputError("ds", list(ds.sizes), "no ensemble: it has no members", "pass what fp.ensemble returned")
+    ds = _by_name(ds)
     axes = tuple(str(name) for name in ds["status"].dims if name != "member")
     trusted = Trusted(ds)
     found = xr.Dataset(coords={name: one for name, one in ds.coords.items() if "member" not in one.dims})
@@ -112,6 +113,17 @@ def statistics(ds: xr.Dataset) -> xr.Dataset:
     return found.assign_coords(quantile=("quantile", np.array(QUANTILES))).assign_attrs(
         about, title="fpsolve ensemble: statistics over members"
     )
+
+
+def _by_name(ds: xr.Dataset) -> xr.Dataset:
+    """Sweep, member and time first, as all that follows counts them, in whatever order the Dataset has its dimensions.
+
+    What a member has once is taken once, where a table has repeated it at every time.
+    """
+    once = [name for name in ("status", "unresolved_from", "stopped_at") if name in ds and "time" in ds[name].dims]
+    ds = ds.assign({name: ds[name].isel(time=0, drop=True) for name in once})
+    axes = [name for name in ds["status"].dims if name != "member"]
+    return ds.transpose(*axes, "member", "time", ..., missing_dims="ignore")
 
 
 def _rows(values: Any) -> Any:

@@ -25,6 +25,7 @@ from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io import replacing
 from fpsolve.observe import versions
+from fpsolve.plain import differences
 
 if TYPE_CHECKING:
     import zarr
@@ -201,16 +202,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
-    """``{table.key: (was, now)}`` of two configurations; ``-`` stands for what one of them does not have."""
-    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
-        return {} if was == now else {key: (was, now)}
-    found: dict[str, tuple[Any, Any]] = {}
-    for name in dict.fromkeys([*was, *now]):
-        found |= differences(was.get(name, "-"), now.get(name, "-"), f"{key}.{name}" if key else name)
-    return found
 
 
 def other_versions(path: Path) -> dict[str, tuple[Any, Any]]:

@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
-from fpsolve.solve import OF_THE_CALL, described, solve
+from fpsolve.plain import to_plain
+from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
+from fpsolve.solve import OF_THE_CALL, solve
 
 NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""
+
+MOST_POINTS = 1_000_000
+"""Points of a sweep; each has its own model, and a block or more."""
 
 LONGEST_ARRAY = 16
 """Arrays of more numbers are called by their shape."""
@@ -128,6 +132,7 @@ def make_sweep(model: Model, initial: Any, arguments: Mapping[str, Any], sweep: 
     """
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
+    _check_size(sweep or {})
     axes = tuple(_axis(key, values, model, initial) for key, values in (sweep or {}).items())
     _check_arguments({**arguments, **{axis.parameter: None for axis in axes if "solve" in axis.places}})
     names = [axis.name for axis in axes]
@@ -135,6 +140,21 @@ def make_sweep(model: Model, initial: Any, arguments: Mapping[str, Any], sweep: 
         if axis.name in names[:n]:
             raise InputError("sweep", axis.key, f"{axis.name} is swept twice", "leave one of them out")
     return Sweep(model, initial, dict(arguments), axes)
+
+
+def _check_size(sweep: Mapping[str, Any]) -> None:
+    """Raise InputError for a product of lists that is too long, before any of them is looked at."""
+    points = 1
+    for key, values in sweep.items():
+        try:
+            points *= len(values)
+        except TypeError:
+            continue  # told by what looks at it
+        except OverflowError:
+            points = MOST_POINTS + 1
+        if points > MOST_POINTS:
+            problem = f"more than {MOST_POINTS} points"
+            raise InputError(f"sweep.{key}", type(values).__name__, problem, "sweep fewer values")
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:
@@ -225,7 +245,7 @@ def label(value: Any) -> str:
         return name_of(value)
     if not hasattr(value, "recipe") and not hasattr(value, "source"):
         return ADDRESS.sub("", repr(value))
-    name, *rest = described(value).items()
+    name, *rest = to_plain(value).items()
     return f"{name[1]}({', '.join(f'{key}={_short(one)}' for key, one in rest)})"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 
 from tqdm import tqdm
 
 from fpsolve.ensemble.worker import News
+from fpsolve.surroundings import is_terminal, tell
 
 EVERY = 10.0
 """Seconds between two lines."""
@@ -23,7 +23,7 @@ class Watch:
     def __init__(self, members: int, progress: bool | None) -> None:
         self.members, self.done, self.failed, self.computed = members, 0, 0, 0
         self._started = self._said = time.monotonic()
-        terminal = sys.stderr.isatty()
+        terminal = is_terminal()
         self._lines = not terminal and progress is not False
         self._bar = tqdm(total=members, disable=not terminal or progress is False, unit="member", desc="fpsolve")
         self._sum = self._squares = 0.0
@@ -64,12 +64,12 @@ class Watch:
         told = f"{self.done} of {self.members} members, {self.failed} failed, {kept} kept from before"
         log.info("%s, %s", told, duration(spent))
         if self._lines and spent >= EVERY:
-            print(f"fpsolve: {told}, {duration(spent)}", file=sys.stderr, flush=True)
+            tell(f"fpsolve: {told}, {duration(spent)}")
 
     def _say(self, line: str) -> None:
         log.info("%s", line)
         if self._lines:
-            print(f"fpsolve: {line}", file=sys.stderr, flush=True)
+            tell(f"fpsolve: {line}")
 
 
 def duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import FPSolveError, InputError
-from fpsolve.io.atomic import write_whole
+from fpsolve.io.atomic import place_of, write_whole
 from fpsolve.measures import MEASURES, Cloud, Measure
 from fpsolve.observe.record import versions
 from fpsolve.sphere.harmonics import Coefficients
@@ -29,6 +29,11 @@ FORMAT = 2
 
 READABLE = (1, FORMAT)
 """Formats that are read."""
+
+BEGIN = b"fpsolve checkpoint "
+
+ALTERED = 3
+"""So many of these bytes may be others in a damaged checkpoint."""
 
 HEAD = re.compile(rb"fpsolve checkpoint (\d+)\n([0-9a-f]{64})\n")
 
@@ -59,6 +64,10 @@ class Snapshot:
 
 class Damaged(FPSolveError):
     """A file is not a whole checkpoint; the message is a clause about it."""
+
+
+class Stranger(Damaged):
+    """A file is no checkpoint at all, or one of another version; nothing is to be done to it."""
 
 
 def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
@@ -94,8 +103,8 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
 def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, dict[str, Any]]:
     """The snapshot in a file and its meta-data: what it is about, step and ``versions``.
 
-    classes: measures beside those of the table. Raises Damaged for anything but a whole checkpoint, InputError for a
-    file that cannot be read at all, FileNotFoundError.
+    classes: measures beside those of the table. Raises Damaged for a checkpoint that is not whole, Stranger
+    for what is none of this version, InputError for a file that cannot be read at all, FileNotFoundError.
     """
     arrays = _arrays(path)
     known = {cls.__name__: cls for cls in (*MEASURES.values(), *classes)}
@@ -114,6 +123,7 @@ def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, d
 
 def _arrays(path: Path) -> dict[str, Any]:
     """The arrays of a file whose digest is right."""
+    place_of(path, "checkpoint")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -121,10 +131,12 @@ def _arrays(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError("checkpoint", str(path), f"cannot be read ({error.strerror})", "check the file") from error
     head = HEAD.match(content)
+    if not is_one(content):
+        raise Stranger("is no checkpoint, and stays as it is")
     if head is None:
         raise Damaged("it does not begin like a checkpoint")
     if int(head[1]) not in READABLE:
-        raise Damaged(f"its format is {int(head[1])}, this version of fpsolve reads {FORMAT}")
+        raise Stranger(f"its format is {int(head[1])}, this version of fpsolve reads {FORMAT}")
     body = content[head.end() :]
     if hashlib.sha256(body).hexdigest() != head[2].decode():
         raise Damaged("it was truncated or altered, its SHA-256 is wrong")
@@ -133,6 +145,13 @@ def _arrays(path: Path) -> dict[str, Any]:
             return dict(archive)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise Damaged(f"it holds no arrays ({error})") from error
+
+
+def is_one(content: bytes) -> bool:
+    """Whether these are the first bytes of a checkpoint, or of what is left of one: cut short, zeros, a few altered."""
+    start = content[: len(BEGIN)]
+    altered = sum(one != other for one, other in zip(start, BEGIN, strict=False))
+    return altered <= ALTERED or not start.strip(b"\0")
 
 
 def _behind(snapshot: Snapshot) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -6,18 +6,19 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
-from fpsolve.identity import ADDRESS
-from fpsolve.io.checkpoint import Damaged, Snapshot, read, split, write
+from fpsolve.io.atomic import clean, place_of
+from fpsolve.io.checkpoint import BEGIN, Damaged, Snapshot, Stranger, is_one, read, split, write
 from fpsolve.io.output import check_output
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
+from fpsolve.plain import differences, to_plain
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
@@ -36,20 +37,24 @@ class Keeper:
         self.every = check_number("checkpoint_every", every, 0)
         if not hasattr(start, "__dataclass_fields__"):
             raise InputError("checkpoint", str(path), f"a {start.name} is no dataclass", "make its class one")
+        place = place_of(self.path, "checkpoint")
+        clean(place.parent, place.name)
         self.start = start
-        self._about = {"config": json.loads(json.dumps(config)), "start": fingerprint(start)}
+        self._about = {"config": to_plain(config), "start": fingerprint(start)}
         self._written = time.monotonic()
 
     def resume(self, steps: int) -> Snapshot:
         """Where the run goes on: the checkpoint's snapshot, or the first state where there is no sound one.
 
         A damaged file is renamed to ``….damaged``, with a CheckpointWarning. Raises InputError with every difference
-        for the checkpoint of another run, and for one beyond ``steps``.
+        for the checkpoint of another run, for one beyond ``steps``, and for a file that is none.
         """
         try:
             snapshot, found = read(self.path, (type(self.start),))
         except FileNotFoundError:
             return Snapshot(0, self.start)
+        except Stranger as error:
+            raise InputError("checkpoint", str(self.path), str(error), "name another file") from None
         except Damaged as error:
             _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {_set_aside(self.path)!r}, the run begins anew")
             return Snapshot(0, self.start)
@@ -59,7 +64,7 @@ class Keeper:
             raise InputError("checkpoint", str(self.path), told, "ask for a later t_end, or name another file")
         changed = differences(found["versions"], versions())
         if changed:
-            told = f"was written by other versions ({', '.join(changed)}); the run goes on, but not bit for bit"
+            told = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
             _warn(f"checkpoint = {str(self.path)!r}: {told}")
         return snapshot
 
@@ -71,35 +76,36 @@ class Keeper:
         if not is_last and time.monotonic() - self._written < self.every:
             return
         try:
+            self._refuse_strangers()
             write(self.path, snapshot, self._about)
         except FPSolveError as error:
             _warn(str(error))
         self._written = time.monotonic()
 
+    def _refuse_strangers(self) -> None:
+        """Raise FPSolveError where something else than a checkpoint has come into its place."""
+        place = place_of(self.path, "checkpoint")
+        if place.is_file():
+            with place.open("rb") as file:
+                if is_one(file.read(len(BEGIN))):
+                    return
+        if os.path.lexists(place):
+            raise FPSolveError(f"checkpoint = {str(self.path)!r}: is no checkpoint any more; nothing was written")
+
     def _refuse_others(self, found: Mapping[str, Any]) -> None:
         """Raise InputError for the checkpoint of another run."""
-        different = differences(found["config"], self._about["config"], but=("solve.t_end",))
+        changed = differences(found["config"], self._about["config"])
+        changed.pop("solve.t_end", None)
+        different = _listed(changed)
         if not different and not _same_start(found["start"], self._about["start"]):
-            different = ["the initial state"]
+            different = "the initial state"
         if different:
-            told = f"belongs to another run ({', '.join(different)})"
+            told = f"belongs to another run ({different})"
             raise InputError("checkpoint", str(self.path), told, "name another file, or delete this one")
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], but: tuple[str, ...] = ()) -> list[str]:
-    """``table.key: old -> new`` for each entry in which two nested tables differ, save those named in ``but``."""
-    one, other = dict(_flat(old)), dict(_flat(new))
-    keys = [key for key in {**one, **other} if key not in but]
-    told = [(key, one.get(key, "(none)"), other.get(key, "(none)")) for key in keys]
-    return [f"{key}: {was} -> {now}" for key, was, now in told if was != now]
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", ADDRESS.sub("", json.dumps(value))
+def _listed(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key}: {json.dumps(was)} -> {json.dumps(now)}" for key, (was, now) in changed.items())
 
 
 def fingerprint(state: Measure) -> dict[str, Any]:
@@ -143,12 +149,21 @@ def _place(path: str | os.PathLike[str]) -> Path:
 
 def _set_aside(path: Path) -> str:
     """Rename a damaged file to the first free ``….damaged``, ``….damaged-2``, …; nothing is lost."""
+    path = place_of(path)
     number, aside = 1, path.with_name(f"{path.name}.damaged")
     while os.path.lexists(aside):
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
-    os.rename(path, aside)
+    os.rename(place_of(path), aside)
     return str(aside)
+
+
+def set_aside_stranger(path: Path) -> str | None:
+    """In a folder of the package's own: rename a file that is no checkpoint; its new name, None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return None if is_one(file.read(len(BEGIN))) else _set_aside(path)
 
 
 def _warn(message: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fpsolve.errors import FPSolveError, InputError
+from fpsolve.io.atomic import clean, place_of, put, room_for
 
 RESULT_SUFFIXES = (".nc", ".zarr")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -23,7 +23,7 @@ def check_output(
     """The path of an output that may be written; to be called before anything is computed.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``output`` for another suffix than ``suffixes``, a
-    missing or unwritable folder, and an existing file unless ``overwrite``. Nothing is created.
+    missing or unwritable folder, a device, and an existing file unless ``overwrite``. Nothing is created.
     """
     target = Path(path).expanduser()
     if target.suffix not in suffixes:
@@ -33,35 +33,35 @@ def check_output(
             f"the suffix {target.suffix!r} is not one of {', '.join(suffixes)}",
             f"end the name with {' or '.join(suffixes)}",
         )
-    _check_folder(target)
-    if os.path.lexists(target):
+    place = place_of(target)
+    _check_folder(target, place.parent)
+    if os.path.lexists(place):
         _check_existing(target, overwrite)
     return target
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
-    """A temporary name beside ``path`` that takes its place when the block ends without an error.
+    """A name in a temporary folder beside ``path`` that takes its place when the block ends without an error.
 
     The block writes a file or a folder of that name. Whatever existed at ``path`` stays until then, and
-    stays for good if the block fails; the temporary name is removed. The caller has called
+    stays for good if the block fails; a link stays a link; the temporary folder is removed. The caller has called
     :func:`check_output` before.
     """
     target = Path(path).expanduser()
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    place = place_of(target)
+    clean(place.parent, place.name)
     try:
-        yield temporary
-        if os.path.lexists(target):  # it may have appeared while the block was writing
-            _check_existing(target, overwrite)
-        _swap(temporary, target)
+        with room_for(place) as temporary:
+            yield temporary
+            if os.path.lexists(place):  # it may have appeared while the block was writing
+                _check_existing(target, overwrite)
+            put(temporary, place)
     except OSError as error:
         raise FPSolveError(f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed") from error
-    finally:
-        _remove(temporary)
 
 
-def _check_folder(target: Path) -> None:
-    folder = target.parent
+def _check_folder(target: Path, folder: Path) -> None:
     if not folder.is_dir():
         raise InputError("output", str(target), f"the folder {str(folder)!r} does not exist", "create it first")
     try:
@@ -79,26 +79,3 @@ def _check_existing(target: Path, overwrite: bool) -> None:
         raise InputError("output", str(target), "exists already", remedy)
     if target.is_dir() and not any((target / mark).exists() for mark in _ZARR_MARKS):
         raise InputError("output", str(target), "is a folder and not a Zarr store", "choose another name")
-
-
-def _swap(temporary: Path, target: Path) -> None:
-    """Put ``temporary`` in the place of ``target``; a folder first steps aside, as it cannot be replaced in
-    one call."""
-    if not (target.is_dir() or temporary.is_dir()) or not os.path.lexists(target):
-        os.replace(temporary, target)
-        return
-    aside = target.with_name(f".{target.stem}.{os.getpid()}.replaced{target.suffix}")
-    os.rename(target, aside)
-    try:
-        os.rename(temporary, target)
-    except OSError:
-        os.rename(aside, target)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

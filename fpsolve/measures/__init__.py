@@ -4,6 +4,8 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.build import MEASURES
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
+from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.half_density import HalfDensity
+from fpsolve.measures.log_density import LogDensity
 
-__all__ = ["MEASURES", "Cloud", "Density", "HalfDensity", "Measure"]
+__all__ = ["MEASURES", "Cloud", "Density", "Expansion", "HalfDensity", "LogDensity", "Measure"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import Source
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import Named, Value
 
 if TYPE_CHECKING:
     from fpsolve.measures.initial import Law, Tokens
@@ -19,13 +20,26 @@ Living = Callable[[Source], Velocity]
 """A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
 
 
-class Measure(ABC):
+UNRESOLVED = 1e-3
+"""A density whose tail exceeds this is no longer resolved."""
+
+REFINE_FROM = 1e-6
+"""``refine`` acts on densities at this tail already."""
+
+
+class Measure(Value, metaclass=Named):
     """A probability measure on the unit sphere of R^d.
 
     What a representation does not have (moments, entropy, a least density, a spectral tail) stays None.
     """
 
     name: ClassVar[str]
+
+    tail_limit: ClassVar[float] = UNRESOLVED
+    """The largest ``tail`` of a state that counts as resolved."""
+
+    refine_from: ClassVar[float] = REFINE_FROM
+    """The tail from which ``refine`` acts: what a truncation has taken away no padding brings back."""
 
     @classmethod
     @abstractmethod
@@ -63,6 +77,10 @@ class Measure(ABC):
     def mass(self) -> float:
         """∫ μ."""
 
+    def to_plain(self) -> dict[str, Any]:
+        """What a configuration says of a measure that a run was given."""
+        return {"name": self.name, "mean": self.mean.tolist()}
+
     @abstractmethod
     def is_finite(self) -> bool:
         """Whether every number that represents μ is finite."""
@@ -85,6 +103,16 @@ class Measure(ABC):
     def tail(self) -> float | None:
         """Σ_{ℓ > 0.9 ℓmax} |ρ_ℓm|² / Σ |ρ_ℓm|²: until when a run is resolved."""
         return None
+
+    @property
+    def mass_defect(self) -> float | None:
+        """∫μ - 1 of a measure whose mass nothing keeps at one, and which says by it what it has lost."""
+        return None
+
+    @property
+    def mass_limit(self) -> float:
+        """The largest |``mass_defect``| of a state that counts as resolved."""
+        return 0.0
 
     @property
     def floor(self) -> Floor | None:

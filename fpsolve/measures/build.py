@@ -11,10 +11,11 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial, Law, Tokens
+from fpsolve.measures.log_density import LogDensity
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
 
-MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, Cloud)}
+MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, LogDensity, Cloud)}
 """Every representation by name; a new one is a file and an entry here."""
 
 QUADRATURE_DEGREES = (63, 127, 255)

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, PointSource, Source
-from fpsolve.errors import InputError
+from fpsolve.cached import cached_property, read_only
+from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points, SpherePoints
-from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
+from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
+from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
 from fpsolve.transport.velocity import Velocity, sites_of
+from fpsolve.values import own_arrays
 
 MOMENT_SENSITIVITY = 2.5
 """A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
+
+FARTHEST = 0.5
+"""How far from the sphere the stages of a sub-step may lie: beyond, the sub-step is far too long."""
+
+STIFF_FROM = 2000
+"""Sub-steps after which the living flow of few tokens is taken for a stiff one."""
 
 DIRECT_BELOW = 128
 """Clouds of fewer points sum their attention directly: faster than any transform."""
@@ -29,7 +38,7 @@ HARMONIC_ABOVE = 4096
 """From this many points on, one vector synthesis at them is cheaper than evaluating an attention field there."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cloud(Measure):
     """Points ``x`` (n, d) on the unit sphere with ``weights`` (n,) that sum to one.
 
@@ -62,6 +71,7 @@ class Cloud(Measure):
             raise InputError("labels", np.shape(labels), problem, "pass np.arange(1, n + 1) / n, for example")
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
+        own_arrays(self)
 
     @classmethod
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
@@ -136,29 +146,38 @@ class Cloud(Measure):
             v = velocity(here.source) if frozen is None else frozen  # type: ignore[operator]
             return here._derivative(v)
 
-        state = integrate(
-            rhs,
-            self._state,
-            tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
-            rtol=self.rtol,
-            norm=self._error_norm,
-            finish=self._on_sphere,
-        )
+        may_be_stiff = frozen is None and self.log_density is None and self.x.size <= LARGEST_STATE
+        try:
+            state = integrate(
+                rhs,
+                self._state,
+                tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
+                rtol=self.rtol,
+                norm=self._error_norm,
+                finish=self._on_sphere,
+                admissible=self._near_sphere,
+                most=STIFF_FROM if may_be_stiff else MOST_STEPS,
+            )
+        except UnresolvedError:
+            if not may_be_stiff:
+                raise
+            state = self._on_sphere(integrate_stiff(lambda y: rhs(self._on_sphere(y.copy())), self.x, self.rtol))
         return self._at(state)
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> Cloud:
-        """Independent Brownian motions of the tokens for the heat time ``amount`` τ, of weak order two in τ.
+        """Independent Brownian motions of the tokens for the heat time ``amount`` τ, exact in law for every τ and d.
 
-        A geodesic step of length R(1 + (2-d)τ/6), R that of a tangential Gaussian of variance 2τ: the factor makes
-        E f right to O(τ³) (from E cos of the step against e^{-(d-1)τ}).
+        The direction is that of the tangential part of the path's own increment, the angle an increasing function of
+        its length (:mod:`fpsolve.sphere.heat`). On the circle the tokens so follow one Brownian motion whatever the
+        step; for d > 2 two halves of a step have the law of the whole, but not its end point. Raises InputError for
+        clouds that are no tokens, and for τ < 0.
         """
         if not self.tokens:
             raise InputError(
                 "diffusion", amount, "a quadrature cloud cannot carry noise of its own", "use a density or tokens"
             )
-        kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) * np.sqrt(2 * amount / (t1 - t0))
-        tangent = self.sites.from_ambient(kick) * (1 + (2 - self.dimension) * amount / 6)
-        return replace(self, x=geodesic(self.x, tangent))
+        kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) / np.sqrt(t1 - t0)
+        return replace(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._state).all())
@@ -180,7 +199,7 @@ class Cloud(Measure):
         changed = {"x": np.ascontiguousarray(state[:, :d]), "log_density": carried}
         for field in fields(self):  # the caches of this cloud stay behind
             value = changed[field.name] if field.name in changed else getattr(self, field.name)
-            object.__setattr__(moved, field.name, value)
+            object.__setattr__(moved, field.name, read_only(value))
         return moved
 
     def _derivative(self, v: Velocity) -> Real:
@@ -189,6 +208,11 @@ class Cloud(Measure):
         if self.log_density is None:
             return v.on(self.sites)
         return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])
+
+    def _near_sphere(self, state: Real) -> bool:
+        """Whether all points are within FARTHEST of the sphere; off it attention grows like e^{β|x|}."""
+        squares = np.einsum("na,na->n", state[:, : self.dimension], state[:, : self.dimension])
+        return bool(squares.max() <= (1 + FARTHEST) ** 2 and squares.min() >= (1 - FARTHEST) ** 2)
 
     def _on_sphere(self, state: Real) -> Real:
         d = self.dimension

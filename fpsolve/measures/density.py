@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.attention.thinning import above_error
+from fpsolve.cached import cached_property
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import Law, Tokens, density_values
@@ -29,7 +29,7 @@ LOW_DEGREE = 8
 """Tolerances are on the moments up to this degree."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Density(Expansion):
     """A density ρ = Σ ρ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ∫ρ = 1.
 
@@ -99,7 +99,9 @@ class Density(Expansion):
 
     def transport(self, velocity: Velocity | Living) -> Density:
         if not isinstance(velocity, Velocity):
-            return self._moved(self.carried_alive(velocity))
+            moved = self.carried_alive(velocity)
+            v = None if self.filter is None else velocity(self.source).on(self.grid)
+            return self._moved(moved if v is None else moved * _filter(self, self.grid, v))
         velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
         grid = transport_grid(self.grid, velocity)
         v = velocity.on(grid)

@@ -1,4 +1,4 @@
-"""What a density and a half density share: one function u by its coefficients, ∂_s u = L u with L linear in v."""
+"""What densities of all kinds share: one function u by its coefficients, ∂_s u = L u with L linear in v."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import spectral_bound
 from fpsolve.transport.runge_kutta import for_living, integrate
+from fpsolve.values import own_arrays
 
 LIVING_SHARE = 0.1
 """The part of ``rtol`` to which the frozen flows of a living one are computed."""
@@ -39,6 +40,7 @@ class Expansion(Measure):
     def __post_init__(self) -> None:
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", self.normalise)
+        own_arrays(self)
 
     @property
     def dimension(self) -> int:
@@ -84,6 +86,17 @@ class Expansion(Measure):
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.coefficients).all())
 
+    def density_at(self, x: Real) -> Real:
+        """ρ at any points of the sphere, shapes (..., d) -> (...)."""
+        flat = np.ascontiguousarray(x.reshape(-1, self.d))
+        return np.asarray(self.geometry.points(flat).scalar(self.coefficients).reshape(x.shape[:-1]))
+
+    def quadrature(self) -> tuple[Real, Real, Real]:
+        """Points, their masses and log ρ there: of the grid, where ρ stands above its negative lobes."""
+        values = self.values
+        kept = values > max(-2 * float(values.min()), 1e-14 * float(values.max()))
+        return self.grid.x[kept], (self.grid.weights * values)[kept], np.log(values[kept])
+
     @abstractmethod
     def at(self, coefficients: Coefficients) -> Self:
         """The measure of other coefficients."""
@@ -95,6 +108,16 @@ class Expansion(Measure):
     @abstractmethod
     def error_norm(self, error: Coefficients) -> float:
         """The size of a living flow's error, to compare with ``rtol``."""
+
+    def relative(self, rtol: float) -> float:
+        """The error of the coefficients, relative to them in the Euclidean norm, that stands for ``rtol``."""
+        return rtol
+
+    def rate(self, u: Coefficients, v: Real) -> Coefficients:
+        """∂_s u for a field on the grid."""
+        out = np.zeros_like(u)
+        self.generator(v).add_to(u, out, 1.0)
+        return out
 
     def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
         """exp(L) u for a field on the grid or on its thinner one, by the measure's flow."""
@@ -112,9 +135,7 @@ def _by_stages(measure: Expansion, velocity: Living) -> Coefficients:
     longest = min(1.0, tableau.imaginary_limit / max(radius, 1e-300))
 
     def rhs(u: Coefficients) -> Coefficients:
-        out = np.zeros_like(u)
-        measure.generator(velocity(measure.at(u).source).on(measure.grid)).add_to(u, out, 1.0)
-        return out
+        return measure.rate(u, velocity(measure.at(u).source).on(measure.grid))
 
     return integrate(
         rhs, measure.coefficients, tableau=tableau, rtol=measure.rtol, norm=measure.error_norm, longest=longest
@@ -127,5 +148,7 @@ def _by_frozen_fields(measure: Expansion, velocity: Living) -> Coefficients:
     def field(u: Coefficients) -> Real:
         return velocity(measure.at(u).source).on(measure.grid)
 
-    rtol = LIVING_SHARE * measure.rtol
-    return flow_of_living(measure.coefficients, field, lambda u, v: measure.carried(u, v, rtol), measure.rtol)
+    def move(u: Coefficients, v: Real) -> Coefficients:
+        return measure.carried(u, v, LIVING_SHARE * measure.rtol)
+
+    return flow_of_living(measure.coefficients, field, move, measure.relative(measure.rtol))

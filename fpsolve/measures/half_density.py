@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
 from fpsolve.measures.density import positive_quadrature
@@ -63,7 +63,7 @@ class Square:
         return finer.to_modes(finer.to_grid(self.coefficients) ** 2)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HalfDensity(Expansion):
     """A half density ψ = Σ ψ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ρ = ψ², ∫ψ² = 1.
 
@@ -123,8 +123,11 @@ class HalfDensity(Expansion):
         stage = object.__new__(HalfDensity)
         for name in ("rtol", "d", "flow", "coarsest"):
             object.__setattr__(stage, name, getattr(self, name))
-        object.__setattr__(stage, "coefficients", coefficients)
+        object.__setattr__(stage, "coefficients", read_only(coefficients))
         return stage
+
+    def density_at(self, x: Real) -> Real:
+        return super().density_at(x) ** 2
 
     def generator(self, v: Real) -> Generator:
         """L u = -½[v·∇u + div(vu)] for a field on the grid or on its thinner one."""

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import PointSource, Source
-from fpsolve.errors import InputError, check_number
+from fpsolve.cached import read_only
+from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures.base import Measure
-from fpsolve.measures.laws import AxialLaw, FunctionLaw, Law, Mixture, Tokens
+from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Law, Mixture, Tokens, off_sphere
+from fpsolve.measures.named import in_order, is_named
+from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.circle import CircleGrid, CirclePoints
+from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
-from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.surroundings import usual_arithmetic
 
 MASS_TOLERANCE = 1e-6
 """How far the mass of an initial law, by the grid's quadrature, may be from one."""
@@ -27,6 +30,9 @@ MASS_TOLERANCE = 1e-6
 Initial = Law | Tokens | Measure
 
 _Made = TypeVar("_Made")
+
+TOKEN_BYTES = 64
+"""Memory that drawing takes, for each component of a token."""
 
 LARGEST_RECIPE = 1000
 """Arrays of more numbers are described by their shape and checksum, not repeated, in a configuration."""
@@ -37,15 +43,26 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
     signature = inspect.signature(make)
 
     @wraps(make)
+    @usual_arithmetic
     def recorded(*args: Any, **kwargs: Any) -> _Made:
-        made = make(*args, **kwargs)
-        bound = signature.bind(*args, **kwargs)
+        bound = _bound(make.__name__, signature, args, kwargs)
+        for key, value in bound.arguments.items():
+            bound.arguments[key] = in_order(key, value) if is_named(value) else value
+        made = make(*bound.args, **bound.kwargs)
         bound.apply_defaults()
         recipe = {"name": make.__name__, **{key: _plain(value) for key, value in bound.arguments.items()}}
         object.__setattr__(made, "recipe", recipe)
         return made
 
     return recorded
+
+
+def _bound(name: str, signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    """The arguments by name. Raises InputError for keywords that there are not."""
+    for key in kwargs:
+        if key not in signature.parameters:
+            raise unknown_name(f"argument of {name}", key, signature.parameters)
+    return signature.bind(*args, **kwargs)
 
 
 def _plain(value: Any) -> Any:
@@ -73,7 +90,7 @@ def von_mises_fisher(mean: ArrayLike, kappa: float) -> Law:
     """ρ ∝ e^{κ⟨x, mean⟩}, the direction of ``mean`` normalised; d from its length, κ ≥ 0 :cite:`mardia2000`."""
     axis = _direction("mean", mean)
     _positive("kappa", kappa, zero=True)
-    return AxialLaw(axis, lambda t: kappa * (t - 1))
+    return AxialLaw(axis, Exponential(float(kappa)))
 
 
 @_with_recipe
@@ -82,7 +99,7 @@ def band(axis: ArrayLike, height: float = 0.0, width: float = 0.2) -> Law:
     direction = _direction("axis", axis)
     check_number("height", height, -1, 1)
     check_number("width", width, 1e-3)
-    return AxialLaw(direction, lambda t: -0.5 * ((t - height) / width) ** 2)
+    return AxialLaw(direction, Bell(float(height), float(width)))
 
 
 @_with_recipe
@@ -110,13 +127,15 @@ def function(density: Callable[[Real], Real], d: int = 3) -> Law:
 def array(values: ArrayLike) -> Law:
     """A density by its values on a grid, like a result's ``density``.
 
-    On S² the Gauss grid (nlat, nlon), from north to south; on S¹ the angles 2πk/n, shape (n,). The harmonics that the
+    On S² the Gauss grid (nlat, nlon), from north to south; on S¹ the angles 2πk/n, shape (n,). An xarray.DataArray is
+    read by its dimensions and coordinates, in any order of them. The harmonics that the
     grid holds (degree < 2 nlat/3 and < nlon/3, < n/3 on S¹, as for products) are kept; nlat ≥ 32, n ≥ 32.
-    Raises InputError for other shapes and values that are not finite.
+    Raises InputError for other shapes, values that are not finite or masked, and coordinates of another grid.
     """
     table = _numbers("values", values)
     if table.ndim == 1 and len(table) >= 32 and np.isfinite(table).all():
-        return FunctionLaw(_on_circle(table), 2)
+        coefficients = CircleGrid((len(table) - 1) // 3, len(table)).to_modes(table)
+        return FunctionLaw(Expanded(read_only(coefficients), float(np.abs(table).max()), 2), 2)
     if table.ndim != 2 or table.shape[0] < 32 or not np.isfinite(table).all():
         raise InputError(
             "values",
@@ -126,24 +145,7 @@ def array(values: ArrayLike) -> Law:
         )
     degree = min(2 * table.shape[0] // 3, table.shape[1] // 3) - 1
     coefficients = Grid(min(degree, THETA_LAYOUT_FROM - 1), *table.shape).to_modes(table, degree)
-
-    def density(x: Real) -> Real:
-        summed = SpherePoints(x.reshape(-1, 3)).scalar(coefficients).reshape(x.shape[:-1])
-        return np.where(np.abs(summed) < 1e-11 * np.abs(table).max(), np.abs(summed), summed)  # round-off has no sign
-
-    return FunctionLaw(density)
-
-
-def _on_circle(values: Real) -> Callable[[Real], Real]:
-    """The density on S¹ through values at the angles 2πk/n, its degrees up to n/3."""
-    n = len(values)
-    coefficients = CircleGrid((n - 1) // 3, n).to_modes(values)
-
-    def density(x: Real) -> Real:
-        summed = CirclePoints(x.reshape(-1, 2)).scalar(coefficients).reshape(x.shape[:-1])
-        return np.where(np.abs(summed) < 1e-11 * np.abs(values).max(), np.abs(summed), summed)
-
-    return density
+    return FunctionLaw(Expanded(read_only(coefficients), float(np.abs(table).max()), 3))
 
 
 @_with_recipe
@@ -156,7 +158,7 @@ def points(x: ArrayLike, weights: ArrayLike | None = None, labels: ArrayLike | N
     if rows.ndim != 2 or not np.isfinite(rows).all() or rows.shape[1] < 2:
         raise InputError("x", x, "must be a finite array (n, d), d >= 2", "pass one row for each token")
     norms = np.sqrt(np.einsum("na,na->n", rows, rows))
-    if np.abs(norms - 1).max() > 1e-8:
+    if np.abs(norms - 1).max(initial=0.0) > off_sphere(x):
         raise InputError("x", float(np.abs(norms - 1).max()), "points off the unit sphere", "divide rows by their norm")
     w = np.full(len(rows), 1 / len(rows)) if weights is None else _numbers("weights", weights)
     if w.shape != (len(rows),) or not (w >= 0).all() or abs(w.sum() - 1) > 1e-9:
@@ -197,6 +199,7 @@ def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
         raise InputError("law", law, "not a law with a density", "pass fp.initial.uniform(), von_mises_fisher(...), …")
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
+    check_memory("n", int(n), TOKEN_BYTES * law.dimension)
     return points(law.draw(int(n), BrownianPath(seed, member)))
 
 
@@ -204,6 +207,12 @@ LAWS: dict[str, Callable[..., Law | Tokens]] = {
     f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function, array)
 }
 """Every law by the name that configurations use."""
+
+__all__ = ["LAWS", *LAWS]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def source_of(initial: Any) -> Source:
@@ -259,8 +268,12 @@ def _positive(argument: str, value: float, zero: bool = False) -> None:
 
 
 def _numbers(argument: str, value: ArrayLike) -> Real:
-    """An array of floats, or InputError for strings and ragged lists."""
+    """An array of floats, or InputError for strings, complex numbers, masked entries and ragged lists."""
+    if np.ma.is_masked(value):
+        raise InputError(argument, value, "has masked entries", "leave them out, or fill them")
     try:
-        return np.array(value, float)
+        if np.asarray(value).dtype.kind in "biufO":
+            return np.array(value, float)
     except (TypeError, ValueError):
-        raise InputError(argument, value, "not an array of numbers", "pass a list or array of floats") from None
+        pass
+    raise InputError(argument, value, "not an array of real numbers", "pass a list or array of floats")

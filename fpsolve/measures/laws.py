@@ -5,22 +5,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.integrate import cumulative_simpson, quad
 from scipy.interpolate import PchipInterpolator
-from scipy.special import gammaln
+from scipy.special import gammaln, logsumexp
 
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.noise import BrownianPath
-from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.circle import CirclePoints
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.values import Value, own_arrays
 
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
 """Mesh of the angle to the axis, for distribution functions."""
 
 
-class Law(ABC):
+class Law(Value, ABC):
     """A probability law on the unit sphere of R^d."""
 
     dimension: int
@@ -29,20 +33,37 @@ class Law(ABC):
     def density(self, x: Real) -> Real:
         """ρ with respect to surface measure at the points x, shapes (..., d) -> (...)."""
 
+    def log_density(self, x: Real) -> Real:
+        """log ρ at the points x, -∞ where ρ = 0; by default of :meth:`density`, which may underflow."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(self.density(x))
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether ∫ρ = 1 is known, and need not be checked on a grid."""
+        return False
+
     @abstractmethod
     def draw(self, n: int, path: BrownianPath) -> Real:
         """n iid points (n, d), a pure function of the path's seed and member."""
 
 
 class AxialLaw(Law):
-    """A density f(⟨x, axis⟩)/Z around a unit vector, in any d ≥ 2; ``log_profile`` is log f."""
+    """A density f(⟨x, axis⟩)/Z around a unit vector, in any d ≥ 2; ``log_profile`` is log f, and pickles."""
 
     def __init__(self, axis: Real, log_profile: Callable[[Real], Real]) -> None:
-        self.axis, self._log_profile = axis, log_profile
+        self.axis, self._log_profile = read_only(axis), log_profile
         self.dimension = len(axis)
 
     def density(self, x: Real) -> Real:
-        return np.exp(self._log_profile(x @ self.axis) - self._log_normalisation)
+        return np.exp(self.log_density(x))
+
+    def log_density(self, x: Real) -> Real:
+        return self._log_profile(x @ self.axis) - self._log_normalisation
+
+    @property
+    def is_normalised(self) -> bool:
+        return True
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         angle = self._angle_quantile(path.initial_uniforms(n))
@@ -84,7 +105,42 @@ class AxialLaw(Law):
         return PchipInterpolator(cumulative[rising], _ANGLES[rising])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Exponential:
+    """κ(t - 1)."""
+
+    kappa: float
+
+    def __call__(self, t: Real) -> Real:
+        return self.kappa * (t - 1)
+
+
+@dataclass(frozen=True)
+class Bell:
+    """-(t - h)²/(2w²)."""
+
+    height: float
+    width: float
+
+    def __call__(self, t: Real) -> Real:
+        return -0.5 * ((t - self.height) / self.width) ** 2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Expanded(Value):
+    """x ↦ Σ f_ℓm Y_ℓm(x) on S² or S¹; values below round-off, in parts of ``largest``, have no sign."""
+
+    coefficients: Coefficients
+    largest: float
+    dimension: int
+
+    def __call__(self, x: Real) -> Real:
+        sites: Any = (SpherePoints if self.dimension == 3 else CirclePoints)(x.reshape(-1, self.dimension))
+        summed = sites.scalar(self.coefficients).reshape(x.shape[:-1])
+        return np.where(np.abs(summed) < 1e-11 * self.largest, np.abs(summed), summed)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixture(Law):
     """Σ p_j of the component laws."""
 
@@ -98,13 +154,21 @@ class Mixture(Law):
     def density(self, x: Real) -> Real:
         return sum(p * law.density(x) for p, law in zip(self.weights, self.components, strict=True))
 
+    def log_density(self, x: Real) -> Real:
+        logs = np.stack([law.log_density(x) for law in self.components])
+        return logsumexp(logs, axis=0, b=self.weights.reshape(-1, *[1] * (logs.ndim - 1)))
+
+    @property
+    def is_normalised(self) -> bool:
+        return all(law.is_normalised for law in self.components)
+
     def draw(self, n: int, path: BrownianPath) -> Real:
         which = np.searchsorted(np.cumsum(self.weights)[:-1], path.initial_uniforms(2 * n)[n:], side="right")
         drawn = np.stack([law.draw(n, path) for law in self.components])
         return drawn[which, np.arange(n)]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FunctionLaw(Law):
     """A density given by a function of x, or by values on a Gauss grid; it is not sampled."""
 
@@ -112,24 +176,33 @@ class FunctionLaw(Law):
     dimension: int = 3
 
     def density(self, x: Real) -> Real:
-        return np.asarray(self.function(x), float)
+        return np.asarray(self.function(np.array(x)), float)  # a copy: it may write into its argument
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         raise InputError("law", "function", "a density given by a function is not sampled", "pass points instead")
 
 
-@dataclass(frozen=True, eq=False)
-class Tokens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tokens(Value):
     """Given points (n, d) with weights (n,): finite-N tokens, not a density."""
 
     x: Real
     weights: Real
     labels: Real | None = None
 
+    def __post_init__(self) -> None:
+        own_arrays(self)
+
     @property
     def dimension(self) -> int:
         """d."""
         return int(self.x.shape[1])
+
+
+def off_sphere(x: Any) -> float:
+    """How far from one the norms of unit rows may be, by the precision in which they were given."""
+    kind = np.asarray(x).dtype
+    return max(1e-8, 8 * float(np.finfo(kind).eps)) if kind.kind == "f" else 1e-8
 
 
 def _tangential(normals: Real, axis: Real) -> Real:

@@ -60,3 +60,7 @@ __all__ = [
     "SynchronisationByNoise",
     "UnnormalisedSelfAttention",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

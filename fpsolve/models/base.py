@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -14,6 +13,7 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
+from fpsolve.values import Named
 
 Calculus = Literal["any", "ito"]
 
@@ -36,7 +36,7 @@ class Head(NamedTuple):
         return np.asarray(self.beta * self.key_query)
 
 
-class Model(ABC):
+class Model(metaclass=Named):
     """One self-attention system in Itô form, dx = P_x b dt + ε P_x dW_μ - (ε²/2) tr(P_x Q) x dt + own noise.
 
     A subclass states what it has of ``drift_field``, ``correction_field`` and ``noise_field``; the rest is
@@ -92,6 +92,13 @@ class Model(ABC):
                 remedy = f"pass a ({d}, {d}) matrix, or start in d = {len(matrix)}"
                 raise InputError(argument, matrix.shape, f"the tokens live in d = {d}", remedy)
 
+    def prepared(self, measure: Any) -> Model:
+        """The model of a run that starts from the measure, what is left to the run resolved to numbers; itself here.
+
+        Warns (SamplingWarning) where a tolerance cannot be met.
+        """
+        return self
+
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""
         return 0
@@ -115,6 +122,14 @@ class Model(ABC):
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of one step, weights that belong to the step drawn from the path; itself where there are none."""
         return self
+
+    def sampling_error(self, source: Source) -> float | None:
+        """The standard error of the drift where it is a mean over sampled weights; None where nothing is sampled."""
+        return None
+
+    def noise_tail(self, source: Source) -> float | None:
+        """The share of k'(1) in the upper tenth of the degrees of isotropic noise; None where there is no cut."""
+        return None
 
     @property
     def fixed_heads(self) -> Sequence[Head]:

@@ -13,6 +13,7 @@ from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, checked_number
+from fpsolve.models.unnormalised import checked_exponent
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import JointField, Velocity
 
@@ -23,7 +24,8 @@ class CausalAttention(Model):
 
     Tokens have positions σ (the labels of a cloud, in (0, 1]) and see only earlier ones; those without predecessors
     rest. The mean field is a cloud over (position, angle). Sums take O(N) by Fourier modes of w and a recurrence in
-    σ. beta: β ≥ 0. decay: λ ≥ 0. Acts on clouds of S¹ with labels. Raises InputError for bad values.
+    σ. beta: β ≥ 0. decay: λ ≥ 0. Acts on clouds of S¹ with labels. The speeds grow like e^β, and with them what a step
+    costs. Raises InputError for bad values, and for β > 700, where e^β overflows.
     """
 
     beta: float
@@ -37,6 +39,7 @@ class CausalAttention(Model):
     def __post_init__(self) -> None:
         for name in ("beta", "decay"):
             checked_number(name, getattr(self, name))
+        checked_exponent(np.asarray(self.beta, float))
 
     @property
     def dimension(self) -> int | None:

@@ -22,12 +22,16 @@ import numpy as np
 from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
+from fpsolve.memory import check_memory
 from fpsolve.models.base import Calculus, Model, checked_number
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
 from fpsolve.models.weights import MatrixLaw, queries_of
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, ZeroField
+
+DRAW_BYTES = 256
+"""Memory that a drawn head or neuron takes at least."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,7 @@ def checked_count(argument: str, value: object) -> None:
     """Raise InputError unless the value is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(argument, value, "must be a positive integer", f"pass {argument}=8, for example")
+    check_memory(argument, int(value), DRAW_BYTES)
 
 
 def undrawn(model: Model, what: str) -> InputError:

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpsolve.attention.ends import kernel_ends
 from fpsolve.attention.floor import Heads, RandomHeads
 from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
+from fpsolve.cached import read_only
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import source_of
 from fpsolve.models.base import (
     Calculus,
     Model,
     apply_matrix,
-    checked_degree,
     checked_matrix,
     checked_number,
     frozen_matrix,
+)
+from fpsolve.models.noise_degree import (
+    STEPS,
+    Lost,
+    NoiseDegree,
+    checked_noise_degree,
+    known_degree,
+    lost,
+    noise_tail,
+    resolved_degree,
 )
 from fpsolve.noise import channel_count, circular_channel_count, circular_field, isotropic_channels
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
+PRODUCT_STEPS = (16, 32, 64)
+"""Degrees that ``auto`` chooses among for the product law, whose tensors take long to build."""
+
 KEY_QUERY_LAWS = ("identity", "gaussian", "product")
+
+
+_SPECTRA: WeakKeyDictionary[Source, tuple[Any, Real]] = WeakKeyDictionary()
+"""The last spectrum of a source: a step takes it for its noise, and the state that is saved for its ``noise_tail``."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,8 @@ class Homogenized(Model):
     beta: inverse temperature β ≥ 0. key_query: the law of A: ``identity`` (A = I; any d), ``gaussian`` (iid entries of
     deviation key_query_std; d = 2, 3) or ``product`` (A = WW'ᵀ, both factors so; d = 2, 3). value_std: deviation of V's
     entries, 1/√d by default. drift: mean value matrix V̄, a number or (d, d). diffusion: ν. noise_lmax: degree up to
-    which the isotropic noise of the Gaussian laws is kept. Raises InputError for bad values.
+    which the isotropic noise of the Gaussian laws is kept; ``auto`` is resolved when a run is prepared
+    (:mod:`fpsolve.models.noise_degree`) and its number recorded. Raises InputError for bad values.
     """
 
     beta: float
@@ -50,7 +70,7 @@ class Homogenized(Model):
     noise: float = 1.0
     drift: ArrayLike = 0.0
     diffusion: float = 0.0
-    noise_lmax: int = 16
+    noise_lmax: NoiseDegree = "auto"
 
     summary: ClassVar[str] = "random multi-head attention, diffusive limit: value noise or Gaussian key-query laws"
     reference: ClassVar[str] = "arXiv:2604.01978"
@@ -67,7 +87,7 @@ class Homogenized(Model):
             checked_number(name, getattr(self, name))
         if self.value_std is not None:
             checked_number("value_std", self.value_std)
-        checked_degree("noise_lmax", self.noise_lmax)
+        checked_noise_degree(self.noise_lmax)
         object.__setattr__(self, "drift", frozen_matrix("drift", self.drift))
         if self._has_drift and self.is_isotropic:
             raise InputError(
@@ -91,7 +111,34 @@ class Homogenized(Model):
         if not self.is_isotropic:
             return d * d
         self._law(d)  # refuses other dimensions
-        return circular_channel_count(self.noise_lmax) if d == 2 else channel_count(self.noise_lmax)
+        degree = known_degree(self.noise_lmax)
+        return circular_channel_count(degree) if d == 2 else channel_count(degree)
+
+    def prepared(self, measure: Any) -> Homogenized:
+        """With ``noise_lmax`` as a number; warns (SamplingWarning) where that loses more than ``auto`` may."""
+        if not (self.is_isotropic and self.is_stochastic):
+            return self
+        return replace(self, noise_lmax=self._degree(measure.source, measure))
+
+    def _degree(self, source: Source, measure: Any) -> int:
+        """``noise_lmax`` of a run from the measure, of that source."""
+        law = self._law(source.dimension)
+        deviation = self.value_deviation(law.d)
+        ends = kernel_ends(law, self.beta, deviation, source)
+        made = lambda degree: spectrum_engine(law, self.beta, deviation, degree).of(source)  # noqa: E731
+        steps = STEPS if law.kind == "gaussian" else PRODUCT_STEPS
+        return resolved_degree(self.noise_lmax, measure, ends, made, steps)
+
+    def noise_loss(self, measure: Any) -> Lost:
+        """What of κ and of k'(1) of a measure the degrees above ``noise_lmax``, a number, would give, relatively."""
+        law, source = self._law(measure.dimension), source_of(measure)
+        ends = kernel_ends(law, self.beta, self.value_deviation(law.d), source)
+        return lost(self.spectrum(source), law.d, ends)
+
+    def noise_tail(self, source: Source) -> float | None:
+        if not (self.is_isotropic and self.is_stochastic):
+            return None
+        return noise_tail(self.spectrum(source), source.dimension)
 
     def queries(self, d: int) -> Heads:
         if not (self.is_stochastic or self._has_drift):
@@ -115,7 +162,8 @@ class Homogenized(Model):
         if not self.is_stochastic:
             return ZeroField()
         if self.is_isotropic:
-            draw = circular_field if source.dimension == 2 else isotropic_channels(self.noise_lmax).field
+            degree = known_degree(self.noise_lmax)
+            draw = circular_field if source.dimension == 2 else isotropic_channels(degree).field
             return self.noise * HarmonicField(*draw(self.spectrum(source), increment), d=source.dimension)
         d = source.dimension
         values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
@@ -126,9 +174,14 @@ class Homogenized(Model):
         return 1 / np.sqrt(d) if self.value_std is None else self.value_std
 
     def spectrum(self, source: Source) -> Real:
-        """C_ℓ[μ] of the isotropic noise, ℓ = 0..noise_lmax, value variance included, ε not."""
+        """C_ℓ[μ] of the isotropic noise, ℓ ≤ noise_lmax (``auto``: of a run from μ), value variance included, ε not."""
         law = self._law(source.dimension)
-        return spectrum_engine(law, self.beta, self.value_deviation(law.d), self.noise_lmax).of(source)
+        degree = self._degree(source, source) if self.noise_lmax == "auto" else known_degree(self.noise_lmax)
+        engine = spectrum_engine(law, self.beta, self.value_deviation(law.d), degree)
+        known = _SPECTRA.get(source)
+        if known is None or known[0] is not engine:
+            known = _SPECTRA[source] = (engine, read_only(engine.of(source)))
+        return known[1]
 
     def kernel(self, measure: Any) -> IsotropicKernel:
         """t ↦ k_μ(t) for an initial law or a measure, value variance included (isotropic laws).

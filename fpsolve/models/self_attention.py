@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.geometry import SPHERE
 from fpsolve.sphere.grid import Grid
@@ -51,8 +51,8 @@ class SelfAttention(Model):
 
     @property
     def fixed_heads(self) -> Sequence[Head]:
-        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
-        return (Head(self.beta, *matrices),)
+        key_query, value = checked_matrix("key_query", self.key_query), checked_matrix("value", self.value)
+        return (Head(self.beta, key_query, value),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +33,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Tokens

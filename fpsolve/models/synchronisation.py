@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError
-from fpsolve.models.base import Model, apply_matrix, checked_degree, checked_matrix, checked_number, frozen_matrix
+from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.drawn_heads import checked_count, undrawn
+from fpsolve.models.noise_degree import (
+    NoiseDegree,
+    checked_noise_degree,
+    known_degree,
+    noise_tail,
+    resolved_degree,
+)
 from fpsolve.noise import (
     BrownianPath,
     channel_count,
@@ -43,10 +50,10 @@ class SynchronisationByNoise(Model):
 
     beta: β. activation: φ, ``relu``, ``tanh``, ``erf``, ``gelu``, ``sigmoid``, the coefficients c_0, c_1, … of a
     polynomial or a function of arrays. value: V, a number or (d, d). noise: ε. noise_lmax: degree up to which the
-    field is kept on S² and S¹. draws: None takes the field of infinite width in harmonics (d = 3, 2); a number draws
-    blocks of that many neurons anew in every step, in any d: W(x) = draws^{-1/2} Σ_j a_j φ(w_j·x), w_j ~ N(0, I). Their
-    mean covariance is k, so that the limit dt → 0 is the same for every width, with weak order 1. diffusion: ν. Raises
-    InputError for bad values.
+    field is kept on S² and S¹, ``auto`` as in :class:`Homogenized`. draws: None takes the field of infinite width in
+    harmonics (d = 3, 2); a number draws blocks of that many neurons anew in every step, in any d:
+    W(x) = draws^{-1/2} Σ_j a_j φ(w_j·x), w_j ~ N(0, I). Their mean covariance is k, so that the limit dt → 0 is the
+    same for every width, with weak order 1. diffusion: ν. Raises InputError for bad values.
 
     The law of the noise does not depend on μ, whose two-point function it therefore dissipates as it does for two
     tokens: see :func:`~fpsolve.noise.activation.dissipation_rate` and :func:`~fpsolve.noise.activation.is_coercive`.
@@ -56,7 +63,7 @@ class SynchronisationByNoise(Model):
     activation: ActivationLike = "relu"
     value: ArrayLike = 1.0
     noise: float = 1.0
-    noise_lmax: int = 16
+    noise_lmax: NoiseDegree = "auto"
     draws: int | None = None
     diffusion: float = 0.0
 
@@ -67,7 +74,7 @@ class SynchronisationByNoise(Model):
     def __post_init__(self) -> None:
         for name in ("beta", "noise", "diffusion"):
             checked_number(name, getattr(self, name))
-        checked_degree("noise_lmax", self.noise_lmax)
+        checked_noise_degree(self.noise_lmax)
         if self.draws is not None:
             checked_count("draws", self.draws)
         object.__setattr__(self, "value", frozen_matrix("value", self.value))
@@ -94,7 +101,22 @@ class SynchronisationByNoise(Model):
     def channels(self, d: int) -> int:
         if self.draws is not None:
             return self.draws * d
-        return circular_channel_count(self.noise_lmax) if d == 2 else channel_count(self.noise_lmax)
+        degree = known_degree(self.noise_lmax)
+        return circular_channel_count(degree) if d == 2 else channel_count(degree)
+
+    def prepared(self, measure: Any) -> SynchronisationByNoise:
+        """With ``noise_lmax`` as a number; warns (SamplingWarning) where that loses more than ``auto`` may."""
+        if not self.is_stochastic or self.draws is not None:
+            return self
+        ends = self.dual.kappa, float(self.dual.derivative(1.0))
+        made = self._circular if measure.dimension == 2 else self._spherical
+        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure, ends, made))
+
+    def noise_tail(self, source: Source) -> float | None:
+        if not self.is_stochastic or self.draws is not None:
+            return None
+        d = source.dimension
+        return noise_tail(self.circular_spectrum if d == 2 else self.spectrum, d)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
@@ -114,27 +136,33 @@ class SynchronisationByNoise(Model):
             raise undrawn(self, "MLP weights")
         if source.dimension == 2:
             return self.noise * HarmonicField(*circular_field(self.circular_spectrum, increment), d=2)
-        modes = isotropic_channels(self.noise_lmax).field(self.spectrum, increment)
+        modes = isotropic_channels(known_degree(self.noise_lmax)).field(self.spectrum, increment)
         return self.noise * HarmonicField(*modes)
 
     @cached_property
     def spectrum(self) -> Real:
         """C_ℓ of k on S², ℓ = 0..noise_lmax, ε not included."""
-        values = spectrum_from_kernel(self.dual, self.noise_lmax, max(QUADRATURE_NODES, 2 * self.noise_lmax + 64))
-        return np.where(values < 1e-9 * values.max(), 0.0, values)
+        return self._spherical(known_degree(self.noise_lmax))
 
     @cached_property
     def circular_spectrum(self) -> Real:
         """C_m of k on S¹, m = 0..noise_lmax, ε not included."""
-        values = circular_spectrum(self.dual, self.noise_lmax, max(CIRCLE_NODES, 8 * self.noise_lmax))
+        return self._circular(known_degree(self.noise_lmax))
+
+    def _spherical(self, degree: int) -> Real:
+        values = spectrum_from_kernel(self.dual, degree, max(QUADRATURE_NODES, 2 * degree + 64))
+        return np.where(values < 1e-9 * values.max(), 0.0, values)
+
+    def _circular(self, degree: int) -> Real:
+        values = circular_spectrum(self.dual, degree, max(CIRCLE_NODES, 8 * degree))
         return np.where(values < 1e-9 * values.max(), 0.0, values)
 
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
-        """t ↦ k(t) of the field that is simulated: without ``draws`` it ends at degree noise_lmax.
+        """t ↦ k(t) of the field that is simulated: without ``draws`` it ends at degree noise_lmax, if that is a number.
 
         ``measure``: a law, tokens or a measure that says by its d whether that is on S² (also for None) or S¹.
         """
-        if self.draws is not None:
+        if self.draws is not None or self.noise_lmax == "auto":
             return self.dual
         circle = getattr(measure, "dimension", 3) == 2
         return circular_kernel(self.circular_spectrum) if circle else kernel_from_spectrum(self.spectrum)

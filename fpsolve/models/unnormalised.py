@@ -27,8 +27,10 @@ class UnnormalisedSelfAttention(Model):
     beta: β ≥ 0. value: V, key_query: A, each a number or a (d, d) matrix. diffusion: ν. For V = A = Aᵀ it is the
     gradient flow of (1/2β)∬e^{β⟨x,Ay⟩}, which therefore never decreases (ν = 0) :cite:`clustering2025`.
 
-    The drift is as large as e^{β|A|} where μ is concentrated and about e^{β|A|}/β^{(d-1)/2} where it is spread: choose
-    t_end and dt of order β e^{-β|A|}. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
+    The drift is as large as e^{β|A|} where μ is concentrated and about e^{β|A|}/β^{(d-1)/2} where it is spread, a
+    factor of time: densities ask for t_end and dt of order β e^{-β|A|}. Few tokens (n d ≤ 1024) may take longer steps:
+    sub-steps adapt, and where clusters relax faster than they meet LSODA takes over; a step that is still too long
+    ends in UnresolvedError. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
     """
 
     beta: float
@@ -48,8 +50,8 @@ class UnnormalisedSelfAttention(Model):
 
     @property
     def fixed_heads(self) -> Sequence[Head]:
-        matrices = (checked_matrix(name, getattr(self, name)) for name in ("key_query", "value"))
-        return (Head(self.beta, *matrices, normalised=False),)
+        key_query, value = checked_matrix("key_query", self.key_query), checked_matrix("value", self.value)
+        return (Head(self.beta, key_query, value, normalised=False),)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
@@ -71,5 +73,5 @@ def checked_exponent(scores: Real) -> None:
             "beta",
             largest,
             f"without the denominator attention grows like e^{{β|A|}}, beyond a double above {LARGEST_EXPONENT:g}",
-            "use SelfAttention, or a smaller beta",
+            "use a smaller beta, or attention with its denominator (SelfAttention)",
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -19,6 +18,7 @@ from scipy.special import ndtr, ndtri
 from fpsolve.attention.floor import Heads, RandomHeads
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import TOLERANCE
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.models.base import Head, checked_matrix, checked_number, frozen_matrix
 from fpsolve.noise import _philox
@@ -294,7 +294,6 @@ def averaging_matrices(law: MatrixLaw, count: int, seed: int, d: int) -> Real:
     words = law.normals(d)
     z = _philox.normals(Address(seed, 0, AVERAGE, Purpose.NORMAL), count * words)
     made = law.made_of(z.reshape(count, words), d)
-    made.setflags(write=False)
     return made
 
 

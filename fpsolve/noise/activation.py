@@ -8,7 +8,6 @@ k(t) = Σ a_n² tⁿ (Mehler), so that k(1) = E φ², k'(1) = E φ'², and k is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit, gammaln, ndtr
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
 
 Real = NDArray[np.float64]
@@ -90,6 +90,26 @@ def gelu(z: Real) -> Real:
     return np.asarray(z * ndtr(z))
 
 
+def gelu_tanh(z: Real) -> Real:
+    """½z(1 + tanh(√(2/π)(z + 0.044715 z³))), GELU as GPT-2 has it :cite:`gelu2016`."""
+    return np.asarray(0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z * z * z))))
+
+
+def quick_gelu(z: Real) -> Real:
+    """z σ(1.702 z), GELU as CLIP has it."""
+    return np.asarray(z * expit(1.702 * z))
+
+
+def silu(z: Real) -> Real:
+    """z σ(z), swish :cite:`gelu2016`."""
+    return np.asarray(z * expit(z))
+
+
+def mish(z: Real) -> Real:
+    """z tanh(log(1 + e^z))."""
+    return np.asarray(z * np.tanh(np.logaddexp(0, z)))
+
+
 def _relu_kernel(t: Real) -> Real:
     c = np.clip(t, -1, 1)
     return (np.sqrt(1 - c**2) + c * (np.pi - np.arccos(c))) / (2 * np.pi)
@@ -107,8 +127,23 @@ def _erf_slope(t: Real) -> Real:
     return np.asarray(4 / (np.pi * np.sqrt(9 - 4 * t**2)))
 
 
-ACTIVATIONS: dict[str, Function] = {"relu": relu, "tanh": np.tanh, "erf": erf, "gelu": gelu, "sigmoid": expit}
-"""Activations by name."""
+ACTIVATIONS: dict[str, Function] = {
+    "relu": relu,
+    "tanh": np.tanh,
+    "erf": erf,
+    "gelu": gelu,
+    "sigmoid": expit,
+    "gelu_new": gelu_tanh,
+    "gelu_fast": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "quick_gelu": quick_gelu,
+    "silu": silu,
+    "swish": silu,
+    "mish": mish,
+    "relu2": lambda z: relu(z) ** 2,
+    "linear": lambda z: np.asarray(z, float),
+}
+"""Activations by name; the names of the `transformers` library for what it has, several for one function included."""
 
 _CLOSED = {"relu": (_relu_kernel, _relu_slope), "erf": (_erf_kernel, _erf_slope)}
 
@@ -119,8 +154,8 @@ def _named(name: str) -> DualActivation:
 
 
 def _by_quadrature(function: Function, closed: tuple[Function, Function] | None = None) -> DualActivation:
-    z, weights, hermite = _gaussian_rule()
-    values = np.asarray(function(z), float)
+    z, weights, hermite = gaussian_rule()
+    values = np.asarray(function(z.copy()), float)
     if values.shape != z.shape or not np.isfinite(values).all():
         raise InputError("activation", function, "does not map arrays to finite arrays of their shape", "vectorise it")
     return DualActivation(function, (hermite @ (weights * values)) ** 2, float(weights @ values**2), closed)
@@ -139,7 +174,7 @@ def _polynomial(coefficients: Sequence[float]) -> DualActivation:
 
 
 @lru_cache(maxsize=1)
-def _gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
+def gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
     """Nodes z, weights for N(0, 1) and h_n(z), n ≤ DEGREE: Gauss–Legendre on each side of zero."""
     s, w = leggauss(nodes)
     half = 0.5 * REACH * (s + 1)
@@ -173,7 +208,7 @@ def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float =
     if not 0 < power <= 1:
         raise InputError("power", power, "outside (0, 1]", "pass power=1 for the interaction energy")
     q = np.cos(np.linspace(0.01, np.pi, 2001))
-    k, kappa = np.asarray(kernel(q), float), float(np.ravel(kernel(np.ones(1)))[0])
+    k, kappa = np.asarray(kernel(q.copy()), float), float(np.ravel(kernel(np.ones(1)))[0])
     drift = (d - 2 + q**2) * k - (d - 1) * kappa * q
     variance = 2 * (1 - q**2) * (kappa - q * k)
     slope, curvature = _log_slopes(q, beta, power)

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple, SupportsIndex
 
 import ducc0
@@ -30,6 +29,7 @@ import numpy as np
 from numpy.polynomial.legendre import legval, legvander
 from numpy.typing import ArrayLike, NDArray
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 
 Array = NDArray[np.float64]
@@ -160,7 +160,7 @@ def spectrum_from_kernel(kernel: Callable[[Array], ArrayLike], lmax: int, nodes:
     if count <= lmax:
         raise InputError("nodes", count, f"too few for degree {lmax}", f"give at least {lmax + 1}")
     t, projection = _legendre_projection(count, lmax)
-    values = np.broadcast_to(np.asarray(kernel(t), dtype=float), t.shape)
+    values = np.broadcast_to(np.asarray(kernel(t.copy()), dtype=float), t.shape)
     if not np.all(np.isfinite(values)):
         raise InputError("kernel", kernel, "not finite on (-1, 1)", "give a finite covariance k(t)")
     return np.asarray(values @ projection, dtype=np.float64)
@@ -173,8 +173,6 @@ def _legendre_projection(nodes: int, lmax: int) -> tuple[Array, Array]:
     t = np.cos(ducc0.misc.GL_thetas(nodes))
     two_pi_weights = ducc0.misc.GL_weights(nodes, 1)
     projection = two_pi_weights[:, None] * legvander(t, lmax)
-    for shared in (t, projection):
-        shared.flags.writeable = False
     return t, projection
 
 

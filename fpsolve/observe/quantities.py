@@ -21,18 +21,34 @@ def overlap(measure: Measure) -> float:
 
 def energy(measure: Measure, beta: float) -> float | None:
     """(1/2β) ∬ e^{β⟨x,y⟩} dμ dμ; on S² (2π/β) Σ i_ℓ(β) Σ_m |ρ_ℓm|² (S¹: (π/β) Σ I_m |ρ_m|²), all terms positive."""
-    if beta > LARGEST_EXPONENT:
-        return None
+    scaled = None if beta > LARGEST_EXPONENT else scaled_energy(measure, beta)
+    return None if scaled is None else scaled[0] * float(np.exp(scaled[1]))
+
+
+def log_energy(measure: Measure, beta: float) -> float | None:
+    """log of the energy, for every β > 0."""
+    scaled = scaled_energy(measure, beta)
+    return None if scaled is None else float(np.log(scaled[0])) + scaled[1]
+
+
+def scaled_energy(measure: Measure, beta: float) -> tuple[float, float] | None:
+    """(E e^{-s}, s) of the energy E, s about its logarithm or β, so that both are doubles for every β > 0."""
     degree = moment_degree(beta)
     moments = measure.moments(degree)
     if moments is not None:
         here = geometry(measure.dimension)
         terms = plane_wave(measure.dimension, degree, beta) * here.power(moments)
-        return float(here.area / (2 * beta) * np.exp(beta) * np.sum(terms))
+        return float(here.area / (2 * beta) * np.sum(terms)), beta
     if not isinstance(measure, Cloud):
         return None
     log_m, _ = measure.source.F_sphere(beta, measure.sites)
-    return float(np.sum(measure.weights * np.exp(log_m)) / (2 * beta))
+    return scaled_sum(measure.weights / (2 * beta), log_m)
+
+
+def scaled_sum(weights: Real, logarithms: Real) -> tuple[float, float]:
+    """(Σ w e^{l - s}, s), s the largest l."""
+    scale = float(logarithms.max())
+    return float(np.sum(weights * np.exp(logarithms - scale))), scale
 
 
 def real_moments(measure: Measure, degree: int) -> Real | None:

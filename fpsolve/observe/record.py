@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,11 +16,10 @@ import xarray as xr
 from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.density import Density
-from fpsolve.measures.half_density import HalfDensity
+from fpsolve.measures.expansion import Expansion
 from fpsolve.models.base import Model
 from fpsolve.observe import quantities
-from fpsolve.observe.free_energy import head_energy
+from fpsolve.observe.free_energy import ENERGIES, energy_variables
 from fpsolve.observe.result import Result, as_result
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
@@ -31,12 +30,17 @@ LONG_NAMES = {
     "overlap": "squared norm of the mean, mean overlap of two tokens",
     "energy": "interaction energy, Σ_h w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
     "head_energies": "interaction energy of each head, w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
+    "log_energy": "logarithm of the interaction energy, for every β",
+    "log_head_energies": "logarithm of the size of each head's interaction energy, for every β",
     "entropy": "entropy, -∫ ρ log ρ over ρ > 0",
     "mass": "total mass",
     "moments": "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
     "min_density": "least density on the grid",
     "tail": "share of the power above 0.9 lmax",
+    "mass_defect": "mass of a log density less one",
+    "drift_error": "standard error of the drift, root mean square norm, from the weights sampled for its mean",
     "attention_floor": "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
+    "noise_tail": "share of k'(1), the slope of the noise's covariance, in its degrees above 0.9 noise_lmax",
     "density": "density with respect to surface measure",
     "points": "positions of the points",
     "weights": "weights of the points",
@@ -57,8 +61,8 @@ class Recorder:
     """Which observables of a state are kept.
 
     beta, interaction: inverse temperature, where the model has one, and (w_h, A_h) of the energy's heads. methods:
-    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. model: whose far
-    attention the density is to know.
+    whether ``METHODS`` are kept. grid: that on which all densities are saved, by default their own. model: whose drift
+    may have a sampling error, whose noise may outgrow its degrees, and whose far attention the density is to know.
     """
 
     beta: float | None
@@ -72,17 +76,19 @@ class Recorder:
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
-        energies = self._energies(measure)
+        energies = energy_variables(measure, self.beta, self.interaction)
         scalars: dict[str, Callable[[], Any]] = {
             "mean_vector": lambda: measure.mean,
             "overlap": lambda: quantities.overlap(measure),
-            "energy": lambda: None if energies is None else float(energies.sum()),
-            "head_energies": lambda: energies if len(self.interaction) > 1 else None,
+            **{name: partial(energies.get, name) for name in ENERGIES},
             "entropy": lambda: measure.entropy,
             "mass": lambda: measure.mass,
             "moments": lambda: quantities.real_moments(measure, self.moments_lmax),
             "min_density": lambda: measure.min_density,
             "tail": lambda: measure.tail,
+            "mass_defect": lambda: measure.mass_defect,
+            "drift_error": lambda: None if self.model is None else self.model.sampling_error(measure.source),
+            "noise_tail": lambda: None if self.model is None else self.model.noise_tail(measure.source),
             "attention_floor": lambda: None if self.model is None else attention_floor(measure, self.model),
             "density": lambda: _density_values(measure, self.grid) if self.save_density else None,
             "points": lambda: measure.x if self.save_points and isinstance(measure, Cloud) else None,
@@ -92,13 +98,6 @@ class Recorder:
             values |= {"method": measure.name, "lmax": float(getattr(measure, "lmax", np.nan))}
             values |= {"filter": getattr(measure, "filter", None) or 0.0}
         return {name: value for name, value in values.items() if value is not None}
-
-    def _energies(self, measure: Measure) -> Any:
-        """w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ of every head, or None where one is absent."""
-        if not self.beta:
-            return None
-        energies = [head_energy(measure, self.beta, weight, matrix) for weight, matrix in self.interaction]
-        return None if None in energies else np.array(energies)
 
 
 def dataset(
@@ -116,6 +115,7 @@ def dataset(
         "mean_vector": ("component",),
         "moments": ("harmonic",),
         "head_energies": ("head",),
+        "log_head_energies": ("head",),
         "density": _density_dims(first),
         "points": ("point", "component"),
     }
@@ -129,11 +129,11 @@ def dataset(
     ds = ds.assign_coords(component=_component_names(first.dimension))
     ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
     if "density" in ds and not isinstance(first, Cloud):
-        assert isinstance(first, Density | HalfDensity)
+        assert isinstance(first, Expansion)
         ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
     if "points" in ds:
         cloud: Any = first if isinstance(first, Cloud) else last
-        ds["weights"] = (("point",), cloud.weights, {"long_name": LONG_NAMES["weights"], "units": "1"})
+        ds["weights"] = (("point",), cloud.weights.copy(), {"long_name": LONG_NAMES["weights"], "units": "1"})
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",
@@ -173,28 +173,21 @@ def _density_values(measure: Measure, grid: Any) -> Any:
     """
     if isinstance(measure, Cloud):
         return None if measure.log_density is None or grid is not None else np.exp(measure.log_density)
-    if not isinstance(measure, Density | HalfDensity):
+    if not isinstance(measure, Expansion):
         return None
     grid = measure.grid if grid is None else grid
-    values = measure.values if grid.lmax == measure.lmax else _sampled(measure, grid)
+    values = measure.values if grid.lmax == measure.lmax else measure.density_at(grid.x)
     if measure.dimension == 2:
         return values
     return values if values.shape == (grid.nlat, grid.nphi) else values.T.copy()
-
-
-def _sampled(measure: Density | HalfDensity, grid: Any) -> Any:
-    """ρ at the points of the grid of another degree."""
-    sites = measure.geometry.points(grid.x.reshape(-1, measure.dimension))
-    values = sites.scalar(measure.coefficients)
-    return (values**2 if isinstance(measure, HalfDensity) else values).reshape(grid.shape)
 
 
 def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:
     count = ds.sizes["harmonic"]
     degrees, orders = geometry(d).real_degrees_orders(int(np.sqrt(count)) - 1 if d == 3 else count // 2)
     return ds.assign_coords(
-        degree=("harmonic", degrees, {"long_name": "degree ℓ"}),
-        order=("harmonic", orders, {"long_name": "order m; m < 0 for the sine parts"}),
+        degree=("harmonic", degrees.copy(), {"long_name": "degree ℓ"}),
+        order=("harmonic", orders.copy(), {"long_name": "order m; m < 0 for the sine parts"}),
     )
 
 

@@ -1,1 +1,1 @@
-"""What needs PETSc: Newton's method (SNES), implicit transport, time stepping; petsc4py is imported when it is first used."""
+"""What needs PETSc: Newton's method (SNES), implicit transport, time stepping; petsc4py is imported at first use."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +32,8 @@ NOT_SOLVED = (72, 91)
 
 _numbers = count()
 
+_turn = RLock()
+
 
 @cache
 def petsc() -> ModuleType:
@@ -42,7 +45,7 @@ def petsc() -> ModuleType:
         import petsc4py
     except ImportError:
         raise MissingDependencyError(INSTALL) from None
-    petsc4py.init(["fpsolve", "-no_signal_handler"], comm=_own_communicator())
+    petsc4py.init(["fpsolve", "-skip_petscrc", "-no_signal_handler"], comm=_own_communicator())
     from petsc4py import PETSc
 
     kind = np.dtype(PETSc.ScalarType)
@@ -92,14 +95,19 @@ def _words(options: str | None) -> list[str]:
 def private_options(options: str | None, **defaults: object) -> Iterator[str]:
     """A prefix of its own under which ``defaults``, then ``options``, stand in PETSc's database until the end.
 
-    PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Give the prefix to the solver
+    PETSc's BLAS keeps to one thread meanwhile: more of them change bits. Threads take turns: PETSc is not made for
+    several at once. Give the prefix to the solver
     (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError for values
     that PETSc refuses, and at the end for options that no object asked for; a failed solve raises its own error.
     """
-    prefix = f"fpsolve_{next(_numbers)}_"
     asked = parsed(options)
+    with _turn:
+        yield from _private(options, asked, defaults | asked)
+
+
+def _private(options: str | None, asked: dict[str, str | None], together: dict[str, Any]) -> Iterator[str]:
+    prefix = f"fpsolve_{next(_numbers)}_"
     database = petsc().Options(prefix)
-    together = defaults | asked
     for key, value in together.items():
         database.setValue(key, value)
     try:

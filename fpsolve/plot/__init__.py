@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.animate import animation
     from fpsolve.plot.branch_diagram import branches
     from fpsolve.plot.compared import comparison
+    from fpsolve.plot.layer_curves import layers, phases
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
@@ -25,6 +26,8 @@ _HOME = {
     "animation": "animate",
     "branches": "branch_diagram",
     "comparison": "compared",
+    "layers": "layer_curves",
+    "phases": "layer_curves",
     "zoomed": "zoom",
 }
 
@@ -34,8 +37,10 @@ __all__ = [
     "comparison",
     "density_map",
     "density_orthographic",
+    "layers",
     "observables",
     "overview",
+    "phases",
     "zoomed",
 ]
 
@@ -49,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -27,7 +27,7 @@ WIDTH = 40
 def branches(
     datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = "order_parameter", labels: Sequence[str] | None = None
 ) -> Figure:
-    """``quantity`` (a variable by ``point``) of one or more branches of ``fp.stationary.continuation`` by their parameter.
+    """``quantity`` (a variable by ``point``) of branches of ``fp.stationary.continuation`` by their parameter.
 
     Stable parts are solid, unstable ones dashed, all solid where no eigenvalues were computed; squares are folds,
     circles branch points, triangles Hopf points. A branch is drawn from the branch point that it came from, if known.
@@ -56,7 +56,8 @@ def _parameter(given: Sequence[xr.Dataset], quantity: str) -> str:
     """The parameter that all the branches share."""
     parameters = {str(ds.attrs.get("parameter")) for ds in given}
     if len(parameters) != 1 or parameters == {"None"}:
-        raise InputError("datasets", sorted(parameters), "not branches in one parameter", "use fp.stationary.continuation")
+        remedy = "use fp.stationary.continuation"
+        raise InputError("datasets", sorted(parameters), "not branches in one parameter", remedy)
     for ds in given:
         if quantity not in ds or ds[quantity].dims != ("point",):
             known = sorted(str(name) for name in ds.data_vars if ds[name].dims == ("point",))

@@ -90,13 +90,13 @@ def _costs(axes: Axes, ds: xr.Dataset) -> None:
 
 def _paths(axes: Axes, ds: xr.Dataset) -> None:
     for run in np.flatnonzero(ds["route"].values == "tokens"):
-        axes.plot(ds["time"], ds["overlap"][run], color=_COLOURS["tokens"], lw=0.6, alpha=0.35)
+        axes.plot(ds["time"], ds["overlap"].isel(run=run), color=_COLOURS["tokens"], lw=0.6, alpha=0.35)
     for route in ("density", "cloud"):
         runs = np.flatnonzero(ds["route"].values == route)
         if len(runs):
             finest = runs[np.argmax(ds["size"].values[runs])]
             dashes = "--" if route == "cloud" else "-"
-            axes.plot(ds["time"], ds["overlap"][finest], color=_COLOURS[route], ls=dashes, lw=1.8, label=route)
+            axes.plot(ds["time"], ds["overlap"].isel(run=finest), color=_COLOURS[route], ls=dashes, lw=1.8, label=route)
     axes.plot([], [], color=_COLOURS["tokens"], lw=0.8, label="tokens, every N and sample")
     axes.set_title("overlap |m|² along the path", fontsize=10.5, loc="left")
     axes.set_xlabel("time t")

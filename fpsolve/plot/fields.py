@@ -78,7 +78,7 @@ def field(ds: xr.Dataset, index: int) -> Field:
 def mean_direction(ds: xr.Dataset, index: int) -> tuple[float, float]:
     """(lat, lon) of the mean vector, in degrees; (20, 0) if there is none to speak of."""
     if "mean_vector" in ds:
-        mean = ds["mean_vector"].isel(time=index).values
+        mean = by_component(ds["mean_vector"].isel(time=index)).values
         if mean.shape == (3,) and np.linalg.norm(mean) > 1e-3:
             lat, lon = (
                 np.degrees(np.arctan2(mean[2], np.hypot(mean[0], mean[1]))),
@@ -86,6 +86,12 @@ def mean_direction(ds: xr.Dataset, index: int) -> tuple[float, float]:
             )
             return float(lat), float(np.degrees(lon) % 360)
     return 20.0, 0.0
+
+
+def by_component(vectors: xr.DataArray) -> xr.DataArray:
+    """Vectors with their components last, in the order of their names."""
+    named = vectors.sortby("component") if "component" in vectors.coords else vectors
+    return named.transpose(..., "component")
 
 
 def _cells(edges: Real, position: Real) -> tuple[NDArray[np.intp], Real]:

@@ -128,7 +128,7 @@ def draw_frame(axes: Axes, projection: Projection, colour: str) -> Any:
 
 def draw_points(axes: Axes, ds: xr.Dataset, index: int, projection: Projection, colour: str) -> str:
     """Dots with areas by weight; returns what to say of them. Of many points every k-th is drawn."""
-    positions = ds["points"].isel(time=index).transpose("component", "point").values
+    positions = fields.by_component(ds["points"].isel(time=index)).values.T
     total = positions.shape[1]
     every = -(-total // _MOST_POINTS)
     positions = positions[:, ::every]

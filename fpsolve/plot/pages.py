@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-_PANELS = ("mean_vector", "energy", "entropy", "tail", "overlap", "min_density")
+_PANELS = ("mean_vector", "energy", "log_energy", "entropy", "tail", "overlap", "min_density")
 
 
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
@@ -30,7 +30,7 @@ def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.3))
     above, below = halves
     source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
-    names = [name for name in _PANELS if name in ds][:4]
+    names = [name for name in _PANELS if name in series.present(ds)][:4]
     for axes, name in zip(below.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
         series.draw(axes, ds, name)
         axes.set_xlabel("time t")

@@ -52,8 +52,8 @@ def observables(ds: xr.Dataset) -> Figure:
 
 
 def present(ds: xr.Dataset) -> list[str]:
-    """The names of the panels that this result can fill, in the order of the page."""
-    return [name for name in _PANELS if name in ds]
+    """The panels that this result can fill, in the order of the page; log E stands in where E is no double."""
+    return [name for name in _PANELS if name in ds and not (name == "log_energy" and "energy" in ds)]
 
 
 def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
@@ -131,8 +131,10 @@ _PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
     "mean_vector": ("mean vector m", _mean_vector),
     "overlap": ("overlap |m|²", _line),
     "energy": ("interaction energy", _line),
+    "log_energy": ("log interaction energy", _line),
     "entropy": ("entropy", _line),
     "min_density": ("least density", _least_density),
     "tail": ("tail of the spectrum", _tail),
+    "mass_defect": ("mass - 1", _line),
     "attention_floor": ("floor of far attention", _tail),
 }

@@ -38,7 +38,8 @@ def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
 
 
 def _draw_disc(axes: Axes, ds: xr.Dataset) -> None:
-    x, y, values = (_turned(ds[name].values) for name in ("plane_x", "plane_y", "density"))
+    names = ("plane_x", "plane_y", "density")
+    x, y, values = (_turned(ds[name].transpose("distance", "azimuth").values) for name in names)
     high, low = float(values.max()), float(values.min())
     wide = high > 10 * low and high > 0
     norm = LogNorm(max(low, high * 10.0**-DECADES), high) if wide else None

@@ -41,6 +41,7 @@ SCHEMES: dict[str, Scheme] = {
         measures=("cloud",),
         joint=True,
         carries_density=False,
+        uses_rtol=False,
     ),
     "geodesic_euler": Scheme(
         geodesic_euler,
@@ -52,6 +53,7 @@ SCHEMES: dict[str, Scheme] = {
         measures=("cloud",),
         joint=True,
         carries_density=False,
+        uses_rtol=False,
     ),
     "rk4": Scheme(
         rk4,
@@ -70,6 +72,7 @@ SCHEMES: dict[str, Scheme] = {
         deterministic=True,
         diffuses=True,
         takes_options=True,
+        uses_filter=False,
     ),
 }
 """Every scheme by name, with the calculus, orders and source that tables and tests are made from."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fpsolve.errors import UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
@@ -14,7 +15,7 @@ def euler_maruyama(model: Model, measure: Measure, path: BrownianPath, t0: float
     """x ← N(x + b̄[μ₀](x)Δt + ε ΔW_{μ₀}(x)), u = b̄Δt + εΔW before projection: the layer map itself.
 
     Weak order 1 for the Itô equation; the normalisation supplies -(ε²/2) tr(P_xQ) x. It moves points only and carries
-    no density :cite:`homogenized2026`.
+    no density :cite:`homogenized2026`. Raises UnresolvedError (at time 0 of the step) where its square overflows.
     """
     assert isinstance(measure, Cloud)
     source, sites = measure.source, measure.sites
@@ -22,5 +23,9 @@ def euler_maruyama(model: Model, measure: Measure, path: BrownianPath, t0: float
     if model.is_stochastic:
         increment = path.increment(t0, t1, model.channels(measure.dimension))
         moved = moved + model.noise_field(source, increment).ambient(sites)
-    moved /= np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
+    with np.errstate(over="ignore"):
+        length = np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
+    if not np.isfinite(length).all():
+        raise UnresolvedError(0.0, "the step is too long for double precision", "take a smaller dt")
+    moved /= length
     return replace(measure, x=moved, log_density=None)

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
+
+from fpsolve.errors import UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud, geodesic
 from fpsolve.models.base import Model
@@ -14,11 +17,17 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     The velocity is asked for at the points and nowhere else, once a step. Itô: exp_x(u) = x + u - ½|u|²x + O(|u|³) has
     the term -(ε²/2) tr(P_xQ) x dt of the equation in its mean, and no Itô-to-Stratonovich correction is added, since
     the step does not flow along its field. Strong order 1/2, weak order 1, order 1 without noise. It moves points only
-    and carries no density :cite:`homogenized2026`.
+    and carries no density :cite:`homogenized2026`. Raises UnresolvedError (at time 0 of the step) for a drift that
+    passes the antipode.
     """
     assert isinstance(measure, Cloud)
     source, sites = measure.source, measure.sites
     tangent = (t1 - t0) * model.drift_field(source).on(sites)
+    with np.errstate(over="ignore"):
+        farthest = float(np.sqrt(np.einsum("na,na->n", tangent, tangent).max(initial=0.0)))
+    if not farthest <= np.pi:
+        told = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
+        raise UnresolvedError(0.0, told, 'take a smaller dt, or scheme="rk4"')
     if model.is_stochastic:
         increment = path.increment(t0, t1, model.channels(measure.dimension))
         tangent = tangent + model.noise_field(source, increment).on(sites)

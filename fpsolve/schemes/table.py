@@ -24,6 +24,7 @@ class Scheme:
     whether it is for models without noise. diffuses: whether its step contains ν, which is otherwise split off.
     takes_options: whether its step takes PETSc's ``options``. joint: whether it takes velocities that are known only at
     the points of a cloud together. carries_density: whether a quadrature cloud keeps its density through the step.
+    uses_rtol, uses_filter: whether the measure's tolerance and a density's filter have an effect in its step.
     """
 
     step: Step
@@ -38,6 +39,8 @@ class Scheme:
     takes_options: bool = False
     joint: bool = False
     carries_density: bool = True
+    uses_rtol: bool = True
+    uses_filter: bool = True
 
     def with_options(self, options: str | None) -> Scheme:
         """The scheme with PETSc's options. Raises InputError for malformed ones, MissingDependencyError."""
@@ -72,7 +75,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "scheme",
             name,
             f"{type(model).__name__} gives velocities at the tokens together, which are no field to flow along",
-            'use scheme="geodesic_euler", or "rk4" for order 4',
+            'use scheme="rk4", or "geodesic_euler"',
         )
     if scheme.measures is not None and measure_name not in scheme.measures:
         raise InputError("scheme", name, f"does not act on measure={measure_name!r}", f"use one of {scheme.measures}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-
 import ducc0
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere.blocks import in_blocks
 from fpsolve.sphere.fourier import Coefficients, Real, degree_of, laplacian, resized

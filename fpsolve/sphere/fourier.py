@@ -8,11 +8,10 @@ The point at the angle θ is (cos θ, sin θ).
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from fpsolve.cached import lru_cache
 from fpsolve.sphere.harmonics import Coefficients, Real
 
 MASS_MOMENT = float(1 / np.sqrt(2 * np.pi))
@@ -46,7 +45,6 @@ def resized(coefficients: Coefficients, lmax: int) -> Coefficients:
 def laplacian(lmax: int) -> Real:
     """Eigenvalues -m² of ∂_θ² in index order (read-only)."""
     values = -(np.arange(lmax + 1.0) ** 2)
-    values.setflags(write=False)
     return values
 
 

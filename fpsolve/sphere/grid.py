@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
-
 import numpy as np
 from scipy.fft import next_fast_len
 
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian
+from fpsolve.threads import Scratch
 
 THETA_LAYOUT_FROM = 127
 """From this degree on, fields are stored with θ contiguous: up to twice as fast, but analysis eats its input."""
@@ -22,7 +22,8 @@ class Grid:
     """Gauss–Legendre × uniform grid on which products of fields of degree ≤ ``lmax`` are analysed exactly.
 
     ``shape`` is that of a scalar field; two layouts exist, so index only through ``x``, ``cos_theta``, ``weights``.
-    Tangent fields are arrays ``(2, *shape)`` of components (v_θ, v_φ). One thread in every plan (two are slower on a
+    Tangent fields are arrays ``(2, *shape)`` of components (v_θ, v_φ). Grids are shared by threads: what a transform
+    writes on the way belongs to its thread. One thread in every plan (two are slower on a
     busy machine and change nothing else); ``quick_init`` planning, bitwise reproducible between processes.
     """
 
@@ -35,7 +36,7 @@ class Grid:
         self._plans: dict[int, object] = {}
         plan = self.plan(lmax)
         self.shape: tuple[int, int] = tuple(plan.spat_array().shape)
-        self._scratch = np.empty((2, *self.shape))
+        self._scratch = Scratch((2, *self.shape))
 
     def plan(self, degree: int):  # type: ignore[no-untyped-def]
         """The SHTns plan for fields of this degree on this grid."""
@@ -44,7 +45,7 @@ class Grid:
             plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, 1)
             layout = shtns.SHT_THETA_CONTIGUOUS if self._theta_layout else shtns.SHT_PHI_CONTIGUOUS
             plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
-            self._plans[degree] = plan
+            return self._plans.setdefault(degree, plan)  # another thread may have been first
         return self._plans[degree]
 
     def carrying(self, degree: int) -> Grid:
@@ -129,9 +130,9 @@ class Grid:
     def to_modes(self, field: Real, degree: int | None = None) -> Coefficients:
         """f_ℓm = ∫ Y*_ℓm f by quadrature, up to ``degree`` (default ``lmax``); the field is left as it is."""
         plan = self.plan(self.lmax if degree is None else degree)
-        out = plan.spec_array()
-        np.copyto(self._scratch[0], field)
-        plan.spat_to_SH(self._scratch[0], out)
+        out, scratch = plan.spec_array(), self._scratch.array[0]
+        np.copyto(scratch, field)
+        plan.spat_to_SH(scratch, out)
         return out
 
     def tangent(self, spheroidal: Coefficients, toroidal: Coefficients, out: Real | None = None) -> Real:
@@ -152,8 +153,9 @@ class Grid:
         """(S, T) of a tangent field, up to ``degree`` (default ``lmax``); the field is left as it is."""
         plan = self.plan(self.lmax if degree is None else degree)
         spheroidal, toroidal = plan.spec_array(), plan.spec_array()
-        np.copyto(self._scratch, field)
-        plan.spat_to_SHsphtor(self._scratch[0], self._scratch[1], spheroidal, toroidal)
+        scratch = self._scratch.array
+        np.copyto(scratch, field)
+        plan.spat_to_SHsphtor(scratch[0], scratch[1], spheroidal, toroidal)
         return spheroidal, toroidal
 
     def surface_div(self, field: Real) -> Coefficients:

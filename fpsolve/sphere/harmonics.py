@@ -15,10 +15,10 @@ Normalisation block (everything else in the package links here)
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
+
+from fpsolve.cached import lru_cache
 
 Coefficients = NDArray[np.complex128]
 Real = NDArray[np.float64]
@@ -42,8 +42,6 @@ def degrees_orders(lmax: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Arrays ``(ℓ, m)`` of every stored coefficient, in index order (read-only)."""
     ells = np.concatenate([np.arange(m, lmax + 1) for m in range(lmax + 1)])
     orders = np.concatenate([np.full(lmax + 1 - m, m) for m in range(lmax + 1)])
-    for array in (ells, orders):
-        array.setflags(write=False)
     return ells, orders
 
 
@@ -82,7 +80,6 @@ def laplacian(lmax: int) -> Real:
     """Eigenvalues -ℓ(ℓ+1) of the Laplacian in index order (read-only)."""
     ells, _ = degrees_orders(lmax)
     values = -(ells * (ells + 1.0))
-    values.setflags(write=False)
     return values
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import ducc0
 import numpy as np
 
+from fpsolve.cached import cached_property
 from fpsolve.sphere.blocks import BLOCK, in_blocks
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, size
 from fpsolve.sphere.waves import Waves, moments_of_waves, scalar_waves, vector_waves

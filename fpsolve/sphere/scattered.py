@@ -6,12 +6,12 @@ else by non-uniform FFT (:mod:`fpsolve.sphere.nonuniform`), whose plans cost abo
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fpsolve._kernels import points
+from fpsolve.cached import cached_property, read_only
 from fpsolve.sphere.blocks import in_blocks
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, size
 from fpsolve.sphere.nonuniform import NonuniformSums
@@ -36,7 +36,7 @@ class Points:
     """Error of a harmonic sum at the points relative to its largest value, where there are such sums."""
 
     def __init__(self, x: Real) -> None:
-        self.x = x
+        self.x = read_only(x.view())
         self.shape = x.shape[:1]
 
     def from_ambient(self, field: Real) -> Real:

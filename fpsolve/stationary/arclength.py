@@ -12,6 +12,7 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, chec
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model
+from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.at_uniform import uniform_point
 from fpsolve.stationary.bordered import NOTHING, Family
 from fpsolve.stationary.branch_record import dataset
@@ -19,7 +20,6 @@ from fpsolve.stationary.events import Event, at_uniform, events_between
 from fpsolve.stationary.points import Branch, Point
 from fpsolve.stationary.retrace import Retrace
 from fpsolve.stationary.state import TAIL, StationaryState, as_density, make_settings, solve
-from fpsolve.sphere.harmonics import Real
 
 SAG, SAG_OF_STATE = 0.002, 0.001
 """Largest distance of the branch from the chord of a step: part of the way to ``to``, and in |u|_{L²}."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import root_scalar
 
+from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import NOTHING
 from fpsolve.stationary.points import Branch, Point
-from fpsolve.sphere.harmonics import Real
 
 AT_REST = 1e-9
 """|E| up to which the uniform state is stationary."""

@@ -18,9 +18,9 @@ import numpy as np
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.errors import InputError
 from fpsolve.models.base import Head, apply_matrix
-from fpsolve.stationary.real_basis import from_real
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.stationary.real_basis import from_real
 
 LARGEST_DENSE = 39
 """Degree up to which the kernel of a matrix A is kept as a matrix; β|A| = 20 needs it."""

@@ -12,19 +12,19 @@ stationary state. The last line is an amplitude or pseudo-arclength condition :c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import Action
+from fpsolve.sphere.geometry import geometry
+from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.attention_drift import AttentionDrift
 from fpsolve.stationary.equation import Generator, StationaryEquation
 from fpsolve.stationary.heads import heads_of
-from fpsolve.sphere.geometry import geometry
-from fpsolve.sphere.harmonics import Real
 
 PARAMETERS = ("beta", "diffusion")
 

@@ -12,8 +12,8 @@ import xarray as xr
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.observe.free_energy import interaction_energy
-from fpsolve.stationary.heads import heads_of, is_gradient_flow
 from fpsolve.sphere.harmonics import Real
+from fpsolve.stationary.heads import heads_of, is_gradient_flow
 
 if TYPE_CHECKING:
     from fpsolve.stationary.arclength import Event, Point

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from fpsolve.errors import InputError
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
+from fpsolve.petsc.newton_numpy import dense
+from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import Family, moving_generators
 from fpsolve.stationary.equation import Generator, StationaryEquation
 from fpsolve.stationary.leading import leading
-from fpsolve.petsc.newton_numpy import dense
 from fpsolve.stationary.state import StationaryState
-from fpsolve.sphere.harmonics import Real
 
 DENSE = 2600
 """Unknowns up to which the Jacobian is formed: lmax = 50 on S²; all eigenvalues there take about ten seconds."""

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fpsolve.petsc.newton_numpy import Action
-from fpsolve.stationary.attention_drift import AttentionDrift
-from fpsolve.stationary.real_basis import from_real, rotation_generators
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.stationary.attention_drift import AttentionDrift
+from fpsolve.stationary.real_basis import from_real, rotation_generators
 
 Generator: TypeAlias = Any  # sparse.csr_array, for which there are no types
 """A rotation's generator on the unknowns."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, linear_sum_assignment
 
-from fpsolve.stationary.at_uniform import uniform_between
-from fpsolve.stationary.points import Branch, Point
-from fpsolve.stationary.eigenvalues import Stability
 from fpsolve.sphere.harmonics import Real
+from fpsolve.stationary.at_uniform import uniform_between
+from fpsolve.stationary.eigenvalues import Stability
+from fpsolve.stationary.points import Branch, Point
 
 SAME = 1e-3
 """Eigenvalues this near to zero, relative to the change of the crossing one, cross together."""

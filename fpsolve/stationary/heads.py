@@ -18,7 +18,8 @@ def heads_of(model: Model) -> list[Head]:
     if not heads:
         known = ", ".join(name for name, kind in MODELS.items() if kind.fixed_heads is not Model.fixed_heads)
         raise InputError("model", type(model).__name__, "its drift has no exact derivative here", f"use one of {known}")
-    return [head._replace(key_query=_scalar_if_multiple(head.key_query), value=_scalar_if_multiple(head.value)) for head in heads]
+    plain = [(_scalar_if_multiple(head.key_query), _scalar_if_multiple(head.value)) for head in heads]
+    return [head._replace(key_query=a, value=v) for head, (a, v) in zip(heads, plain, strict=True)]
 
 
 def is_gradient_flow(heads: list[Head]) -> bool:

@@ -14,8 +14,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, gmres
 
 from fpsolve.errors import DivergedError
 from fpsolve.petsc.newton_numpy import Action
-from fpsolve.stationary.equation import StationaryEquation
 from fpsolve.sphere.harmonics import Real
+from fpsolve.stationary.equation import StationaryEquation
 
 NEARER = 0.25
 """Part of the distance to the nearest eigenvalue that remains after a move of the shift."""

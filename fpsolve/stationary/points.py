@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from fpsolve.cached import cached_property
 from fpsolve.errors import DivergedError
-from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
-from fpsolve.stationary.equation import Generator
-from fpsolve.stationary.eigenvalues import Stability, linear_stability
-from fpsolve.stationary.state import Settings, StationaryState, accepted
 from fpsolve.sphere.harmonics import Real
+from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
+from fpsolve.stationary.eigenvalues import Stability, linear_stability
+from fpsolve.stationary.equation import Generator
+from fpsolve.stationary.state import Settings, StationaryState, accepted
 
 COUNTED, STABLE = 32, 8
 """Leading eigenvalues known at every point at least, and stable ones beyond many unstable ones."""

@@ -5,12 +5,11 @@ The basis and its order are those of ``Geometry.to_real``: ℓ-major, m = -ℓ..
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fpsolve.cached import lru_cache
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real, index
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsolve.stationary.points import Point
 from fpsolve.sphere.harmonics import Real
+from fpsolve.stationary.points import Point
 
 SAMPLES = 33
 """Places on one segment at which it is kept."""

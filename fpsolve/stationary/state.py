@@ -15,12 +15,12 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.initial import Law
 from fpsolve.models.base import Model, checked_degree
 from fpsolve.petsc._petsc import parsed
-from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
-from fpsolve.stationary.real_basis import from_real
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients
+from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
+from fpsolve.stationary.real_basis import from_real
 
 Guess = Density | Law | xr.Dataset
 """What a guess may be: a density, a law, the result of a run."""
@@ -33,7 +33,7 @@ SOLVERS: dict[str, Callable[..., Root]] = {"petsc": newton, "numpy": newton_nump
 """SNES, and the dense twin for small degrees."""
 
 LOOSEST = 1e-6
-"""Tolerances above this find no stationary states: :func:`fpsolve.stationary.eigenvalues.stability` refuses them too."""
+"""Tolerances above this find no stationary states: :func:`fpsolve.stationary.stability` refuses them too."""
 
 TURNS = 10.0
 """An iteration that fails where the equation without ω is off by this factor more was near a wave that rotates."""
@@ -82,8 +82,8 @@ class Settings:
 class StationaryState:
     """A stationary density of ``model`` and what Newton's method says of it.
 
-    residual: |ρ - S[ρv]/ν| in L², the solved equation's (E of ``fpsolve.stationary.equation``). rate: |∂_tρ| in L², computed
-    by the model's own drift on the measure. rotations: number of rotations that move the state to others.
+    residual: |ρ - S[ρv]/ν| in L², the solved equation's (E of ``equation``). rate: |∂_tρ| in L², computed by the
+    model's own drift on the measure. rotations: number of rotations that move the state to others.
     reason, iterations, linear_iterations: SNES's converged reason, Newton and Krylov iterations.
     """
 
@@ -158,8 +158,9 @@ def _last_state(ds: xr.Dataset, lmax: int) -> Density:
     if not {"moments", "mean_vector", "time"} <= set(ds.variables):
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
-    here, moments = geometry(ds.sizes["component"]), ds["moments"].values[-1]
-    saved = int(ds["degree"].values.max())
+    here, last = geometry(ds.sizes["component"]), ds["moments"].isel(time=-1)
+    moments = last.values[np.lexsort((last["order"].values, last["degree"].values))]
+    saved = int(last["degree"].max())
     return Density(here.resized(from_real(moments, here.dimension, saved), lmax), 1e-8, d=here.dimension)
 
 

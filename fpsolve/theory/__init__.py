@@ -1,25 +1,24 @@
 """Exact references: closed forms and one-dimensional reductions that the numerics must reproduce."""
 
 from fpsolve.noise.activation import dissipation_rate, is_coercive
+from fpsolve.theory.ends import End
 from fpsolve.theory.equiangular import (
     equiangular_drift,
     equiangular_overlap,
     equiangular_time,
     simplex_drift,
     simplex_overlap,
-    simplex_shares,
     synchronisation_rate,
 )
 from fpsolve.theory.exponents import (
+    aligned_attracts,
     antipodal_attracts,
     antipodal_exponent,
-    clustering_is_mitigated,
     critical_slope,
     distance_exponent,
 )
 from fpsolve.theory.growth import attention_multiplier, uniform_energy, uniform_growth_rate
 from fpsolve.theory.hitting import (
-    End,
     alignment_probability,
     antipodal_probability,
     classify_ends,
@@ -44,6 +43,7 @@ from fpsolve.theory.retrieval import (
     retrieval,
     retrieval_profile,
 )
+from fpsolve.theory.shares import simplex_shares
 from fpsolve.theory.thresholds import (
     critical_beta,
     critical_diffusion,
@@ -55,6 +55,7 @@ from fpsolve.theory.thresholds import (
 __all__ = [
     "End",
     "OverlapDiffusion",
+    "aligned_attracts",
     "alignment_probability",
     "antipodal_attracts",
     "antipodal_exponent",
@@ -64,7 +65,6 @@ __all__ = [
     "boost_parameter",
     "causal_kernel",
     "classify_ends",
-    "clustering_is_mitigated",
     "compose",
     "critical_beta",
     "critical_diffusion",
@@ -98,3 +98,7 @@ __all__ = [
     "uniform_growth_rate",
     "value_noise_overlap",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -79,21 +79,6 @@ def synchronisation_rate(beta: ArrayLike, kind: str = "sa") -> Real:
     return np.full(b.shape, 2.0) if one_of("kind", kind, KINDS) == "sa" else 2 * np.exp(b)
 
 
-def simplex_shares(overlap: ArrayLike, beta: ArrayLike, n: ArrayLike) -> tuple[Real, Real]:
-    """f = Σ_k π_ik² and g = Σ_k π_ik π_jk, i ≠ j, of softmax attention with A = I among n equiangular tokens.
-
-    a = π_ii, b = π_ij: f = a² + (n-1)b², g = 2ab + (n-2)b². For random A take expectations over A instead.
-    Arguments broadcast. InputError: as :func:`equiangular_drift`, and for n = ∞. Source: :cite:`homogenized2026`.
-    """
-    rho, beta_, number = _checked(overlap, beta, n, "sa")
-    if not np.isfinite(number).all():
-        raise InputError("n", n, "both shares vanish in the mean field", "pass a finite number of tokens")
-    weight = np.exp(-beta_ * (1 - rho))
-    a = 1 / (1 + (number - 1) * weight)
-    b = weight * a
-    return np.asarray(a**2 + (number - 1) * b**2), np.asarray(2 * a * b + (number - 2) * b**2)
-
-
 def simplex_drift(
     overlap: ArrayLike, f: ArrayLike, g: ArrayLike, d: ArrayLike, value_std: ArrayLike | None = None
 ) -> Real:

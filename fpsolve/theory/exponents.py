@@ -47,16 +47,18 @@ def antipodal_attracts(beta: ArrayLike, d: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray((dimensions(d) - 2) * sech(2 * reals("beta", beta, 0)) < 1)
 
 
-def clustering_is_mitigated(kernel: Kernel, d: ArrayLike) -> NDArray[np.bool_]:
-    """Whether aligned tokens do not attract: d > 3 and k'(1)/κ >= (d-1)/(d-3), that is λ >= 0.
+def aligned_attracts(kernel: Kernel, d: ArrayLike) -> NDArray[np.bool_]:
+    """λ < 0, that is d <= 3 or k'(1)/κ < (d-1)/(d-3): whether two close tokens meet, as an array of truth values.
 
-    ``kernel`` as in :func:`distance_exponent`; raises InputError for κ <= 0, where there is no noise to compare with.
+    A statement about close pairs under the law that the kernel belongs to, not about collapse: tokens that meet from
+    afar change the law and the kernel with it (:func:`fpsolve.scaling` follows them). ``kernel`` as in
+    :func:`distance_exponent`; raises InputError for κ <= 0, where there is no noise to compare with.
     Source: :cite:`homogenized2026`.
     """
     slope, kappa = slope_and_value(kernel)
     if (kappa <= 0).any():
         raise InputError("kernel", kernel, "k(1) must be positive", "pass a kernel with noise")
-    return np.asarray(distance_exponent((slope, kappa), d) >= 0)
+    return np.asarray(distance_exponent((slope, kappa), d) < 0)
 
 
 def critical_slope(d: ArrayLike) -> Real:

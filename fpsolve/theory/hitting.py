@@ -11,16 +11,16 @@ leave attracts: q tends to it with positive probability. One with p >= 1 does no
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legint, legval, legvander
 from numpy.typing import ArrayLike
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.theory.arguments import Real, dimensions, reals, together
-from fpsolve.theory.exponents import near_zero, sech
+from fpsolve.theory.ends import End, check_noise, ends, in_rapidity
+from fpsolve.theory.exponents import sech
 from fpsolve.theory.overlap import OverlapDiffusion
 
 NODES = 12
@@ -29,17 +29,8 @@ WIDTH = 0.25
 """Length in w of the panels on which h is a polynomial; for S they are split until S' changes by e² at most."""
 REACH = 18.0
 """|w| beyond which h is constant to round-off, more for large β."""
-NEAR = 0.01
-"""Angle to an end below which h is continued by a polynomial: there b and s are lost in cancellation."""
 NEGLIGIBLE = 800.0
 """Densities below e^{-NEGLIGIBLE} of the largest are zero in double precision."""
-
-
-class End(NamedTuple):
-    """An end of [-1, 1]: S' ~ (distance)^{-``exponent``}; ``kind`` is attracting, repelling or crossed."""
-
-    exponent: float
-    kind: str
 
 
 def classify_ends(diffusion: OverlapDiffusion) -> tuple[End, End]:
@@ -51,7 +42,7 @@ def classify_ends(diffusion: OverlapDiffusion) -> tuple[End, End]:
     :cite:`karlin1981` (chapter 15, boundary classification).
     """
     _checked_diffusion(diffusion)
-    return _ends(diffusion, *_continuations(diffusion))
+    return ends(diffusion)
 
 
 def scale_function(diffusion: OverlapDiffusion, overlap: ArrayLike) -> Real:
@@ -78,14 +69,14 @@ def hitting_probability(diffusion: OverlapDiffusion, overlap: ArrayLike, end: in
     q = reals("overlap", overlap, -1, 1)
     if end not in (-1, 1):
         raise InputError("end", end, "the ends are -1 and 1", "pass one of them")
-    ends = classify_ends(diffusion)
-    attracts = [e.kind == "attracting" for e in ends]
+    both = ends(diffusion)
+    attracts = [e.kind == "attracting" for e in both]
     if all(attracts):
         values = _general(diffusion).probability(_rapidity(q), end)
     else:
         values = np.full(q.shape, float(attracts[(end + 1) // 2]))
-    values = np.where((q == end) & (ends[(end + 1) // 2].kind != "crossed"), 1.0, values)
-    return np.where((q == -end) & (ends[(1 - end) // 2].kind != "crossed"), 0.0, values)
+    values = np.where((q == end) & (both[(end + 1) // 2].kind != "crossed"), 1.0, values)
+    return np.where((q == -end) & (both[(1 - end) // 2].kind != "crossed"), 0.0, values)
 
 
 def antipodal_probability(beta: ArrayLike, overlap: ArrayLike, d: ArrayLike) -> Real:
@@ -194,6 +185,7 @@ def _checked_diffusion(diffusion: object) -> None:
     if not isinstance(diffusion, OverlapDiffusion):
         remedy = "pass theory.isotropic_overlap(kernel, d), value_noise_overlap(beta, d) or an OverlapDiffusion"
         raise InputError("diffusion", diffusion, "not an OverlapDiffusion", remedy)
+    check_noise(diffusion)
 
 
 def _refined(edges: Real, levels: Real) -> Real:
@@ -228,46 +220,9 @@ def _value_noise(beta: float, d: int) -> Scale:
     return Scale(h, rates, REACH + 0.5 * np.log1p(beta))
 
 
-Continuation = Callable[[Real], Real]
-
-
-def _continuations(diffusion: OverlapDiffusion) -> tuple[Continuation, Continuation]:
-    """h near q = -1 and q = +1 as functions of the angle to the end."""
-    if not (diffusion.variance(np.linspace(-0.95, 0.95, 39)) * np.ones(39) > 0).all():
-        raise InputError("diffusion", diffusion, "the variance must be positive inside (-1, 1)", "pass one with noise")
-    lower = near_zero(lambda angle: _slope(diffusion, -np.cos(angle)))
-    return lower, near_zero(lambda angle: _slope(diffusion, np.cos(angle)))
-
-
-def _slope(diffusion: OverlapDiffusion, q: Real) -> Real:
-    """h = (1-q²) 2b/s."""
-    return np.asarray((1 - q) * (1 + q) * 2 * diffusion.drift(q) / diffusion.variance(q))
-
-
-def _ends(diffusion: OverlapDiffusion, lower: Continuation, upper: Continuation) -> tuple[End, End]:
-    zero = np.array(0.0)
-    drifts = diffusion.drift(np.array([-1.0, 1.0])) * np.ones(2)
-    moving = np.abs(drifts) > 1e-9 * np.abs(diffusion.drift(np.linspace(-1, 1, 9))).max()
-    exponents = float(lower(zero)) / 2, -float(upper(zero)) / 2
-    return End(exponents[0], _kind(exponents[0], moving[0])), End(exponents[1], _kind(exponents[1], moving[1]))
-
-
-def _kind(exponent: float, moving: bool) -> str:
-    if exponent >= 1 - 1e-8:
-        return "repelling"
-    return "crossed" if moving else "attracting"
-
-
 def _general(diffusion: OverlapDiffusion) -> Scale:
     """The scale of b and s themselves, continued to the ends."""
-    lower, upper = _continuations(diffusion)
-
-    def h(w: Real) -> Real:
-        angle = 2 * np.arctan(np.exp(-np.abs(w)))  # to the nearer end
-        far = np.maximum(angle, NEAR)
-        inside = _slope(diffusion, np.sign(w) * np.cos(far))
-        return np.where(angle >= NEAR, inside, np.where(w > 0, upper(angle), lower(angle)))
-
-    ends = _ends(diffusion, lower, upper)
-    rates = [0.0 if end.kind == "repelling" and end.exponent < 1 else 2 * (1 - end.exponent) for end in ends]
-    return Scale(h, (rates[0], rates[1]))
+    rates = [
+        0.0 if end.kind == "repelling" and end.exponent < 1 else 2 * (1 - end.exponent) for end in ends(diffusion)
+    ]
+    return Scale(in_rapidity(diffusion), (rates[0], rates[1]))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +21,11 @@ from numpy.polynomial.legendre import leggauss, legvander
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.theory.arguments import function, scalar
+from fpsolve.theory.ends import has_noise_inside
+from fpsolve.theory.long_times import Advected, expectation
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
@@ -54,26 +56,47 @@ class OverlapDiffusion:
             raise InputError("drift", b, "points out of [-1, 1] at an end", remedy)
 
     def expect(self, f: Function, q0: ArrayLike, t: float, tolerance: float = 1e-6) -> Real:
-        """E[f(q_t) | q_0], shape of ``q0``, by :meth:`backward` at degrees that rise until two agree to ``tolerance``.
+        """E[f(q_t) | q_0], shape of ``q0``, for any t, on meshes that are refined until two agree to ``tolerance``.
 
-        Raises UnresolvedError when the last two do not (long times: layers at the ends, and 30 s of work), InputError
-        for overlaps off [-1, 1] and for a negative time.
+        f: a function of overlaps, bounded on [-1, 1] and continuous at the ends. By resolvents in w = artanh q
+        (:mod:`fpsolve.theory.long_times`), where ends that absorb, repel or are crossed have their exact conditions:
+        for t → ∞ it tends to Σ f(±1) P(q → ±1) (:func:`hitting_probability`) or to the mean under the stationary law.
+        While a strong drift only carries f along, and where the variance vanishes inside, by :meth:`backward` at
+        degrees that rise. Raises UnresolvedError where nothing is accurate to ``tolerance`` (an f with jumps, or layers
+        that 256 degrees do not resolve), InputError for overlaps off [-1, 1], a negative time, an f
+        that is not finite at ±1.
+        Source: :cite:`karlin1981` for the ends, :cite:`trefethen2006` for the contour.
         """
         start = np.asarray(q0, float)
         if not (np.abs(start) <= 1).all():
             raise InputError("q0", q0, "an overlap lies in [-1, 1]", "pass inner products of unit vectors")
         if not (np.isfinite(t) and t >= 0):
             raise InputError("t", t, "not a time", "pass t >= 0")
-        before = self.backward(f, t, DEGREES[0])(start)
+        if t == 0:
+            return np.asarray(f(start) * np.ones_like(start), float)
+        if has_noise_inside(self):
+            try:
+                return expectation(self, f, start, t, tolerance)
+            except Advected:
+                pass
+        return self._by_polynomials(f, start, t, tolerance)
+
+    def _by_polynomials(self, f: Function, start: Real, t: float, tolerance: float) -> Real:
+        """The same by :meth:`backward` until two degrees agree on all of [-1, 1]."""
+        probes = np.append(start.ravel(), np.linspace(-1, 1, 33))
+        before = self.backward(f, t, DEGREES[0])(probes)
         for degree in DEGREES[1:]:
-            values = self.backward(f, t, degree)(start)
-            if np.abs(values - before).max(initial=0.0) <= tolerance:
-                return np.asarray(values)
+            values = self.backward(f, t, degree)(probes)
+            if np.abs(values - before).max() <= tolerance:
+                return np.asarray(values[: start.size].reshape(start.shape))
             before = values
-        raise UnresolvedError(t, f"degree {DEGREES[-1]} is not accurate to {tolerance}", "take a smaller t")
+        remedy = "raise tolerance, or take another t"
+        raise UnresolvedError(t, f"degree {DEGREES[-1]} is not accurate to {tolerance:g}", remedy)
 
     def backward(self, f: Function, t: float, degree: int = 64) -> Legendre:
         """u(·, t) as a polynomial: e^{tL} f, L the Legendre–Galerkin matrix of the generator b ∂ + ½ s ∂².
+
+        For times of order one; later the ends get layers that no polynomial has.
 
         In d ≥ 3 integration by parts bounds ⟨u, Lu⟩ ≤ c⟨u, u⟩, so that e^{tL} stays bounded whatever the degree is;
         on the circle, where q = -1 is reached, it does so by experience.

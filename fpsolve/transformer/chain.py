@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,12 @@ from fpsolve.measures.initial import Initial, Law, Tokens, points, samples
 from fpsolve.models.base import checked_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
-from fpsolve.solve import LONG_RUN, described
+from fpsolve.plain import to_plain
+from fpsolve.solve import LONG_RUN
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import is_terminal
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import KEY_QUERY, VALUE, HeadLaw, MatrixLaw, Sampled, WeightLaw, matrices
+from fpsolve.transformer.weights import HeadLaw, WeightLaw, matrices_of
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -103,7 +104,7 @@ class RandomTransformer:
         whole_number("moments_lmax", moments_lmax, 1)
         start = self._start(initial, self.member)
         recorder = Recorder(self.beta, moments_lmax, False, save_points)
-        bar = sys.stderr.isatty() and self.depth >= LONG_RUN if progress is None else progress
+        bar = is_terminal() and self.depth >= LONG_RUN if progress is None else progress
         states = tqdm(self._layers(start), total=self.depth + 1, disable=not bar, unit="layer", desc="fpsolve")
         saved = [(layer, recorder(cloud)) for layer, cloud in states if layer % save_every == 0]
         config = self._config(initial, save_every=save_every, moments_lmax=moments_lmax, save_points=save_points)
@@ -135,9 +136,13 @@ class RandomTransformer:
         return as_result(self.with_layers(ds))
 
     def scaling(self, data: Any = None, **options: Any) -> Scaling:
-        """Which regime this architecture is in, see :func:`fpsolve.transformer.scaling`."""
+        """Which regime this architecture is in, and whether its tokens collapse: :func:`fpsolve.transformer.scaling`.
+
+        The seed is that of the chain unless another is given.
+        """
         from fpsolve.transformer.scaling import scaling
 
+        options.setdefault("seed", self.seed)
         return scaling(self.n, self.d, self.heads, self.depth, self.step, self.law, data, **options)
 
     def limit(self, regime: str) -> Model:
@@ -164,9 +169,7 @@ class RandomTransformer:
 
     def member_weights(self, members: range) -> Iterator[tuple[Real, Real]]:
         """For each layer V and A, shapes (members, heads, d, d) or (1, 1, d, d)."""
-        laws = ((self.law.value_law(self.d), VALUE), (self.law.key_query_law(), KEY_QUERY))
-        drawn = (matrices(law, at, self.seed, members, self.heads, self.depth, self.d) for law, at in laws)
-        return zip(*drawn, strict=True)
+        return matrices_of(self.law, self.seed, members, self.heads, self.depth, self.d)
 
     def _layers(self, cloud: Cloud) -> Iterator[tuple[int, Cloud]]:
         yield 0, cloud
@@ -224,8 +227,8 @@ class RandomTransformer:
 
     def _config(self, initial: Initial | Real, **solve: Any) -> dict[str, Any]:
         names = ("n", "d", "heads", "depth", "step", "beta", "value", "key_query", "value_std", "key_query_std")
-        model = {name: _plain(getattr(self, name)) for name in names}
-        start = {"name": "array"} if isinstance(initial, np.ndarray | list) else described(initial)
+        model = {name: to_plain(getattr(self, name)) for name in names}
+        start = {"name": "array"} if isinstance(initial, np.ndarray | list) else to_plain(initial)
         run = {"measure": "cloud", "scheme": "layers", "seed": self.seed, "member": self.member, **solve}
         return {"model": {"name": "RandomTransformer", **model}, "initial": start, "solve": run}
 
@@ -234,13 +237,3 @@ def whole_number(argument: str, value: object, least: int) -> None:
     """Raise InputError unless the value is an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(argument, value, f"must be an integer >= {least}", f"pass {argument}={max(least, 4)}")
-
-
-def _plain(value: Any) -> Any:
-    """A weight law as plain data."""
-    if not isinstance(value, MatrixLaw):
-        return value
-    if isinstance(value, Sampled):
-        sampler = getattr(value.sampler, "__name__", type(value.sampler).__name__)
-        return {"name": "Sampled", "sampler": sampler, "std": value.std, "mean": value.mean}
-    return described(value)

@@ -11,6 +11,8 @@ import xarray as xr
 
 from fpsolve.measures.cloud import Cloud
 from fpsolve.observe import versions
+from fpsolve.observe.quantities import LARGEST_EXPONENT
+from fpsolve.observe.record import LONG_NAMES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.weights import BLOCK_WORDS
 
@@ -40,10 +42,10 @@ class Batch:
 
     def attention(self, x: Real, key_queries: Real) -> Real:
         """m_A(x), shape (members, heads, n, d), by softmax over the tokens."""
-        queries = np.einsum("mhab,mnb->mhna", *_same_members(key_queries, x))
-        exponent = self.beta * np.einsum("mhna,mka->mhnk", queries, x) + self.log_weights
+        tokens = x[:, None]
+        exponent = self.beta * (tokens @ key_queries.swapaxes(-1, -2) @ tokens.swapaxes(-1, -2)) + self.log_weights
         p = np.exp(exponent - exponent.max(-1, keepdims=True))
-        return np.einsum("mhnk,mka->mhna", p / p.sum(-1, keepdims=True), x)
+        return (p @ tokens) / p.sum(-1, keepdims=True)
 
 
 def mean_of_heads(values: Real, attention: Real) -> Real:
@@ -52,8 +54,12 @@ def mean_of_heads(values: Real, attention: Real) -> Real:
         values = values.mean(1, keepdims=True)
     elif values.shape[1] == 1:
         attention = attention.mean(1, keepdims=True)
-    values, attention = _same_members(values, attention)
-    return np.einsum("mhab,mhnb->mna", values, attention) / attention.shape[1]
+    return np.asarray((attention @ values.swapaxes(-1, -2)).mean(1))
+
+
+def block_size(n: int, d: int, heads: int) -> int:
+    """How many members are held at once."""
+    return max(1, BLOCK // (heads * max(BLOCK_WORDS, 2 * d * d, n * max(n, d))))
 
 
 def member_dataset(
@@ -66,7 +72,7 @@ def member_dataset(
 ) -> xr.Dataset:
     """Every ``stride`` layers: mean_vector, overlap, energy [, points], dimensions (member, layer, …)."""
     n, d = transformer.n, transformer.d
-    size = max(1, BLOCK // (transformer.heads * max(BLOCK_WORDS, 2 * d * d, n * max(n, d))))
+    size = block_size(n, d, transformer.heads)
     saved = []
     for first in range(0, len(members), size):
         some = members[first : first + size]
@@ -83,16 +89,18 @@ def _observed(x: Real, weights: Real, beta: float, save_points: bool) -> dict[st
     mean = np.einsum("n,mlna->mla", weights, x)
     values = {"mean_vector": mean, "overlap": np.einsum("mla,mla->ml", mean, mean)}
     if beta > 0:
-        values["energy"] = np.stack([_energy(state, weights, beta) for state in x])
+        values["log_energy"] = np.stack([_log_energy(state, weights, beta) for state in x])
+        if beta <= LARGEST_EXPONENT:
+            values["energy"] = np.exp(values["log_energy"])
     if save_points:
         values["points"] = x
     return values
 
 
-def _energy(x: Real, weights: Real, beta: float) -> Real:
-    """(1/2β) Σ_ij w_i w_j e^{β⟨x_i,x_j⟩} of states (layers, n, d)."""
-    pairs = np.exp(beta * np.einsum("lna,lka->lnk", x, x))
-    return np.einsum("lnk,n,k->l", pairs, weights, weights) / (2 * beta)
+def _log_energy(x: Real, weights: Real, beta: float) -> Real:
+    """log (1/2β) Σ_ij w_i w_j e^{β⟨x_i,x_j⟩} of states (layers, n, d)."""
+    pairs = np.exp(beta * (np.einsum("lna,lka->lnk", x, x) - 1))
+    return np.asarray(np.log(np.einsum("lnk,n,k->l", pairs, weights, weights) / (2 * beta)) + beta)
 
 
 def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: dict[str, Any]) -> xr.Dataset:
@@ -101,6 +109,7 @@ def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: 
         "mean_vector": "mean of the measure, ∫ x dμ",
         "overlap": "squared norm of the mean, mean overlap of two tokens",
         "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
+        "log_energy": LONG_NAMES["log_energy"],
         "points": "positions of the tokens",
     }
     variables = {
@@ -117,13 +126,4 @@ def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: 
         title="fpsolve: RandomTransformer, cloud, layers",
         fpsolve_config=json.dumps(config),
         fpsolve_versions=json.dumps(versions()),
-    )
-
-
-def _same_members(first: Real, second: Real) -> tuple[Real, Real]:
-    """Both with as many members (einsum asks for equal axes)."""
-    count = max(len(first), len(second))
-    return (
-        np.broadcast_to(first, (count, *first.shape[1:])),
-        np.broadcast_to(second, (count, *second.shape[1:])),
     )

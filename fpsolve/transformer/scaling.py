@@ -1,9 +1,10 @@
-"""Which limit describes a random transformer: its times, the kernel of its data, collapse."""
+"""Which limit describes a random transformer: its times, the kernel of its data, what becomes of its tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Law, Tokens, points, samples
 from fpsolve.models.base import checked_number
@@ -20,7 +21,10 @@ from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
+from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
 from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
+from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.regime import network_scaling
 from fpsolve.transformer.weights import KEY_QUERY, Gaussian, HeadLaw, MatrixLaw, Product
 
 __all__ = ["SMALL", "Regime", "Scaling", "head_law", "limit", "scaling"]
@@ -39,17 +43,22 @@ Regime = Literal["ballistic", "modified", "diffusive", "discrete"]
 
 @dataclass(frozen=True)
 class Scaling:
-    """Times and terms of an architecture, and what its kernel predicts.
+    """Times and terms of an architecture, what the kernel of its data is, and what becomes of its tokens.
 
     ballistic_time ηL; ode_term η²L, the error of the ballistic limit; modified_term η³L, that of the modified one;
     diffusive_time η²L/H, the strength of the noise. regime: see :func:`scaling`. centred: whether E V = 0.
 
+    collapse: the dynamics of the tokens, a :class:`Collapse`; overlap_at_depth, collapse_layers, collapse_time (in
+    diffusive time), collapse_probability, uncollapsed and mitigated are read from it. None, and so are they, with
+    members = 0 and for a single token.
+
     kappa κ and slope k'(1) of the kernel k_μ of the data, value variance included, with their standard errors (0 where
-    they are computed). exponent λ = ½[(d-3)k'(1) - (d-1)κ], per unit of diffusive time, of the distance of two close
-    tokens. collapse_time 1/|λ| in diffusive time and collapse_layers H/(η²|λ|) when λ < 0, otherwise infinite.
-    slope_ratio k'(1)/κ; mitigated: λ > 0, that is slope_ratio > threshold = (d-1)/(d-3), never in d ≤ 3. isotropic:
-    whether K_μ(x,y) = k_μ(⟨x,y⟩); where not, κ and k'(1) are averages over the tokens and directions, and λ the average
-    local rate. All of them but threshold are None when V has a mean: then there is a drift and other noise.
+    they are computed). local_exponent λ = ½[(d-3)k'(1) - (d-1)κ], per unit of diffusive time, of the distance of two
+    close tokens among the data: a statement about close pairs under the initial law alone. Tokens meet from afar, and
+    as they concentrate λ turns negative; so λ > 0, that is slope_ratio k'(1)/κ > critical_slope_ratio = (d-1)/(d-3),
+    does not keep them apart. isotropic: whether K_μ(x,y) = k_μ(⟨x,y⟩); where not, κ and k'(1) are averages over the
+    tokens and directions, and λ the average local rate. All these but critical_slope_ratio are None when V has a mean:
+    then there is a drift and other noise.
     """
 
     n: int
@@ -64,24 +73,43 @@ class Scaling:
     regime: Regime
     centred: bool
     isotropic: bool
+    collapse: Collapse | None = None
     kappa: float | None = None
     kappa_error: float | None = None
     slope: float | None = None
     slope_error: float | None = None
-    exponent: float | None = None
-    exponent_error: float | None = None
+    local_exponent: float | None = None
+    local_exponent_error: float | None = None
 
     @property
-    def collapse_time(self) -> float | None:
-        """1/|λ| in diffusive time; infinite unless λ < 0."""
-        if self.exponent is None:
-            return None
-        return float(-1 / self.exponent) if self.exponent < 0 else float("inf")
+    def overlap_at_depth(self) -> float | None:
+        """The mean overlap of distinct tokens after the last layer, median over members."""
+        return None if self.collapse is None else self.collapse.overlap_at_depth
 
     @property
     def collapse_layers(self) -> float | None:
-        """The collapse time in layers."""
-        return None if self.collapse_time is None else self.collapse_time * self.heads / self.step**2
+        """The layer at which tokens collapse, median over members; infinite where most do not within the depth."""
+        return None if self.collapse is None else self.collapse.layers
+
+    @property
+    def collapse_time(self) -> float | None:
+        """The same in diffusive time."""
+        return None if self.collapse is None else self.collapse.time
+
+    @property
+    def collapse_probability(self) -> float | None:
+        """The share of members that collapse within the depth."""
+        return None if self.collapse is None else self.collapse.probability
+
+    @property
+    def uncollapsed(self) -> int | None:
+        """The number of members that do not."""
+        return None if self.collapse is None else self.collapse.uncollapsed
+
+    @property
+    def mitigated(self) -> bool | None:
+        """Whether tokens keep apart through the depth: collapse_probability < 5 %."""
+        return None if self.collapse is None else self.collapse.mitigated
 
     @property
     def slope_ratio(self) -> float | None:
@@ -91,16 +119,22 @@ class Scaling:
         return self.slope / self.kappa if self.kappa > 0 else float("inf")
 
     @property
-    def threshold(self) -> float:
-        """(d-1)/(d-3), what k'(1)/κ must exceed for the aligned state to repel; infinite in d ≤ 3."""
+    def critical_slope_ratio(self) -> float:
+        """(d-1)/(d-3), what k'(1)/κ must exceed for close tokens to part; infinite in d ≤ 3."""
         return (self.d - 1) / (self.d - 3) if self.d > 3 else float("inf")
 
-    @property
-    def mitigated(self) -> bool | None:
-        """Whether the aligned state repels: k'(1)/κ > (d-1)/(d-3)."""
-        return None if self.exponent is None else self.exponent > 0
+
+def _or_network(of_numbers: Callable[..., Scaling]) -> Callable[..., Any]:
+    """The same function, of an Architecture too."""
+
+    @wraps(of_numbers)
+    def of_either(n: Any, *arguments: Any, **options: Any) -> Any:
+        return (network_scaling if isinstance(n, Architecture) else of_numbers)(n, *arguments, **options)
+
+    return of_either
 
 
+@_or_network
 def scaling(
     n: int,
     d: int,
@@ -110,13 +144,27 @@ def scaling(
     law: HeadLaw | Homogenized,
     data: Any = None,
     *,
+    members: int = 16,
+    threshold: float = 0.9,
     mc_samples: int = 1000,
     seed: int = 0,
+    budget: float = 120.0,
 ) -> Scaling:
     """The regime of n tokens of R^d in ``depth`` layers of ``heads`` heads, residual step η :cite:`homogenized2026`.
 
+    ``scaling(arch, tokens=64)``, arch an :class:`Architecture`, is the regime of that network's attention, a
+    :class:`NetworkScaling`; options are those of :func:`fpsolve.transformer.predict`.
+
     law: a HeadLaw, or a model Homogenized. data: the tokens, an array (n, d) or a law of which n tokens are drawn; n
-    uniform tokens by default. With "small" meaning at most ``SMALL`` = 0.1 the regime is
+    uniform tokens by default.
+
+    Collapse is followed layer by layer through ``depth`` in ``members`` members with weights and, where they are drawn,
+    tokens of their own: the mean overlap of distinct tokens passes ``threshold``. Identity, Gaussian and product A
+    with V of Gaussian entries (means that are multiples of I included) run as a Gram chain, exact in law; any other
+    weights as the :class:`RandomTransformer` of this seed itself. ``members=0`` leaves it out. What is estimated to
+    take longer than ``budget`` seconds on one core is refused.
+
+    With "small" meaning at most ``SMALL`` = 0.1 the regime is
 
     * ``diffusive`` if η²L/H is not small but one layer's noise η²/H is;
     * else ``ballistic`` if η²L/H and η²L are small (with centred V nothing moves then);
@@ -125,20 +173,30 @@ def scaling(
 
     In d = 3 and for the Gaussian laws κ is that of :meth:`Homogenized.kernel`; otherwise κ and k'(1) = σ_V²β²E|C A e|²
     (C the covariance of the attention, e ⊥ x) are means over ``mc_samples`` draws of A, with V and the direction e
-    averaged exactly; with one fixed A they are sums over the tokens. Raises InputError for bad values.
+    averaged exactly; with one fixed A they are sums over the tokens. ``seed``: of tokens (member 0), weights and draws.
+    Raises InputError for bad values, before any computing.
     """
     for name, number, least in (("n", n, 1), ("d", d, 2), ("heads", heads, 1), ("depth", depth, 1)):
         whole_number(name, number, least)
     whole_number("mc_samples", mc_samples, 2)
+    whole_number("members", members, 0)
     checked_number("step", step, positive=True)
+    checked_number("budget", budget, positive=True)
+    check_number("threshold", threshold, -1, 1)
     law = head_law(law, d)
     value = law.value_law(d)
     centred = not np.any(value.mean_matrix(d))
     noise = step**2 / heads
     terms = (step * depth, step**2 * depth, step**3 * depth, noise * depth)
-    known = _kernel_of(law, d, _tokens(data, n, d, seed), mc_samples, seed) if centred else {}
+    tokens = _tokens(data, n, d, seed)
+    collapse = None
+    if members and np.count_nonzero(tokens.weights) > 1:
+        check_budget(seconds(n, d, heads, depth, law), members, budget)
+        starts = np.stack([_tokens(data, n, d, seed, member).x for member in range(members)])
+        collapse = follow(starts, tokens.weights, law, heads, step, depth, seed, threshold)
+    known = _kernel_of(law, d, tokens, mc_samples, seed) if centred else {}
     regime = _regime(noise, *terms[1:])
-    return Scaling(n, d, heads, depth, step, *terms, regime, centred, law.is_isotropic, **known)
+    return Scaling(n, d, heads, depth, step, *terms, regime, centred, law.is_isotropic, collapse, **known)
 
 
 def _regime(noise: float, ode_term: float, modified_term: float, diffusive_time: float) -> Regime:
@@ -149,12 +207,12 @@ def _regime(noise: float, ode_term: float, modified_term: float, diffusive_time:
     return "modified" if modified_term <= SMALL else "discrete"
 
 
-def _tokens(data: Any, n: int, d: int, seed: int) -> Tokens:
+def _tokens(data: Any, n: int, d: int, seed: int, member: int = 0) -> Tokens:
     if data is None:
-        x = BrownianPath(seed).initial_normals(n * d).reshape(n, d)
+        x = BrownianPath(seed, member).initial_normals(n * d).reshape(n, d)
         data = points(x / np.sqrt(np.einsum("na,na->n", x, x))[:, None])
     if isinstance(data, Law):
-        data = samples(data, n, seed)
+        data = samples(data, n, seed, member)
     if isinstance(data, Cloud):
         data = Tokens(data.x, data.weights)
     if isinstance(data, np.ndarray | list):
@@ -188,7 +246,7 @@ def _kernel_of(law: HeadLaw, d: int, tokens: Tokens, count: int, seed: int) -> d
     slope, slope_error = _mean(slopes, exact)
     exponent, error = _mean(0.5 * ((d - 3) * slopes - (d - 1) * kappas), exact)
     values = (kappa, kappa_error, slope, slope_error, exponent, max(error, kappa_error) if d == 3 else error)
-    names = ("kappa", "kappa_error", "slope", "slope_error", "exponent", "exponent_error")
+    names = ("kappa", "kappa_error", "slope", "slope_error", "local_exponent", "local_exponent_error")
     return dict(zip(names, values, strict=True))
 
 

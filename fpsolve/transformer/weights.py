@@ -45,6 +45,7 @@ __all__ = [
     "WeightLaw",
     "as_law",
     "matrices",
+    "matrices_of",
 ]
 
 VALUE, KEY_QUERY = 100, 101
@@ -111,3 +112,11 @@ class HeadLaw:
     def is_isotropic(self) -> bool:
         """Whether the law of A is known to be invariant under rotations: K_μ(x,y) = k_μ(⟨x,y⟩)."""
         return is_rotation_invariant(self.key_query_law())
+
+
+def matrices_of(
+    law: HeadLaw, seed: int, members: range, heads: int, depth: int, d: int
+) -> Iterator[tuple[Real, Real]]:
+    """For each layer V and A of the heads, shapes as :func:`matrices`."""
+    laws = ((law.value_law(d), VALUE), (law.key_query_law(), KEY_QUERY))
+    return zip(*(matrices(one, at, seed, members, heads, depth, d) for one, at in laws), strict=True)

@@ -7,12 +7,12 @@ stability :cite:`talezer1984`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from scipy.special import jv
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import UnresolvedError
 from fpsolve.sphere.harmonics import Coefficients, Real
 

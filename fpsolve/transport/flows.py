@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.transport.exponential import Generator, exponential

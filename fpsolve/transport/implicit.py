@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil, factorial
 from typing import NamedTuple
 
 import numpy as np
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import DivergedError, UnresolvedError
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of
 from fpsolve.transport.exponential import Generator

@@ -1,13 +1,13 @@
-"""Transport operators on coefficients, the field frozen on the grid: L u = -div(uv) and its skew form for √ρ."""
+"""Transport operators on coefficients, the field frozen on the grid: L u = -div(uv), and its forms for √ρ and log ρ."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from fpsolve._kernels import _transport
+from fpsolve.cached import lru_cache
 from fpsolve.sphere import fourier
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
@@ -65,11 +65,36 @@ class SkewOperator:
         self.recur(u, out, factor, 0.0, self._unused)
 
 
+class LogOperator:
+    """L (φ, a) = (-v·∇φ - a div v, 0) on S²: the affine generator of φ = log ρ, linear beside its constant a = 1.
+
+    Coefficients are those of φ and, after them, a.
+    """
+
+    def __init__(self, sphere: Grid, v: Real) -> None:
+        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
+        self._field, self._along = np.empty((2, *sphere.shape)), np.zeros(size(sphere.lmax), complex)
+        self._divergence, self._nothing = sphere.surface_div(v), np.zeros(size(sphere.lmax) + 1, complex)
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|². One vector synthesis, one scalar analysis."""
+        first, second = self._field
+        self._plan.SHsph_to_spat(u[:-1], first, second)
+        _transport.dot(self._field, self._v)
+        self._plan.spat_to_SH(first, self._along)
+        out[:-1] -= factor * (self._along + u[-1].real * self._divergence)
+        result += weight * out
+        return float(np.einsum("n,n->", out.view(float), out.view(float)))  # BLAS's bits vary with its threads
+
+    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
+        """out += factor · L u."""
+        self.recur(u, out, factor, 0.0, self._nothing)
+
+
 @lru_cache(maxsize=16)
 def _rates(lmax: int) -> Real:
     """ℓ(ℓ+1) for each degree, twice over: -div of a gradient, for the real and the imaginary part (read-only)."""
     values = np.repeat(-laplacian(lmax)[: lmax + 1], 2)
-    values.setflags(write=False)
     return values
 
 
@@ -123,6 +148,20 @@ class CircleSkew(_OnCircle):
         out -= 0.5 * factor * (along + self._derivative * flux)
 
 
+class CircleLog(_OnCircle):
+    """L (φ, a) = (-v ∂_θ φ - a ∂_θ v, 0) on S¹, as :class:`LogOperator`."""
+
+    def __init__(self, circle: CircleGrid, v: Real) -> None:
+        self._circle, self._v = circle, v[0]
+        self._derivative = 1j * fourier.degrees(circle.lmax)
+        self._divergence = circle.surface_div(v)
+
+    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
+        """out += factor · L u."""
+        along = self._circle.to_modes(self._circle.to_grid(self._derivative * u[:-1]) * self._v)
+        out[:-1] -= factor * (along + u[-1].real * self._divergence)
+
+
 def smooth_field(grid: Any, velocity: Velocity, d: int, rtol: float) -> Velocity:
     """The field in harmonics of at most half the degree of ``grid``, where these are right to 1e-10; otherwise itself.
 
@@ -147,3 +186,8 @@ def advection(grid: Any, v: Real) -> Generator:
 def skew_advection(grid: Any, v: Real) -> Generator:
     """L u = -½[v·∇u + div(vu)] on the sphere or the circle, ``v`` on the grid or on its :func:`transport_grid`."""
     return CircleSkew(grid, v) if isinstance(grid, CircleGrid) else SkewOperator(grid.sampled(v), v)
+
+
+def log_advection(grid: Any, v: Real) -> Generator:
+    """L (φ, a) = (-v·∇φ - a div v, 0) on S² or S¹, ``v`` on the grid or on its :func:`transport_grid`."""
+    return CircleLog(grid, v) if isinstance(grid, CircleGrid) else LogOperator(grid.sampled(v), v)

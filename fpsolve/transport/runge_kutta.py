@@ -20,14 +20,20 @@ from fpsolve.sphere.harmonics import Real
 Array = NDArray[Any]
 
 SMALLEST_STEP = 1e-7
-"""Below this part of a step the right-hand side is not smooth and the run stops."""
+"""Below this part of a step the flow is given up: too fast for the step, or not smooth."""
+
+MOST_STEPS = 100_000
+"""Sub-steps of one step, rejected ones included, after which the flow is given up."""
+
+TOO_FAST = "take a smaller dt: the field moves too fast for it"
 
 
 @dataclass(frozen=True)
 class Tableau:
     """Butcher tableau ``a, b`` with weights of the error; the last of these goes with the derivative at the end.
 
-    ``imaginary_limit``: stable for h λ on the imaginary axis up to this (from the stability polynomial; tested).
+    ``imaginary_limit``, ``real_limit``: stable for h λ on the imaginary and on the negative real axis up to these (from
+    the stability polynomial; tested).
     """
 
     a: Real
@@ -35,6 +41,7 @@ class Tableau:
     error: Real
     order: int
     imaginary_limit: float
+    real_limit: float
 
 
 def _zonneveld() -> Tableau:
@@ -44,12 +51,12 @@ def _zonneveld() -> Tableau:
     a[4, :4] = np.array([5, 7, 13, -1]) / 32
     b = np.array([1, 2, 2, 1, 0]) / 6
     embedded = np.array([-1 / 2, 7 / 3, 7 / 3, 13 / 6, -16 / 3])
-    return Tableau(a, b, np.append(b - embedded, 0.0), 4, 2.82)
+    return Tableau(a, b, np.append(b - embedded, 0.0), 4, 2.82, 2.78)
 
 
 RK4 = _zonneveld()
-DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5, 1.0)
-DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8, 5.96)
+DORMAND_PRINCE_5 = Tableau(RK45.A, RK45.B, RK45.E, 5, 1.0, 3.3)
+DORMAND_PRINCE_8 = Tableau(DOP853.A, DOP853.B, DOP853.E5, 8, 5.96, 6.39)
 
 
 def for_tolerance(rtol: float) -> Tableau:
@@ -71,40 +78,63 @@ def integrate(
     norm: Callable[[Array], float],
     finish: Callable[[Array], Array] = lambda y: y,
     longest: float = 1.0,
+    admissible: Callable[[Array], bool] = lambda y: True,
+    most: int = MOST_STEPS,
 ) -> Array:
     """The solution at s = 1 of y' = rhs(y), y(0) = ``y``, with sub-steps of error ``norm(δy) <= rtol·h``.
 
     ``finish`` is applied to every accepted state (projection to the sphere); ``longest`` bounds the sub-step
-    (stability). Raises UnresolvedError (at time 0 of the step) when no sub-step is small enough.
+    (stability). A sub-step is rejected, too, when a stage is not finite or not ``admissible``: ``rhs`` never sees it.
+    Raises UnresolvedError (at time 0 of the step) when no sub-step is small enough, or more than ``most`` are needed.
     """
+    too_small = f"the flow over one step needs sub-steps below {SMALLEST_STEP:g} of it"
+    if not longest >= SMALLEST_STEP:
+        raise UnresolvedError(0.0, too_small, TOO_FAST)
     s, h, k0 = 0.0, min(1.0, longest), rhs(y)
-    while s < 1.0:
+    for _ in range(most):
         h = min(h, 1.0 - s)
-        new, error = _stages(rhs, y, k0, h, tableau)
+        tried = _stages(rhs, y, k0, h, tableau, admissible)
+        new, error = tried if tried is not None else (y, np.array(np.inf))
         size = norm(error) / (rtol * h) if np.isfinite(error).all() else np.inf
         if size <= 1.0:
             s = s + h if 1.0 - s - h > 1e-12 else 1.0
             y = finish(new)
-            if s < 1.0:
-                k0 = rhs(y)
+            if s == 1.0:
+                return y
+            k0 = rhs(y)
         shrink = 0.2 if not np.isfinite(size) else 0.9 * max(size, 1e-8) ** (-1 / tableau.order)
         h = min(h * float(np.clip(shrink, 0.2, 5.0)), longest)
         if h < SMALLEST_STEP:
-            raise UnresolvedError(0.0, "the flow over one step needs sub-steps below 1e-7", "take a smaller dt")
-    return y
+            raise UnresolvedError(0.0, too_small, TOO_FAST)
+    raise UnresolvedError(0.0, f"{most} sub-steps end at {s:.3g} of one step", TOO_FAST)
 
 
 def _stages(
-    rhs: Callable[[Array], Array], y: Array, k0: Array, h: float, tableau: Tableau
-) -> tuple[Array, NDArray[np.float64]]:
-    """One sub-step and its error estimate."""
+    rhs: Callable[[Array], Array],
+    y: Array,
+    k0: Array,
+    h: float,
+    tableau: Tableau,
+    admissible: Callable[[Array], bool] = lambda y: True,
+) -> tuple[Array, NDArray[np.float64]] | None:
+    """One sub-step and its error estimate; None where a stage cannot be."""
     k = [k0]
-    for row in tableau.a[1 : len(tableau.b)]:
-        k.append(rhs(y + h * _combination(row, k)))
-    new = y + h * _combination(tableau.b, k)
-    if tableau.error[-1] != 0:
-        k.append(rhs(new))
-    return new, h * _combination(tableau.error, k)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is rejected
+        for row in tableau.a[1 : len(tableau.b)]:
+            stage = y + h * _combination(row, k)
+            if not _usable(stage, admissible):
+                return None
+            k.append(rhs(stage))
+        new = y + h * _combination(tableau.b, k)
+        if not _usable(new, admissible):
+            return None
+        if tableau.error[-1] != 0:
+            k.append(rhs(new))
+        return new, h * _combination(tableau.error, k)
+
+
+def _usable(stage: Array, admissible: Callable[[Array], bool]) -> bool:
+    return bool(np.isfinite(stage).all()) and admissible(stage)
 
 
 def _combination(weights: Real, arrays: list[Array]) -> Array:

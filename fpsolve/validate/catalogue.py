@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
+from fpsolve.surroundings import is_terminal
 from fpsolve.validate import (
     attention_floor,
+    collapse,
+    conditioned,
     conserved,
     exponents,
+    far_attention,
     growth,
     logistic_regime,
+    long_times,
     lost_in_the_middle,
     low_temperature,
     moebius,
@@ -39,12 +43,16 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("retrieval", lost_in_the_middle.profile_rows),
     Validation("two_tokens", two_tokens.rows),
     Validation("two_point", two_point.rows),
+    Validation("long_times", long_times.rows),
     Validation("dissipation", two_point.dissipation_rows),
     Validation("rates", rates.rows),
     Validation("random_linear", random_linear.rows),
     Validation("exponents", exponents.rows),
+    Validation("far_attention", far_attention.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
+    Validation("collapse", collapse.rows),
+    Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
     Validation("attention_floor", attention_floor.rows),
 )
@@ -80,7 +88,7 @@ def validate(
         raise InputError("seed", seed, "must be an integer in [0, 2^32)", "pass seed=0, for example")
     entries = chosen(only, quick)
     rows: list[Row] = []
-    shown = sys.stderr.isatty() if progress is None else progress
+    shown = is_terminal() if progress is None else progress
     with tqdm(entries, disable=not shown, unit="entry", desc="fpsolve") as bar:
         for entry in bar:
             bar.set_postfix_str(entry.name)

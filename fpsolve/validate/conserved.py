@@ -80,12 +80,16 @@ def heat_rows(quick: bool, seed: int) -> Iterator[Row]:
         for ell in range(1, degree + 1):
             exact, computed = nu * ell * (ell + d - 2), -np.log(ratio[ell]) / (2 * time)
             yield Row(f"heat on {name}", f"decay of degree {ell}", exact, float(computed), 1e-9)
-    d, n = 5, 4_000 if quick else 40_000
-    start = build(initial.points(np.tile(np.eye(d)[-1], (n, 1))), "cloud", 7, 1e-4)
-    last = end(LinearGaussianLayers(noise=0.0, diffusion=nu), start, time, time / 4, BrownianPath(seed, cell=time / 16))
-    z = last.x[:, -1]  # type: ignore[attr-defined]
-    exact = np.exp(-nu * (d - 1) * time)
-    yield estimate("heat, tokens, d = 5", "mean overlap with the start", exact, z.mean(), z.std() / np.sqrt(n), 1e-3)
+    n = 4_000 if quick else 40_000
+    for d, nu, steps in ((5, 0.3, 4), (64, 1.0, 2), (512, 0.01, 1)):  # from small to large ν(d-1)dt
+        start = build(initial.points(np.tile(np.eye(d)[-1], (n, 1))), "cloud", 7, 1e-4)
+        path = BrownianPath(seed, cell=time / 16)
+        z = end(LinearGaussianLayers(noise=0.0, diffusion=nu), start, time, time / steps, path).x[:, -1]  # type: ignore[attr-defined]
+        second = (d * z**2 - 1) / (d - 1)
+        for values, ell in ((z, 1), (second, 2)):
+            quantity, exact = f"mean of degree {ell} about the start", np.exp(-nu * ell * (ell + d - 2) * time)
+            error = values.std() / np.sqrt(n)
+            yield estimate(f"heat, tokens, d = {d}, dt = {time / steps:g}", quantity, exact, values.mean(), error)
 
 
 def powers(measure: Measure, degree: int) -> Real:
@@ -114,6 +118,21 @@ def equiangular_rows(quick: bool, seed: int) -> Iterator[Row]:
         late = overlaps(end(model, start, wait, wait / 4))
         yield Row(name, f"overlap after {wait:.4g}, the time to 0.9", 0.9, float(late.mean()), 1e-7)
         yield Row(name, "rate of synchrony", rate, float(np.log(1e-6 / (1 - last.mean())) * rate), 1e-4 * rate)
+    yield from large_beta_rows()
+
+
+def large_beta_rows() -> Iterator[Row]:
+    """USA where e^β is large: one step over the time to a given overlap, and stiff clusters of two."""
+    for beta, overlap, target in ((8.0, 0.3, 0.9), (20.0, 0.9, 0.99), (300.0, 0.99, 0.999)):
+        wait = float(theory.equiangular_time(overlap, target, beta, 4, "usa"))
+        start = build(initial.simplex(4, overlap, 4), "cloud", 7, 1e-9)
+        last = overlaps(end(UnnormalisedSelfAttention(beta), start, wait, wait))
+        yield Row(f"equiangular USA, β = {beta:g}", f"overlap after {wait:.3g}", target, float(last.mean()), 1e-6)
+    angles = np.array([-1e-3, 1e-3, 1.5 - 1e-3, 1.5 + 1e-3])
+    start = build(initial.points(np.stack([np.cos(angles), np.sin(angles)], 1)), "cloud", 7, 1e-6)
+    last = overlaps(end(UnnormalisedSelfAttention(20.0), start, 0.1, 0.1))
+    exact = float(theory.equiangular_overlap(0.1, np.cos(1.5), 20.0, 2, "usa"))
+    yield Row("two pairs, USA, β = 20", "overlap of the pairs, dt = 0.1", exact, float(last[1]), 1e-5)
 
 
 def overlaps(measure: Measure) -> Real:

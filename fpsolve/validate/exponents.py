@@ -79,7 +79,7 @@ def homogenized_row(kind: str, members: int, seed: int) -> Row:
     """λ along runs of Homogenized on S² whose μ is the cloud itself, against -κ of the states that the runs pass."""
     model, dt, steps = homogenized(kind, 8), 0.01, 8
     start = with_partners(initial.samples(initial.von_mises_fisher([0, 0, 1], 1.0), 60, seed).x)
-    degrees, sums, kappas = 2 * np.arange(model.noise_lmax + 1) + 1, [], []
+    degrees, sums, kappas = 2 * np.arange(int(model.noise_lmax) + 1) + 1, [], []
     for member in range(members):
         states = path_of(model, start, dt, steps, seed, member)
         kappas.append(np.mean([degrees @ model.spectrum(state.source) / (4 * np.pi) for state in states[:-1]]))
@@ -120,9 +120,9 @@ def heads_exponent(beta: float, x: Real, seed: int) -> tuple[float, float]:
     """λ of the kernel of these tokens, and its standard error."""
     law = HeadLaw(beta, key_query="gaussian", value_std=1.0)
     n, d = x.shape
-    known = scaling(n, d, 1, 1, 0.1, law, x, mc_samples=20_000, seed=seed)
-    assert known.slope is not None and known.kappa is not None and known.exponent_error is not None
-    return float(theory.distance_exponent((known.slope, known.kappa), d)), known.exponent_error
+    known = scaling(n, d, 1, 1, 0.1, law, x, mc_samples=20_000, seed=seed, members=0)
+    assert known.slope is not None and known.kappa is not None and known.local_exponent_error is not None
+    return float(theory.distance_exponent((known.slope, known.kappa), d)), known.local_exponent_error
 
 
 def layers_row(d: int, members: int, seed: int) -> Row:

@@ -13,6 +13,7 @@ from fpsolve.errors import InputError, UnderResolvedWarning, check_number
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import usual_arithmetic
 from fpsolve.zoom.backward import backward
 from fpsolve.zoom.patch import Patch, checked_centre, checked_radius, patch, unresolved_share
 from fpsolve.zoom.replay import flow_of
@@ -27,6 +28,7 @@ COARSE = 1e-2
 """A patch whose last coefficients are larger than this part of the largest does not resolve its density."""
 
 
+@usual_arithmetic
 def zoom(
     solution: xr.Dataset,
     centre: ArrayLike | str,

@@ -10,11 +10,11 @@ points within a flow (``ninomiya``), or at the ends of the steps (``rk4``, whose
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fpsolve.cached import cached_property
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.velocity import HarmonicField
@@ -121,12 +121,13 @@ class Flow:
     @classmethod
     def of_dataset(cls, ds: xr.Dataset) -> Flow:
         """The flow that a result holds."""
-        kept, about = np.ascontiguousarray(ds["flow"].values), ds["flow"].attrs
+        flow = ds["flow"].transpose("step", "node", "potential", "mode", "part", missing_dims="ignore")
+        kept, about = np.ascontiguousarray(flow.values), flow.attrs
         potentials = kept.view(complex)[..., 0]
         nodes = tuple(map(int, about["flow_nodes"].split())) if "flow_nodes" in about else FROZEN
         d, living = int(about["flow_dimension"]), bool(about["flow_living"])
         potentials = potentials if nodes != FROZEN else potentials[:, None]
-        start = ds["flow_start"].values if "flow_start" in ds else None
+        start = ds["flow_start"].transpose("start", "start_part").values if "flow_start" in ds else None
         return cls(potentials, float(about["flow_dt"]), d, living, nodes, start)
 
 

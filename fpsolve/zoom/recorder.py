@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.cloud import Cloud

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from fpsolve.config import Catalogue, parse_config
 from fpsolve.errors import InputError
-from fpsolve.measures.build import build
+from fpsolve.measures.build import MEASURES, build
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.density import Density
-from fpsolve.measures.half_density import HalfDensity
+from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
 from fpsolve.models import MODELS, Model
+from fpsolve.plain import from_plain, to_plain
+from fpsolve.plain.objects import Table
 from fpsolve.resolution import cloud_of
-from fpsolve.sphere.harmonics import Real
 from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.solution import Kept
 
@@ -33,18 +31,18 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
     kind = config["initial"]["name"]
     if kind == Cloud.name:
         return _of_cloud(ds, config, initial)
-    if kind in (Density.name, HalfDensity.name) and getattr(initial, "name", None) != kind:
+    if issubclass(MEASURES.get(kind, Law), Expansion) and getattr(initial, "name", None) != kind:
         told = f"this run began with a {kind} that it was given"
         raise InputError("initial", type(initial).__name__, told, "pass the same, initial=…")
     passed = initial is not None
     if initial is None:
-        initial = _built(config, "initial")
-    elif plain(initial) != config["initial"]:
-        raise InputError("initial", plain(initial), "not the law of this run", f"pass {config['initial']}")
+        initial = _built(config, "initial", LAWS)
+    elif to_plain(initial) != config["initial"]:
+        raise InputError("initial", to_plain(initial), "not the law of this run", f"pass {config['initial']}")
     if passed and isinstance(initial, Law):  # functions are told by their names alone, which may be alike
         solve = config["solve"]
         Kept(ds, solve["rtol"]).check(0.0, build(initial, "cloud", solve["lmax"], solve["rtol"]), "initial")
-    if isinstance(initial, Density | HalfDensity):
+    if isinstance(initial, Expansion):
         Kept(ds, 0.0).check(0.0, initial, "initial")
         return law_of(initial), cloud_of(initial)
     if not isinstance(initial, Law):
@@ -52,31 +50,19 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
     return initial, initial
 
 
-def law_of(measure: Density | HalfDensity) -> Law:
-    """ρ = Σ ρ_ℓm Y_ℓm, or ψ², at any points; zero in its negative lobes."""
-
-    def density(x: Real) -> Real:
-        summed = measure.geometry.points(np.ascontiguousarray(x)).scalar(measure.coefficients)
-        return np.asarray(np.maximum(summed, 0) if isinstance(measure, Density) else summed**2)
-
-    return FunctionLaw(density, measure.dimension)
+def law_of(measure: Expansion) -> Law:
+    """ρ = Σ ρ_ℓm Y_ℓm, or ψ², or e^φ, at any points; zero in negative lobes."""
+    return FunctionLaw(lambda x: np.maximum(measure.density_at(x), 0), measure.dimension)
 
 
 def model_of(config: dict[str, Any], model: Model | None) -> Model:
     """The model of the run, from its parameters or as it is given."""
     if model is None:
-        built: Model = _built(config, "model")
+        built: Model = _built(config, "model", MODELS)
         return built
-    if plain(model) != config["model"]:
-        raise InputError("model", plain(model), "not the model of this run", f"pass {config['model']}")
+    if to_plain(model) != config["model"]:
+        raise InputError("model", to_plain(model), "not the model of this run", f"pass {config['model']}")
     return model
-
-
-def plain(thing: Any) -> Any:
-    """A model or an initial law as a configuration that was read from a result has it."""
-    from fpsolve.solve import described
-
-    return json.loads(json.dumps(described(thing), default=str))
 
 
 def _of_cloud(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) -> tuple[Law, Initial]:
@@ -85,7 +71,7 @@ def _of_cloud(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) -
         problem = "the cloud that this run was given is not in the result"
         raise InputError("solution", Cloud.name, problem, "solve with save_flow=True, or start from a law")
     cloud = Cloud(start[:, :-2].copy(), start[:, -2].copy(), start[:, -1].copy(), config["solve"]["rtol"])
-    law = law_of(initial) if isinstance(initial, Density | HalfDensity) else initial
+    law = law_of(initial) if isinstance(initial, Expansion) else initial
     if not isinstance(law, Law) or law.dimension != cloud.dimension:
         problem = f"the cloud of this run has a density at its points alone, d = {cloud.dimension}"
         raise InputError("initial", type(initial).__name__, problem, "pass the law or the density that it was made of")
@@ -93,19 +79,14 @@ def _of_cloud(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) -
     off = float((np.abs(law.density(cloud.x) - carried) / (carried + 1e-6 * carried.max())).max())
     if not off <= REPRODUCED:
         problem = f"not the density that the points of this run carry: {off:.1g} off"
-        raise InputError("initial", plain(initial), problem, "pass the law or the density that they were made of")
+        raise InputError("initial", to_plain(initial), problem, "pass the law or the density that they were made of")
     return law, cloud
 
 
-def _built(config: dict[str, Any], table: str) -> Any:
+def _built(config: dict[str, Any], table: str, known: Table) -> Any:
     """The model or the initial law of a configuration."""
-    from fpsolve.solve import solve
-
-    known = Catalogue(MODELS, LAWS, solve)
-    valid = {"model": {"name": "IsotropicFlow", "spectrum": [1.0]}, "initial": {"name": "uniform"}}
     try:
-        parsed = parse_config({**valid, "solve": {"t_end": 1.0, "dt": 1.0}, table: config[table]}, known)
-        return getattr(parsed, table)
+        return from_plain(config[table], known, table)
     except InputError as error:
         name = config[table].get("name")
         problem = f"the {table} of this run cannot be built again from what the result says of it ({error})"

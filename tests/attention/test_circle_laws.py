@@ -193,7 +193,7 @@ def test_sampling_circle_holds_what_is_asked():
 @pytest.mark.parametrize("d", [1, 4, 64])
 def test_other_dimensions_are_refused_with_the_remedy(d):
     with pytest.raises(InputError, match="DrawnHeads"):
-        Homogenized(beta=1.0, key_query="gaussian").channels(d)
+        Homogenized(beta=1.0, key_query="gaussian", noise_lmax=4).channels(d)
     with pytest.raises(InputError) as caught:
         KeyQueryLaw("gaussian", 1.0, d)
     assert caught.value.argument == "d"

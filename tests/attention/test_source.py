@@ -96,7 +96,7 @@ def test_half_densities_know_more_of_the_tails(radius: float) -> None:
     np.testing.assert_allclose(found, von_mises_fisher(AXIS, 20.0, radius * x)[1], rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", ["density", "half_density", "cloud"])
+@pytest.mark.parametrize("kind", ["density", "half_density", "log_density", "cloud"])
 def test_on_a_grid_as_at_points(kind: str) -> None:
     source, sphere = vmf(20.0, kind).source, grid(31)
     points = SpherePoints(np.ascontiguousarray(sphere.x.reshape(-1, 3)))
@@ -130,7 +130,7 @@ def test_one_site_far_from_the_mass_knows_that_it_is_far() -> None:
         np.testing.assert_allclose(value, exact, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["density", "half_density", "cloud"])
+@pytest.mark.parametrize("kind", ["density", "half_density", "log_density", "cloud"])
 def test_any_targets(kind: str) -> None:
     g = directions() * np.linspace(0, 6, len(directions()))[:, None]
     log_m, f = von_mises_fisher(AXIS, 20.0, g)
@@ -150,7 +150,7 @@ def test_uniform(radius: float) -> None:
     x = directions()
     size = 1 / np.tanh(radius) - 1 / radius if radius > 1e-3 else radius / 3
     degree = 127 if radius > 50 else 63  # the quadrature has to resolve e^{g·y}
-    for kind in ("density", "half_density", "cloud"):
+    for kind in ("density", "half_density", "log_density", "cloud"):
         log_m, f = build(fp.initial.uniform(), kind, degree, 1e-6).source.F_sphere(radius, SpherePoints(x))
         np.testing.assert_allclose(f, size * x, rtol=0, atol=1e-9)
         np.testing.assert_allclose(log_m, log_sinh_ratio(np.array(radius)), rtol=0, atol=1e-9)

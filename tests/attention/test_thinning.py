@@ -177,7 +177,7 @@ rng = np.random.default_rng(0)
 x = np.concatenate([[0.0, 0, 1] + 0.05 * rng.normal(size=(9000, 3)), [1.0, 0, 0] + 0.02 * rng.normal(size=(9000, 3))])
 x /= np.linalg.norm(x, axis=1, keepdims=True)
 cloud = fp.Cloud(x, np.full(len(x), 1 / len(x)))
-model = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+model = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
 print(hashlib.sha256(model.spectrum(cloud.source).tobytes()).hexdigest())
 """
 

@@ -81,8 +81,8 @@ def test_signals_and_a_kill_and_the_same_command_again(undisturbed, tmp_path):
 
 def test_without_a_checkpoint_a_signal_ends_the_run_as_ever(tmp_path):
     (tmp_path / "run.toml").write_text(CONFIG.replace("t_end = 1.0", "t_end = 100.0"))
-    process = start(tmp_path)
-    time.sleep(1.0)
+    process = start(tmp_path, "--progress")
+    process.stderr.read(1)  # the bar: the program has started, after which a signal is the system's
     process.terminate()
     code, _, err = finished(process)
     assert code == -signal.SIGTERM, err

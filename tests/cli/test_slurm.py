@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from fpsolve.cli import app
+from fpsolve.config import load_config
 
 FOLDER = Path(__file__).parents[2] / "examples" / "slurm"
 TEMPLATES = sorted(FOLDER.glob("*.sh"))
@@ -61,3 +62,14 @@ def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, tmp_path)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert (tmp_path / "requeued").exists() == (first == 75)
+
+
+def test_the_sweep_gives_every_store_its_own_value(tmp_path):
+    """The template's command over the sweep of examples/ensemble.toml: the value that names the store is in it."""
+    for line in (FOLDER / "sweep.sh").read_text().splitlines():
+        if "fpsolve ensemble" in line:
+            words = shlex.split(line.replace("$beta", "8.0"))
+            arguments = words[words.index("ensemble.toml") :]
+    assert arguments[-1] == "beta-8.0.zarr"
+    described = load_config(FOLDER.parent / "ensemble.toml", [arguments[arguments.index("--set") + 1]])
+    assert described.sweep == {"beta": [8.0]}

@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.special import spherical_in
 
 import fpsolve as fp
+from fpsolve import memory
 from fpsolve.compare import as_text, compare
 from fpsolve.compare.arguments import checked_problem
 from fpsolve.compare.counting import counting
@@ -89,7 +90,10 @@ def problem_of(model, **changes):
 
 @pytest.mark.parametrize("rung", [Rung("density", 15), Rung("cloud", 11), Rung("tokens", 32), Rung("tokens", 300)])
 def test_all_steps_are_counted(rung):
-    """As of the whole run in one block, each step about a quarter of it; repetitions for the clock count nothing."""
+    """As of the whole run in one block, each step about a quarter of it; repetitions for the clock count nothing.
+
+    The second step is taken, as the first finds what the degree of the noise was chosen by.
+    """
     problem = problem_of(MODEL)
     outcome = follow(problem, rung, warm=True)
     states = problem.states(*start_of(problem, rung))
@@ -97,10 +101,12 @@ def test_all_steps_are_counted(rung):
     with counting() as whole:
         next(states)
         first = whole.values + whole.pairs
+        next(states)
+        second = whole.values + whole.pairs - first
         list(states)
     found = (outcome.grid_transforms, outcome.point_transforms, outcome.values, outcome.pair_evaluations)
     assert found == (whole.grid, whole.points, whole.values, whole.pairs)
-    assert 3 * first < outcome.values + outcome.pair_evaluations < 5 * first
+    assert 3 * second < outcome.values + outcome.pair_evaluations < 5 * second
 
 
 def test_quick_runs_are_timed_again_and_their_least_time_kept(monkeypatch):
@@ -304,9 +310,9 @@ def test_sizes_beyond_the_memory_are_refused(monkeypatch):
 
 
 def test_the_memory_is_that_of_the_machine(monkeypatch):
-    assert 2**28 < ARGUMENTS.installed_memory() < 2**50
-    monkeypatch.delattr(ARGUMENTS.os, "sysconf")
-    assert ARGUMENTS.installed_memory() is None
+    assert 2**28 < memory.installed_memory() < 2**50
+    monkeypatch.delattr(memory.os, "sysconf")
+    assert memory.installed_memory() is None
 
 
 def test_targets_lie_inside():

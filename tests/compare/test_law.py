@@ -38,7 +38,7 @@ def student(generator, d):
 
 
 @pytest.mark.parametrize("model", [
-    Homogenized(beta=2.0, key_query="product", key_query_std=0.7, noise=0.8),
+    Homogenized(beta=2.0, key_query="product", key_query_std=0.7, noise=0.8, noise_lmax=16),
     DrawnHeads(beta=2.0, key_query="gaussian", key_query_std=0.7, noise=0.8, value_std=0.4),
     Homogenized(beta=2.0, noise=0.8),
 ])  # fmt: skip
@@ -229,7 +229,7 @@ def test_levels_alarm_falsely_as_often_as_they_say():
     levels of a repetition were one. None below 1e-5 (1e-3); of all 960 members as one none below 1e-4 (7e-4). Against
     the measures themselves, without points drawn, half the levels of 64 are below 0.05, those of 960 below 1e-20.
     """
-    model = Homogenized(beta=4.0, key_query="gaussian")
+    model = Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
     law = both(model, 960, transformer=(32, 2, 8), t_end=0.02, dt=0.02)
     parts = [slice(first, first + 64) for first in range(0, 960, 64)]
     pairs = [(law.limit_drawn[name], law.transformer[name]) for name in law.limit]

@@ -284,3 +284,42 @@ def test_models_and_laws_of_the_package_build(model, initial):
     solve_table = {"t_end": 1.0, "dt": 0.1, "measure": "cloud", "rtol": 1e-8}
     config = parse_config({"model": model, "initial": initial, "solve": solve_table})
     assert type(config.model).__name__ == model["name"]
+
+
+SWEPT = """
+model = {name = "SelfAttention", beta = 4}
+initial = {name = "von_mises_fisher", mean = [0, 0, 1], kappa = 2}
+solve = {t_end = 1.0, dt = 0.1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sweep", "change", "key"),
+    [
+        ("beta = [1, 2]", "model.beta=3", "beta"),
+        ("model.beta = [1, 2]", "model.beta=3", "model.beta"),
+        ("kappa = [1, 2]", "initial.kappa=3", "kappa"),
+        ("lmax = [15, 31]", "solve.lmax=8", "lmax"),
+        ("initial = [{name = 'uniform'}, {name = 'uniform', d = 2}]", "initial.kappa=3", "initial"),
+    ],
+)
+def test_a_key_that_is_swept_is_not_set_as_well(tmp_path, sweep, change, key):
+    """It would have no effect: stores would be named by a value that no member has."""
+    path = tmp_path / "c.toml"
+    path.write_text(f"{SWEPT}\n[sweep]\n{sweep}\n")
+    told = rf"set = .*{change}.*\[sweep\] gives values of {key}; set sweep\.{key}="
+    with pytest.raises(InputError, match=told):
+        load_config(path, [change])
+
+
+def test_what_is_not_swept_is_set_and_a_sweep_is_replaced(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(f"{SWEPT}\n[sweep]\nbeta = [1, 2]\n")
+    described = load_config(path, ["solve.lmax=15", "initial.kappa=3", "sweep.beta=[0.5]"])
+    assert described.sweep == {"beta": [0.5]} and described.arguments["lmax"] == 15
+
+
+def test_the_mark_with_which_windows_begins_a_file_is_passed_over(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + SWEPT.encode())
+    assert load_config(path).model.beta == 4

@@ -94,3 +94,24 @@ def test_values_that_are_not_finite_are_counted(made):
     found = statistics(made)
     assert found.overlap_count.values.tolist() == [[48] * 4, [49, 49, 48, 49]]
     assert found["count"].values.tolist() == [[48] * 4, [49] * 4] and "moments_count" not in found
+
+
+def test_dimensions_are_those_of_their_names(made):
+    """In whatever order: averages over times instead of members would be finite numbers, too."""
+    found = statistics(made)
+    for order in (("member", "time", "beta"), ("time", "member", "beta"), ("member", "beta", "time")):
+        turned = statistics(made.transpose(*order, ...))
+        assert all(turned[name].transpose(*found[name].dims).identical(found[name]) for name in found)
+    first = statistics(made.isel(beta=0, drop=True).transpose("time", "member", ...))
+    assert first.overlap_mean.identical(found.overlap_mean.isel(beta=0, drop=True))
+
+
+def test_a_table_of_an_ensemble_and_back_has_the_same_statistics(made):
+    """pandas has an order of its own and repeats a member's status at every time."""
+    made["stopped_at"] = (("beta", "member"), np.where(made.status == 2, 2.0, np.nan))
+    made["status"] = made.status.where(made.status == 1, 3)
+    found = statistics(made)
+    back = made[["status", "overlap", "stopped_at"]].to_dataframe(["time", "member", "beta"]).to_xarray()
+    assert back.overlap.dims != made.overlap.dims and back.status.ndim == 3
+    np.testing.assert_array_equal(statistics(back).overlap_mean, found.overlap_mean)
+    np.testing.assert_array_equal(statistics(back)["count"], found["count"])

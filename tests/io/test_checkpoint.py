@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import warnings
 from dataclasses import fields
 
 import numpy as np
@@ -23,6 +22,7 @@ TOKENS = fp.initial.points([[1, 0], [0, 1]], labels=[0.25, 0.75])
 STATES = [
     build(LAW, "density", 9, 1e-6, 0.15),
     build(LAW, "half_density", 9, np.float64(1e-5)),
+    build(LAW, "log_density", 9, 1e-6),
     build(LAW, "cloud", 9, 1e-6),
     build(TOKENS, "cloud", 9, 1e-6),
 ]
@@ -48,7 +48,7 @@ def same(one, other):
     )
 
 
-@pytest.mark.parametrize("state", STATES, ids=["density", "half_density", "quadrature", "labelled tokens"])
+@pytest.mark.parametrize("state", STATES, ids=["density", "half density", "log density", "quadrature", "labels"])
 def test_every_field_of_a_measure_comes_back_in_its_bits(state, file):
     write(file, Snapshot(7, state), {})
     back = read(file)[0].state
@@ -61,7 +61,7 @@ def test_every_field_of_a_measure_comes_back_in_its_bits(state, file):
 def test_records_times_notes_and_fields_come_back(file):
     records = [{"mean": np.arange(3.0), "energy": 0.1 + 0.2}, {"mean": -np.arange(3.0), "method": "cloud"}]
     pairs = [(np.arange(3) * 1j, np.ones(3) + 0j), (np.zeros(2, complex), np.ones(2) * 1j)]
-    at = Snapshot(4, STATES[3], [0.0, np.nextafter(0.1, 1)], records, {"unresolved_from": 0.1}, pairs)
+    at = Snapshot(4, STATES[-1], [0.0, np.nextafter(0.1, 1)], records, {"unresolved_from": 0.1}, pairs)
     write(file, at, {"config": {"β": 1}})
     back, about = read(file)
     assert (back.step, back.times, back.notes, about["config"]) == (4, at.times, at.notes, {"β": 1})
@@ -86,7 +86,7 @@ def test_every_truncation_and_alteration_is_seen(whole, file):
     assert read(file)[0].step == 3
 
 
-@pytest.mark.parametrize("kept", [slice(1000), slice(1, None), slice(None, None, 2), slice(0)])
+@pytest.mark.parametrize("kept", [slice(1000), slice(5), slice(0)])
 def test_a_damaged_checkpoint_is_named_set_aside_and_recomputed(whole, file, kept):
     file.write_bytes(file.read_bytes()[kept])
     before = file.read_bytes()
@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_recomputed(whole, file, kep
     assert again.identical(whole)
     assert file.with_name("run.ckpt.damaged").read_bytes() == before
     assert read(file)[0].step == 3
-    file.write_bytes(b"second")
+    file.write_bytes(b"fpsolve checkpoint second")
     with pytest.warns(CheckpointWarning, match=r"damaged-2"):
         fp.solve(MODEL, LAW, **FEW, checkpoint=file)
 
@@ -181,15 +181,6 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run(whole, file, monkeyp
         with pytest.warns(CheckpointWarning, match="No space left"), pytest.raises(Interrupted):
             prepare(MODEL, LAW, **longer).run(checkpoint=file, stop=lambda: next(asked))
     assert file.read_bytes() == content and os.listdir(file.parent) == [file.name]
-
-
-def test_a_half_written_temporary_is_nothing(whole, file):
-    """What kill -9 leaves in the middle of a write."""
-    (file.parent / ".run.ckpt.partial").write_bytes(file.read_bytes()[:500])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fp.solve(MODEL, LAW, **{**FEW, "t_end": 0.6}, checkpoint=file)
-    assert os.listdir(file.parent) == [file.name]
 
 
 def test_stopping_says_when_and_where(file):

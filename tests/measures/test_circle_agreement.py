@@ -1,4 +1,4 @@
-"""On the circle: density, half density and quadrature cloud on one path, and closed forms."""
+"""On the circle: densities of all kinds and quadrature cloud on one path, and closed forms."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,8 @@ MODELS = {
 @pytest.mark.parametrize("dt", [0.02, 0.005])
 def test_moments_entropy_and_energy_agree(model, dt):
     few = {"t_end": 0.1, "dt": dt, "lmax": 63, "rtol": 1e-8, "seed": 3}
-    runs = [fp.solve(MODELS[model], START, measure=m, **few) for m in ("cloud", "density", "half_density")]
+    measures = ("cloud", "density", "half_density", "log_density")
+    runs = [fp.solve(MODELS[model], START, measure=one, **few) for one in measures]
     for ds in runs[1:]:
         assert ds.tail.max() < 1e-8
         assert np.abs(ds.moments - runs[0].moments).max() < 1e-6

@@ -11,14 +11,14 @@ import fpsolve as fp
 from fpsolve.measures.build import build
 
 
-@pytest.mark.parametrize("kind", ["density", "half_density", "cloud"])
+@pytest.mark.parametrize("kind", ["density", "half_density", "log_density", "cloud"])
 @pytest.mark.parametrize("axis", [[0.0, 0.0, 1.0], [0.0, 1.0]])
 def test_a_measure_and_its_source_are_in_no_cycle(kind: str, axis: list[float]) -> None:
     """After a step, whose spectrum and whose attention take every route to a concentrated measure."""
     measure = build(fp.initial.von_mises_fisher(axis, 20.0), kind, 31, 1e-6)
     if kind == "cloud":
         measure = fp.Cloud(measure.x, measure.weights)  # type: ignore[attr-defined]
-    model = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+    model = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
     gc.collect()
     gc.disable()
     try:

@@ -126,7 +126,7 @@ def test_density_and_cloud_agree(axis, A):
     law = fp.initial.mixture([fp.initial.von_mises_fisher(axis, 2.0), fp.initial.von_mises_fisher(axis[::-1], 3.0)])
     model = DeepStochasticTransformer(1.5, key_query=A, drift=0.3)
     few = {"t_end": 0.04, "dt": 0.02, "lmax": 31, "rtol": 1e-8, "seed": 4}
-    runs = [fp.solve(model, law, measure=m, **few) for m in ("density", "half_density", "cloud")]
+    runs = [fp.solve(model, law, measure=m, **few) for m in ("density", "half_density", "log_density", "cloud")]
     for other in runs[1:]:
         assert np.abs(other.moments - runs[0].moments).max() < 2e-6
     assert np.abs(runs[0].mean_vector[-1] - runs[0].mean_vector[0]).max() > 1e-3

@@ -182,11 +182,12 @@ def test_brownian_gradient_flow_contracts_pairs(d):
 def test_every_measure_sees_the_same_flow(model):
     start = fp.initial.von_mises_fisher([0, 0.6, 0.8], 1.0)
     settings = {"t_end": 0.04, "dt": 0.02, "path_cell": 0.02, "lmax": 39, "seed": 4}
-    runs = [fp.solve(model, start, measure=m, **settings) for m in ("density", "half_density", "cloud")]
+    runs = [fp.solve(model, start, measure=m, **settings) for m in ("density", "half_density", "log_density", "cloud")]
     means = [ds.mean_vector.values[-1] for ds in runs]
     assert np.abs(means[0] - runs[0].mean_vector.values[0]).max() > 0.03
     assert np.abs(means[0] - means[1]).max() < 1e-5
     assert np.abs(means[0] - means[2]).max() < 1e-5
+    assert np.abs(means[0] - means[3]).max() < 1e-5
 
 
 def test_schemes_and_bad_input():

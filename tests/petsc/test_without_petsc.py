@@ -17,7 +17,7 @@ RUNS = """
 import fpsolve as fp
 law, model = fp.initial.von_mises_fisher([0, 0, 1], 2.0), fp.models.SelfAttention(beta=2.0)
 run = dict(t_end=0.02, dt=0.01, lmax=15, rtol=1e-4)
-for measure in ("density", "half_density", "cloud"):
+for measure in ("density", "half_density", "log_density", "cloud"):
     fp.solve(model, law, measure=measure, **run)
 fp.solve(model, law, transport="midpoint", **run)
 for change in (dict(transport="petsc"), dict(transport="petsc_gauss"), dict(scheme="petsc_ts")):

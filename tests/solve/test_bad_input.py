@@ -160,14 +160,14 @@ def test_an_under_resolved_density_is_said_to_be_so():
 
 def test_an_energy_beyond_double_precision_is_absent():
     ds = fp.solve(fp.models.Homogenized(beta=1000.0), LAW, t_end=0.01, dt=0.01, lmax=15)
-    assert "energy" not in ds
+    assert "energy" not in ds and 900 < ds.log_energy[0] < 1000
 
 
 def test_the_configuration_records_what_ran():
     import json
 
     state = fp.Density(_vmf_coefficients(), rtol=1e-3)
-    ds = fp.solve(FLOW, state, t_end=0.01, dt=0.01, lmax=15, rtol=1e-9)
+    ds = fp.solve(FLOW, state, t_end=0.01, dt=0.01, lmax=15)
     solve = json.loads(ds.fpsolve_config)["solve"]
     assert solve["lmax"] == 31 and solve["rtol"] == 1e-3
 

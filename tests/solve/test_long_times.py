@@ -9,7 +9,8 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
-from fpsolve.resolution import REFINE_FROM, UNRESOLVED, Policy, states
+from fpsolve.measures.base import REFINE_FROM, UNRESOLVED
+from fpsolve.resolution import Policy, states
 from fpsolve.schemes import SCHEMES
 from fpsolve.solve import prepare
 from fpsolve.sphere.grid import grid
@@ -29,7 +30,8 @@ SHORT = {"lmax": 15, "t_end": 0.3}
 def solved(policy: str, **changes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return fp.solve(FLOW, LAW, **{**RUN, "lmax_cap": 95, **changes}, on_underresolved=policy)
+        cap = {"lmax_cap": 95} if policy in ("refine", "cloud") else {}
+        return fp.solve(FLOW, LAW, **{**RUN, **cap, **changes}, on_underresolved=policy)
 
 
 @cache
@@ -127,8 +129,8 @@ def test_half_densities_refine():
 
 def test_a_cloud_takes_over_as_the_cloud_that_always_ran():
     """The jump at the hand-over is the error of the density there; the cloud's degree is 2ℓmax + 1, at most the cap."""
-    run = {"t_end": 0.4, "lmax_cap": 47}
-    ds, cloud = solved("cloud", **run, save_density=True), solved("warn", **run, lmax=47, measure="cloud")
+    ds = solved("cloud", t_end=0.4, lmax_cap=47, save_density=True)
+    cloud = solved("warn", t_end=0.4, lmax=47, measure="cloud")
     at = int(np.sum(ds.method.values == "density"))
     assert ds.method.values.tolist() == ["density"] * at + ["cloud"] * 7 and at == 14
     assert ds.handed_over_at == ds.time.values[at]
@@ -158,7 +160,8 @@ def resolved_state(n: int):
 @pytest.mark.parametrize("policy", ["filter", "refine", "cloud"])
 def test_a_run_taken_up_again_goes_on_as_it_would_have(policy):
     """The policy is a function of the state alone."""
-    job = prepare(FLOW, LAW, **{**RUN, **SHORT}, on_underresolved=policy, lmax_cap=31)
+    cap = {} if policy == "filter" else {"lmax_cap": 31}
+    job = prepare(FLOW, LAW, **{**RUN, **SHORT}, on_underresolved=policy, **cap)
     seen = [state for _, state in job.states()]
     for start in (3, 7, 12):
         again = [state for _, state in job.states(start, seen[start])]

@@ -2,15 +2,16 @@
 
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fpsolve as fp
+from fpsolve.defects import defects
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.checkpoint import read
-from fpsolve.resolution import FILTER, REFINE_FROM, Policy, cloud_of, is_resolved
+from fpsolve.measures.base import REFINE_FROM
+from fpsolve.resolution import FILTER, Policy, cloud_of, is_resolved
 from fpsolve.schemes import SCHEMES
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
@@ -57,7 +58,8 @@ def test_a_filtered_collapse_is_returned_until_it_cannot_go_on():
 )
 def test_no_policy_loses_the_run_to_a_step_that_cannot_be_done(policy, lmax, name):
     """Under ``cloud`` a step of the cloud that took over, under ``refine`` one at its cap."""
-    run = {**RUN, "lmax": lmax, "lmax_cap": 23, "on_underresolved": policy}
+    run = {**RUN, "lmax": lmax, "on_underresolved": policy}
+    run |= {"lmax_cap": 23} if policy in ("refine", "cloud") else {}
     whole = quiet(FLOW, LAW, **run)
     with pytest.warns(UnderResolvedWarning, match=r"ends at t = 0.24, from which no step leads on \(nothing leads on"):
         ds = fp.solve(FLOW, LAW, **run, scheme=broken(0.24, name))
@@ -124,8 +126,10 @@ def test_a_weaker_filter_is_raised():
 
 
 def test_a_tail_that_is_no_number_is_not_resolved():
-    states = [SimpleNamespace(tail=tail) for tail in (None, 0.0, 1e-3, 1.1e-3, np.nan)]
+    tails = (None, 0.0, 1e-3, 1.1e-3, np.nan)
+    states = [object.__new__(type("Tailed", (fp.Cloud,), {"tail": tail})) for tail in tails]
     assert [is_resolved(state) for state in states] == [True, True, True, False, False]
+    assert [list(map(str, defects(state))) for state in states[2:4]] == [[], ["tail = 0.0011"]]
 
 
 def test_lobes_of_a_truncated_density_are_no_points():

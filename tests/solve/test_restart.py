@@ -17,7 +17,8 @@ CLOUD = {"save_flow": True, "measure": "cloud"}
 HANDED_OVER = {"on_underresolved": "cloud", "lmax_cap": 19, "save_flow": True, "save_points": True}
 SHORT = {"t_end": 0.06, "rtol": 1e-3}
 SPECIAL = {
-    **{f"policy {name}": (FLOW, {"on_underresolved": name, "lmax_cap": 19}) for name in POLICIES},
+    **{f"policy {name}": (FLOW, {"on_underresolved": name}) for name in POLICIES if name not in ("refine", "cloud")},
+    **{f"policy {name}": (FLOW, {"on_underresolved": name, "lmax_cap": 19}) for name in ("refine", "cloud")},
     "flow lie_euler": (FLOW, CLOUD),
     "transport midpoint": (FLOW, {"transport": "midpoint", **SHORT}),
     "transport petsc": (FLOW, {"transport": "petsc", **SHORT}),

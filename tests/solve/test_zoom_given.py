@@ -16,7 +16,7 @@ from fpsolve.zoom.start import law_of
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
 RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2}
-MEASURES = {cls.name: cls.from_law(LAW, lmax=15, rtol=1e-6) for cls in (fp.Density, fp.HalfDensity, fp.Cloud)}
+MEASURES = {name: cls.from_law(LAW, lmax=15, rtol=1e-6) for name, cls in fp.MEASURES.items()}
 
 
 def solved(initial, model=FLOW, **changes):
@@ -29,8 +29,11 @@ def seen(ds, **given):
     return zoom(ds, [0.2, -0.4, 1.0], 0.3, n=8, **given)
 
 
-@pytest.mark.parametrize("name", ["density", "half_density"])
-@pytest.mark.parametrize("model", [FLOW, fp.models.SelfAttention(beta=4.0)], ids=["noise", "attention"])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [(name, model) for name in ("density", "half_density") for model in (FLOW, fp.models.SelfAttention(beta=4.0))]
+    + [("log_density", FLOW)],
+)
 def test_a_given_density_that_was_handed_over(name, model):
     """As the cloud of the law that it was made of, up to the density's degree."""
     lmax = 15 if model is FLOW else 7
@@ -47,7 +50,7 @@ def test_a_given_density_that_was_handed_over(name, model):
 
 
 @pytest.mark.parametrize("d", [2, 3])
-@pytest.mark.parametrize("name", ["density", "half_density"])
+@pytest.mark.parametrize("name", ["density", "half_density", "log_density"])
 def test_a_given_density_anywhere(name, d):
     law = LAW if d == 3 else fp.initial.von_mises_fisher([0.3, -0.5], 2.0)
     made = law_of(type(MEASURES[name]).from_law(law, lmax=31, rtol=1e-6))

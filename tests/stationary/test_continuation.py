@@ -11,14 +11,14 @@ from scipy.special import ive, roots_gegenbauer, spherical_in
 import fpsolve as fp
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning
 from fpsolve.observe.free_energy import free_energy
-from fpsolve.stationary.branching import branch_off
+from fpsolve.plot import branches
 from fpsolve.stationary.arclength import continuation
+from fpsolve.stationary.branching import branch_off
+from fpsolve.stationary.eigenvalues import Stability, stability
 from fpsolve.stationary.events import events_between
 from fpsolve.stationary.points import Point
 from fpsolve.stationary.real_basis import from_real
-from fpsolve.stationary.eigenvalues import Stability, stability
 from fpsolve.stationary.state import solve
-from fpsolve.plot import branches
 from fpsolve.theory import attention_multiplier, critical_beta, critical_diffusion, transition_beta
 
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"

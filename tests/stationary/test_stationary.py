@@ -9,13 +9,13 @@ from scipy.special import eval_legendre, iv, roots_legendre, spherical_in
 import fpsolve as fp
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning
 from fpsolve.observe.free_energy import dissipation, free_energy
+from fpsolve.petsc.newton_numpy import newton_numpy
+from fpsolve.sphere.geometry import geometry
 from fpsolve.stationary.bordered import Family
 from fpsolve.stationary.branching import branch_off
 from fpsolve.stationary.heads import heads_of, is_gradient_flow
-from fpsolve.petsc.newton_numpy import newton_numpy
 from fpsolve.stationary.real_basis import from_real, rotation_generators
 from fpsolve.stationary.state import solve
-from fpsolve.sphere.geometry import geometry
 
 SOLVER = "petsc" if find_spec("petsc4py") else "numpy"
 QUIET = fp.BrownianPath(0, 0)

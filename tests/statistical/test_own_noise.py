@@ -51,20 +51,44 @@ def test_a_density_decays_by_the_heat_semigroup():
         assert np.abs(end.coefficients - expected).max() < 1e-14
 
 
-@pytest.mark.parametrize("d", [2, 3, 5])
-def test_the_token_step_is_of_weak_order_two(d):
-    """The error of E P_1 = e^{-(d-1)τ} and of E P_2 = e^{-2dτ} after one step of heat time τ is O(τ³)."""
-    taus = np.array([0.01, 0.005, 0.0025])
-    errors = []
-    for tau in taus:
-        q, w = kicked(d, tau)
-        exact = np.exp(-(d - 1) * tau), np.exp(-2 * d * tau)
-        errors.append(np.abs([w @ q - exact[0], w @ ((d * q**2 - 1) / (d - 1)) - exact[1]]))
-    errors = np.array(errors)
-    assert (errors[0] < 2 * (d + 1) ** 3 * taus[0] ** 3).all()
-    large = errors[-1] > 1e-12
-    orders = np.log2(errors[:-1] / np.maximum(errors[1:], 1e-300))[:, large]
-    assert (orders > 2.85).all(), (errors, orders)
+@pytest.mark.parametrize("tau", [0.01, 0.3, 10.0])
+@pytest.mark.parametrize("d", [2, 3, 5, 64])
+def test_the_token_step_is_exact(d, tau):
+    """E P_1 = e^{-(d-1)τ} and E P_2 = e^{-2dτ} after one step of any heat time τ, to 1e-9."""
+    q, w = kicked(d, tau, 160)
+    exact = np.exp(-(d - 1) * tau), np.exp(-2 * d * tau)
+    assert np.abs([w @ q - exact[0], w @ ((d * q**2 - 1) / (d - 1)) - exact[1]]).max() < 1e-9
+
+
+@pytest.mark.parametrize(("d", "nu"), [(3, 2.0), (8, 1.0), (64, 0.1), (64, 1.0), (512, 0.01)])
+def test_tokens_in_high_dimensions_forget_at_the_exact_rate(d, nu):
+    """E⟨x_t, x_0⟩ and E P_2 of 4000 tokens after two steps dt = 0.1: chi-square of two numbers."""
+    n, dt = 4000, 0.1
+    x = np.zeros((n, d))
+    x[:, -1] = 1
+    heat = SelfAttention(0.0, value=0.0, diffusion=nu)
+    start = fp.Cloud(x, np.full(n, 1 / n), tokens=True)
+    *_, (_, end) = fp.run(heat, start, fp.BrownianPath(8, cell=dt / 2), t_end=2 * dt, dt=dt, scheme="rk4")
+    q = end.x[:, -1]
+    samples = np.array([q, (d * q**2 - 1) / (d - 1)])
+    off = samples.mean(1) - np.exp(-nu * 2 * dt * np.array([d - 1, 2 * d]))
+    assert stats.chi2.sf(n * off @ np.linalg.solve(np.cov(samples), off), 2) > 1e-4
+
+
+def test_tokens_move_along_their_own_increments():
+    """The direction is that of the increment's tangential part, and more tokens change none of those before."""
+    path, d, n = fp.BrownianPath(9, cell=0.1), 6, 30
+    x = np.random.default_rng(1).normal(size=(n, d))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    moved = fp.Cloud(x, np.full(n, 1 / n), tokens=True).diffuse(0.05, path, 0.0, 0.1).x
+    kick = path.increment(0.0, 0.1, n * d, "tokens").reshape(n, d)
+    kick, along = (v - np.sum(v * x, 1)[:, None] * x for v in (kick, moved))
+    lengths = np.linalg.norm(kick, axis=1)
+    cosines = np.sum(kick * along, 1) / lengths / np.linalg.norm(along, axis=1)
+    np.testing.assert_allclose(cosines, 1, atol=1e-12)
+    assert (np.diff(np.sum(moved * x, 1)[np.argsort(lengths)]) < 0).all()
+    fewer = fp.Cloud(x[:7], np.full(7, 1 / 7), tokens=True).diffuse(0.05, path, 0.0, 0.1).x
+    assert np.array_equal(fewer, moved[:7])
 
 
 def test_tokens_diffuse_as_the_density_does():

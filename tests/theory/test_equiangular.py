@@ -14,6 +14,7 @@ from fpsolve.theory import (
     synchronisation_rate,
     value_noise_overlap,
 )
+from fpsolve.theory.shares import rule_of_rows
 
 
 def tokens(rho, n):
@@ -99,6 +100,109 @@ def test_simplex_drift_is_that_of_barycentres(n, gamma):
         diffusion = value_noise_overlap(beta, d)
         drift = simplex_drift(gamma, *simplex_shares(gamma, beta, 2), d)
         assert drift == pytest.approx(diffusion.drift(gamma), abs=1e-14)
+
+
+def drawn_shares(gamma, beta, n, key_query, std, d, draws=20_000):
+    """Means and standard errors of both shares over draws of A, from the scores of its definition."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((n, max(n, d)))
+    x[:, :n] = tokens(gamma, n)
+    own, shared = [], []
+    for _ in range(draws // 2000):
+        A = std * rng.normal(size=(2000, x.shape[1], x.shape[1] if key_query == "gaussian" else d))
+        if key_query == "product":  # factors n × d are W'ᵀx and Wᵀx for tokens in any space
+            other = std * rng.normal(size=A.shape)
+            scores = beta * (x[:2] @ A) @ (x @ other).swapaxes(1, 2)
+        else:
+            scores = beta * x[:2] @ A @ x.T
+        p = np.exp(scores - scores.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+        own.append((p**2).sum(-1).mean(1))
+        shared.append((p[:, 0] * p[:, 1]).sum(-1))
+    return [(np.mean(values), np.std(values) / np.sqrt(draws)) for values in (own, shared)]
+
+
+@pytest.mark.parametrize(
+    ("gamma", "beta", "n", "key_query", "std", "d"),
+    [
+        (0.3, 1.0, 8, "gaussian", 1.0, 8),
+        (-0.15, 4.0, 6, "gaussian", 1.0, 9),
+        (0.8, 8.0, 5, "gaussian", 0.7, 5),
+        (0.0, 2.0, 10, "gaussian", 1.0, 10),
+        (0.3, 0.2, 6, "product", 1.0, 16),
+        (-0.3, 0.8, 4, "product", 0.6, 4),
+        (0.6, 1.0, 3, "product", 0.8, 2),
+    ],
+)
+def test_shares_of_random_key_queries_are_means_over_draws(gamma, beta, n, key_query, std, d):
+    """4.5 standard errors of 20,000 draws, at most 8 %, and 1e-4 for the product's rule; false alarm 7e-6 each."""
+    f, g = simplex_shares(gamma, beta, n, key_query=key_query, key_query_std=std, d=d)
+    for value, (mean, error) in zip((f, g), drawn_shares(gamma, beta, n, key_query, std, d), strict=True):
+        assert abs(value - mean) <= 4.5 * error + 1e-4
+        assert 4.5 * error < 0.08 * mean
+
+
+def test_shares_of_random_key_queries_in_their_limits():
+    """β = 0, γ = 1: 1/n each; β → ∞: f = 1, and at γ = 0 g = 1/n for every β. W W'ᵀ with d → ∞ is Gaussian A, σ²√d."""
+    for key_query in ("gaussian", "product"):
+        f, g = simplex_shares([0.2, 1.0], [0.0, 3.0], 7, key_query=key_query, d=5)
+        assert np.allclose([f, g], 1 / 7, rtol=0, atol=1e-4 if key_query == "product" else 1e-9)
+    f, g = simplex_shares(0.0, [1.0, 5.0, 60.0], 6, key_query="gaussian")
+    assert np.allclose(g, 1 / 6, rtol=0, atol=1e-9)
+    assert (np.diff(f) > 0).all() and 0.96 < f[-1] < 1
+    wide = simplex_shares(0.4, 0.02, 6, key_query="product", d=2500)
+    gaussian = simplex_shares(0.4, 1.0, 6, key_query="gaussian")
+    assert np.allclose(wide, gaussian, rtol=0, atol=1e-3)
+    assert simplex_shares(np.zeros((2, 1)), [1.0, 2.0, 3.0], 4, key_query="gaussian")[0].shape == (2, 3)
+
+
+@pytest.mark.parametrize("d", [2, 3, 64])
+def test_the_rule_for_rows_of_a_product_has_their_moments(d):
+    """Normals of R^d with E q q'ᵀ = γ I: |q|², |q|⁴, ⟨q,q'⟩ and its square, |q|²|q'|², exactly."""
+    gamma = 0.4
+    weights, first, second, cosine = rule_of_rows(gamma, d, 5)
+    inner = first * second * cosine
+    for values in (first, second):
+        assert weights @ values**2 == pytest.approx(d)
+        assert weights @ values**4 == pytest.approx(d * (d + 2))
+    assert weights @ inner == pytest.approx(gamma * d)
+    assert weights @ inner**2 == pytest.approx(d + gamma**2 * d * (d + 1))
+    assert weights @ (first * second) ** 2 == pytest.approx(d**2 + 2 * gamma**2 * d)
+
+
+def test_two_tokens_share_by_one_normal():
+    """n = 2: π_1 = 1/(1+e^{-u}) with u normal of variance 2s²; f by Gauss-Hermite."""
+    z, w = np.polynomial.hermite_e.hermegauss(120)
+    p = 1 / (1 + np.exp(-1.1 * np.sqrt(2 * (1 - 0.3)) * z))
+    exact = (w / w.sum()) @ (p**2 + (1 - p) ** 2)
+    assert simplex_shares(0.3, 1.1, 2, key_query="gaussian")[0] == pytest.approx(exact, abs=1e-9)
+
+
+@pytest.mark.parametrize(("d", "beta", "time"), [(64, 4.0, 7.06), (64, 1.0, 5.94), (16, 1.0, 6.7)])
+def test_the_simplex_equation_of_random_key_queries_collapses(d, beta, time):
+    """n = 32 tokens from overlap 0 reach 0.9 at these η²L/H; the equation's f and g from 24 Chebyshev nodes."""
+    nodes = 0.5 + 0.5 * np.cos(np.pi * (np.arange(24) + 0.5) / 24)
+    fits = [
+        np.polynomial.Chebyshev.fit(nodes, share, 23, domain=[0, 1])
+        for share in simplex_shares(nodes, beta, 32, key_query="gaussian")
+    ]
+    f, g = (lambda gamma, fit=fit: np.clip(fit(gamma), 0, 1) for fit in fits)
+    t = np.linspace(5, 8, 601)
+    gamma = simplex_overlap(t, 0.0, f, g, d)
+    assert t[np.argmax(gamma > 0.9)] == pytest.approx(time, abs=0.06)
+
+
+def test_bad_laws_of_shares_are_named():
+    for argument, options in {
+        "key_query": {"key_query": "uniform"},
+        "key_query_std": {"key_query_std": 2.0},
+        "d": {"key_query": "product"},
+    }.items():
+        with pytest.raises(InputError) as refused:
+            simplex_shares(0.1, 1.0, 4, **options)
+        assert refused.value.argument == argument
+    with pytest.raises(InputError, match=r"^overlap = -0.9"):
+        simplex_shares(-0.9, 1.0, 4, key_query="gaussian")
 
 
 def test_simplex_overlap_solves_its_equation():

@@ -5,8 +5,8 @@ import pytest
 
 from fpsolve.errors import InputError
 from fpsolve.theory import (
+    aligned_attracts,
     antipodal_exponent,
-    clustering_is_mitigated,
     critical_slope,
     distance_exponent,
     isotropic_overlap,
@@ -75,8 +75,8 @@ def test_the_sphere_contracts_at_kappa():
 
 def test_mitigation_needs_dimension_and_steepness():
     assert list(critical_slope([2, 3, 5, 11])) == [np.inf, np.inf, 2, 1.25]
-    assert list(clustering_is_mitigated((3.0, 1.0), [2, 3, 4, 5])) == [False, False, True, True]
-    assert list(clustering_is_mitigated(([1.9, 2.1], 1.0), 5)) == [False, True]
+    assert list(aligned_attracts((3.0, 1.0), [2, 3, 4, 5])) == [True, True, False, False]
+    assert list(aligned_attracts(([1.9, 2.1], 1.0), 5)) == [True, False]
 
 
 def test_shapes_broadcast():
@@ -93,6 +93,6 @@ def test_bad_arguments_are_named():
     with pytest.raises(InputError, match=r"^kernel = "):
         distance_exponent((1.0, -1.0), 3)
     with pytest.raises(InputError, match=r"^kernel = "):
-        clustering_is_mitigated((1.0, 0.0), 5)
+        aligned_attracts((1.0, 0.0), 5)
     with pytest.raises(InputError, match=r"^beta = -1"):
         antipodal_exponent(-1, 3)

@@ -26,7 +26,7 @@ def tokens(n, d, kappa=2.0):
     ],
 )
 def test_regimes(heads, depth, step, regime):
-    scaling = tr.scaling(4, 5, heads, depth, step, LAW, mc_samples=10)
+    scaling = tr.scaling(4, 5, heads, depth, step, LAW, mc_samples=10, members=0)
     assert scaling.regime == regime
     assert scaling.ballistic_time == pytest.approx(step * depth)
     assert scaling.ode_term == pytest.approx(step**2 * depth)
@@ -38,14 +38,11 @@ def test_regimes(heads, depth, step, regime):
 def test_kernel_in_three_dimensions(key_query):
     """κ is the model's; k'(1) by sampling agrees with the model's series at β = 1 (4.5 standard errors)."""
     data, model = tokens(12, 3), fp.models.Homogenized(1.0, key_query)
-    scaling = tr.scaling(12, 3, 4, 100, 0.1, model, data, mc_samples=4000)
+    scaling = tr.scaling(12, 3, 4, 100, 0.1, model, data, mc_samples=4000, members=0)
     kernel = model.kernel(data)
     assert scaling.kappa == pytest.approx(kernel.kappa, abs=1e-6)
-    assert scaling.exponent == pytest.approx(-kernel.kappa, abs=1e-6)
+    assert scaling.local_exponent == pytest.approx(-kernel.kappa, abs=1e-6)
     assert scaling.slope == pytest.approx(kernel.derivative(1.0), abs=4.5 * scaling.slope_error + 1e-4)
-    assert scaling.mitigated is False
-    assert scaling.collapse_time == pytest.approx(1 / kernel.kappa, rel=1e-5)
-    assert scaling.collapse_layers == pytest.approx(400 / kernel.kappa, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "product"])
@@ -59,10 +56,10 @@ def test_routes_agree(name, d):
         W, other = 0.8 * rng.normal(size=(2, d, d))
         return W if name == "gaussian" else W @ other.T
 
-    known = tr.scaling(10, d, 1, 10, 0.1, tr.HeadLaw(2.0, key_query=law), data, mc_samples=4000)
-    drawn = tr.scaling(10, d, 1, 10, 0.1, tr.HeadLaw(2.0, key_query=sampler), data, mc_samples=4000)
+    known = tr.scaling(10, d, 1, 10, 0.1, tr.HeadLaw(2.0, key_query=law), data, mc_samples=4000, members=0)
+    drawn = tr.scaling(10, d, 1, 10, 0.1, tr.HeadLaw(2.0, key_query=sampler), data, mc_samples=4000, members=0)
     assert known.isotropic and not drawn.isotropic
-    for number in ("kappa", "slope", "exponent"):
+    for number in ("kappa", "slope", "local_exponent"):
         error = np.hypot(getattr(known, f"{number}_error"), getattr(drawn, f"{number}_error"))
         assert 0 < error
         assert abs(getattr(known, number) - getattr(drawn, number)) <= 4.5 * error
@@ -74,15 +71,15 @@ def test_nothing_attends_at_beta_zero():
         data = tokens(7, d)
         kappa = np.sum(data.x.mean(0) ** 2) / d
         for law in ("identity", "gaussian", "product"):
-            scaling = tr.scaling(7, d, 1, 10, 0.1, tr.HeadLaw(0.0, key_query=law), data, mc_samples=5)
+            scaling = tr.scaling(7, d, 1, 10, 0.1, tr.HeadLaw(0.0, key_query=law), data, mc_samples=5, members=0)
             assert scaling.kappa == pytest.approx(kappa, rel=1e-6)
             assert scaling.slope == pytest.approx(0, abs=1e-12)
-            assert scaling.exponent == pytest.approx(-(d - 1) * kappa / 2, rel=1e-6)
+            assert scaling.local_exponent == pytest.approx(-(d - 1) * kappa / 2, rel=1e-6)
 
 
 def test_identity_key_query_is_summed_exactly():
     data = tokens(9, 4)
-    scaling = tr.scaling(9, 4, 1, 10, 0.1, tr.HeadLaw(3.0), data)
+    scaling = tr.scaling(9, 4, 1, 10, 0.1, tr.HeadLaw(3.0), data, members=0)
     m = fp.Cloud(data.x, data.weights).source.F(3.0 * data.x)
     assert scaling.kappa == pytest.approx(np.mean(np.sum(m * m, 1)) / 4)
     assert scaling.kappa_error == scaling.slope_error == 0
@@ -113,25 +110,25 @@ def test_exponent_is_the_measured_contraction(beta, sign):
         after, before = (np.linalg.norm(states[:, 1] - states[:, 0], axis=-1) for states in (moved, pair))
         logs += 0.5 * np.log(after / before)
     measured, error = logs.mean() / eta**2, logs.std() / np.sqrt(draws) / eta**2
-    scaling = tr.scaling(n, d, 1, 100, eta, law, data, mc_samples=4000)
-    assert abs(measured - scaling.exponent) <= 4.5 * np.hypot(error, scaling.exponent_error) + 0.01 * abs(measured)
-    assert np.sign(scaling.exponent) == sign
-    assert scaling.mitigated is (sign > 0)
-    assert np.isfinite(scaling.collapse_time) == (sign < 0)
+    scaling = tr.scaling(n, d, 1, 100, eta, law, data, mc_samples=4000, members=0)
+    allowed = 4.5 * np.hypot(error, scaling.local_exponent_error) + 0.01 * abs(measured)
+    assert abs(measured - scaling.local_exponent) <= allowed
+    assert np.sign(scaling.local_exponent) == sign
 
 
 def test_uniform_tokens_are_the_default():
     """β = 0, d = 128: E|m̄|² = 1/n, and V of variance 1/d; the mean of 20 seeds is right to 4.5 standard errors."""
     n, d = 6, 128
     chain = tr.RandomTransformer(n, d, 2, 10, 0.1, 0.0)
-    squares = d * np.array([chain.scaling(seed=seed).kappa for seed in range(20)])
+    squares = d * np.array([chain.scaling(seed=seed, members=0).kappa for seed in range(20)])
     assert abs(squares.mean() - 1 / n) <= 4.5 * squares.std() / np.sqrt(20)
 
 
-def test_a_mean_value_has_no_prediction():
+def test_a_mean_value_has_no_kernel_but_a_prediction():
     scaling = tr.scaling(4, 3, 1, 10, 0.1, tr.HeadLaw(1.0, value=tr.Gaussian(1.0, mean=0.5)))
     assert not scaling.centred
-    assert scaling.kappa is scaling.exponent is scaling.collapse_time is scaling.mitigated is None
+    assert scaling.kappa is scaling.slope is scaling.slope_ratio is scaling.local_exponent is None
+    assert scaling.collapse.members == 16
 
 
 @pytest.mark.parametrize(
@@ -145,6 +142,11 @@ def test_a_mean_value_has_no_prediction():
         ("data", {"data": np.eye(3)[:2]}),
         ("data", {"data": "uniform"}),
         ("mc_samples", {"mc_samples": 1}),
+        ("members", {"members": -1}),
+        ("members", {"members": 10**6}),  # beyond the budget
+        ("members", {"depth": 10**7}),
+        ("budget", {"budget": 0.0}),
+        ("threshold", {"threshold": 1.5}),
         ("value", {"law": tr.HeadLaw(1.0, value=lambda rng, d: rng.normal(size=(d, d)))}),
     ],
 )

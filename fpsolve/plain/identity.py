@@ -44,27 +44,6 @@ def mark(value: Any) -> str:
     return hashlib.sha256(json.dumps(content(value)).encode()).hexdigest()[:16]
 
 
-def told(value: Any, strict: bool = False) -> Any:
-    """A value as plain data that differs for values that differ; with ``strict`` Unidentified where that fails."""
-    if isinstance(value, list | tuple):
-        return type(value)(told(one, strict) for one in value) if type(value) in (list, tuple) else list(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, str | int | float | bool | type(None)):
-        return value
-    text = repr(value)
-    if not INEXACT.search(text):
-        return text
-    try:
-        return f"{name_of(value)} {mark(value)}"
-    except Unidentified:
-        if strict:
-            raise
-        return ADDRESS.sub("", text)
-
-
 def name_of(value: Any) -> str:
     """A function's name, for all else that of its type."""
     return str(getattr(value, "__name__", type(value).__name__))

@@ -1,0 +1,152 @@
+"""``fpsolve network``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from fpsolve.cli.running import save_finished
+from fpsolve.errors import InputError
+from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
+from fpsolve.transformer import Architecture, plan, predict
+from fpsolve.transformer.network.what_if import entropy_share, phase_map, verdict, what_if
+
+EXACT = 3e11
+"""Floating-point operations up to which the exact chain is taken by default."""
+
+ROWS = 13
+"""Layers in the printed table, about."""
+
+
+def network(
+    source: str,
+    sizes: dict[str, int | None],
+    n: int,
+    members: int | None,
+    seed: int,
+    wide: bool | None,
+    threshold: float,
+    mode: str,
+    output: Path | None,
+    figure: Path | None,
+    overwrite: bool,
+    progress: bool | None,
+    changes: Sequence[str],
+) -> None:
+    """Predict, print the table and the verdict, save where asked and draw; every refusal comes before the computing."""
+    arch = architecture(source, sizes, changes)
+    target = None if output is None else check_output(output, overwrite)
+    name = arch.name or Path(source).stem
+    picture = (
+        None
+        if mode == "what-if"
+        else check_output(figure or Path(f"{name}-{mode or 'network'}.png"), overwrite, FIGURE_SUFFIXES)
+    )
+    if wide is None:
+        wide = plan(arch, n).flops > EXACT
+    if members is None:
+        members = 1 if wide or mode else 4
+    options: dict[str, Any] = {"members": members, "seed": seed, "wide": wide, "threshold": threshold}
+    typer.echo(
+        f"{name}: {arch.depth} layers, d = {arch.d}, {n} tokens, {'wide limit' if wide else 'exact chain'}, ", nl=False
+    )
+    typer.echo(f"{members} member{'s' if members > 1 else ''}: {plan(arch, n, members=members, wide=wide)}")
+    if mode == "what-if":
+        ds = what_if(arch, n, **options, progress=False)
+        typer.echo(change_table(ds))
+    elif mode == "map":
+        ds = phase_map(arch, n, **options, progress=False)
+        typer.echo(map_table(ds))
+    else:
+        ds = predict(arch, n, **options, progress=progress)
+        typer.echo(layer_table(ds))
+        typer.echo(f"\n{name} {verdict(ds)}.")
+    if target is not None:
+        typer.echo(f"wrote {save_finished(ds, target, overwrite)}")
+    if picture is not None:
+        _draw(ds, mode, picture, overwrite)
+        typer.echo(f"wrote {picture}")
+
+
+def architecture(source: str, sizes: dict[str, int | None], changes: Sequence[str]) -> Architecture:
+    """A preset by name, a configuration of `transformers` (.json) or a TOML file, with sizes and changes."""
+    given: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
+    deep: dict[str, Any] = {}
+    for text in changes:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not all(part.isidentifier() for part in key.split(".")):
+            raise InputError("set", text, "is not of the form key=value", "write norm.place=post, for example")
+        try:
+            deep[key] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:  # a bare word
+            deep[key] = value
+    suffix = Path(source).suffix
+    if suffix not in (".json", ".toml"):
+        return Architecture.preset(source, **given, **deep)
+    arch = Architecture.from_transformers(source) if suffix == ".json" else Architecture.from_toml(source)
+    if "heads" in given:
+        given["attention.heads"] = given.pop("heads")
+    return arch.changed(**given, **deep) if given or deep else arch
+
+
+def layer_table(ds: Any) -> str:
+    """About ``ROWS`` layers: mean overlap with its spread, least and largest, mean square, entropy, exponent."""
+    last = ds.sizes["layer"] - 1
+    step = max(1, -(-last // (ROWS - 1)))
+    shown = sorted({0, 1, *range(0, last + 1, step), last})
+    lines = ["layer  overlap          least  largest  |x|²/d     rank    entropy      exponent"]
+    mean, spread = ds.mean("member"), ds["mean_overlap"].std("member", ddof=1 if ds.sizes["member"] > 1 else 0)
+    shares = entropy_share(ds) if "attention_entropy" in ds else None
+    for layer in shown:
+        at = mean.isel(layer=layer)
+        overlap = f"{float(at['mean_overlap']):.4f} ± {float(spread[layer]):.4f}"
+        low, high = (float(at["overlap_quantile"].sel(quantile=q)) for q in (0.0, 1.0))
+        entropy = exponent = ""
+        if layer and shares is not None:
+            entropy = f"{float(at['attention_entropy']):.3f} ({float(shares[layer]):.0%})"
+        if layer:
+            exponent = f"{float(at['close_exponent']):+.4f}"
+        square, rank = float(at["mean_square"]), float(at["effective_rank"])
+        lines.append(
+            f"{layer:5d}  {overlap}  {low:5.2f}  {high:7.2f}  {square:9.3g}  {rank:6.1f}  {entropy:12}  {exponent}"
+        )
+    return "\n".join(lines)
+
+
+def change_table(ds: Any) -> str:
+    """A line for each change, and the sentence."""
+    lines = ["change                          collapse layer  overlap at depth  entropy share"]
+    for i, change in enumerate(ds["change"].values):
+        layer = float(ds["collapse_layer"][i])
+        told = "none" if layer == float("inf") else f"{layer:.0f}"
+        overlap, share = float(ds["overlap_at_depth"][i]), float(ds["entropy_share"][i])
+        lines.append(f"{change:30}  {told:>14}  {overlap:16.3f}  {share:13.0%}")
+    return "\n".join([*lines, f"\nThe collapse moves most with: {ds.attrs['largest']}."])
+
+
+def map_table(ds: Any) -> str:
+    """Collapse layers on the plane, '-' where there is none, with * where attention is not too sharp either."""
+    lines = ["collapse layer (- none, * both failures avoided); columns: query-key scale, rows: residual scale"]
+    lines.append("        " + "".join(f"{one:>8g}" for one in ds["logits"].values))
+    for b in ds["residual"].values[::-1]:
+        row = ds.sel(residual=b)
+        cells = zip(row["collapse_layer"].values, row["avoided"].values, strict=True)
+        lines.append(
+            f"{b:>8g}"
+            + "".join(
+                f"{'-' if layer == float('inf') else f'{layer:.0f}'}{'*' if good else ''}".rjust(8)
+                for layer, good in cells
+            )
+        )
+    return "\n".join(lines)
+
+
+def _draw(ds: Any, mode: str, picture: Path, overwrite: bool) -> None:
+    from fpsolve.plot.layer_curves import layers, phases
+
+    with replacing(picture, overwrite) as temporary:
+        (phases if mode == "map" else layers)(ds).savefig(temporary, dpi=150)

@@ -1,0 +1,23 @@
+"""What does not fit into the machine's memory is refused before it is allocated."""
+
+from __future__ import annotations
+
+import os
+
+from fpsolve.errors import InputError
+
+
+def installed_memory() -> int | None:
+    """Bytes of the machine's memory; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def check_memory(argument: str, value: int, each: int) -> None:
+    """Raise InputError where ``value`` things of ``each`` bytes do not fit into the machine's memory."""
+    memory = installed_memory()
+    if memory is not None and value * each > memory:
+        problem = f"takes about {value * each / 1e9:.3g} GB, the machine has {memory / 1e9:.3g} GB"
+        raise InputError(argument, value, problem, f"take at most {memory // each}")

@@ -1,0 +1,31 @@
+"""Plain data as one text, as a digest, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+ABSENT = "-"
+"""Stands for what one of two tables does not have."""
+
+
+def canonical(data: Any) -> bytes:
+    """Plain data as text that is equal for equal data."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False).encode()
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of plain data."""
+    return hashlib.sha256(canonical(data)).hexdigest()
+
+
+def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+    """``{table.key: (was, now)}`` for each entry in which two nested tables differ."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
+        return {} if was == now else {key: (was, now)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in dict.fromkeys([*was, *now]):
+        found |= differences(was.get(name, ABSENT), now.get(name, ABSENT), f"{key}.{name}" if key else name)
+    return found

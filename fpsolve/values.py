@@ -1,0 +1,100 @@
+"""Objects that are what their data is: laws and measures."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABCMeta
+from typing import Any
+
+import numpy as np
+
+from fpsolve.cached import cached_property, read_only
+from fpsolve.errors import unknown_name
+
+SHOWN = 8
+"""Lists of more entries are cut short where an object shows itself."""
+
+
+class Named(ABCMeta):
+    """Classes that tell the nearest name where a keyword of theirs is none."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of the constructor, not of the call below."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError:
+            known = cls.__signature__.parameters
+            unknown = [key for key in kwargs if key not in known]
+            if not unknown or any(one.kind is one.VAR_KEYWORD for one in known.values()):
+                raise
+            raise unknown_name(f"argument of {cls.__name__}", unknown[0], known) from None
+
+
+class Value:
+    """Pickled without caches, equal where the data is equal, shown in a line; its arrays are read-only."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        kind = type(self)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(kind, name, None), cached_property)
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        read_only(list(state.values()))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, its = _data(self), _data(other)
+        return mine.keys() == its.keys() and all(_equal(value, its[name]) for name, value in mine.items())
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(_hashable(value) for value in _data(self).values())))
+
+    def __repr__(self) -> str:
+        recipe = dict(getattr(self, "recipe", {"name": type(self).__name__, **_data(self)}))
+        name = recipe.pop("name")
+        return f"{name}({', '.join(f'{key}={shown(value)}' for key, value in recipe.items())})"
+
+
+def own_arrays(value: Value) -> None:
+    """Give a frozen dataclass arrays of its own, so that nobody else writes into them."""
+    for name, one in vars(value).items():
+        if isinstance(one, np.ndarray) and (one.flags.writeable or not one.flags.owndata):
+            vars(value)[name] = read_only(one.copy())
+
+
+def shown(value: Any) -> str:
+    """One line for a value: arrays by their shape (and so marked as told by more than this), long lists cut short."""
+    if isinstance(value, np.ndarray):
+        return f"array(shape={value.shape})"
+    if isinstance(value, dict) and "name" in value:
+        return f"{value['name']}({', '.join(f'{key}={shown(one)}' for key, one in value.items() if key != 'name')})"
+    if isinstance(value, list | tuple):
+        parts = [shown(one) for one in value[:SHOWN]] + ["..."] * (len(value) > SHOWN)
+        return f"[{', '.join(parts)}]"
+    return repr(value)
+
+
+def _data(value: Value) -> dict[str, Any]:
+    """The state without the name by which it was asked for."""
+    return {name: one for name, one in value.__getstate__().items() if name != "recipe"}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        same = np.shape(one) == np.shape(other) and np.asarray(one).dtype == np.asarray(other).dtype
+        return same and np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind in "fc")
+    return bool(one == other)
+
+
+def _hashable(value: Any) -> Any:
+    return (value.shape, np.add(value, 0).tobytes()) if isinstance(value, np.ndarray) else value
