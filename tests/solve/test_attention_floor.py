@@ -7,6 +7,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.cli.running import summary
+from fpsolve.ensemble import statistics
 from fpsolve.defects import ATTENTION_UNRESOLVED, Defect, attention_floor, defects
 from fpsolve.measures.build import build
 from fpsolve.policies import FINEST, Policy
@@ -99,7 +100,7 @@ def test_members_count_until_then():
         ds = fp.ensemble(MODEL, law(16.0), members=2, **{**RUN, "t_end": 0.04, "on_underresolved": policy})
         assert (ds.status == 3).all() and np.allclose(ds.attention_unresolved_from, 0.02)
         assert np.isnan(ds.unresolved_from).all() and "under-resolved from t = 0.02" in str(ds.cause.values[0])
-        assert fp.ensemble_statistics(ds)["count"].values.tolist() == [2, 0, 0]
+        assert statistics(ds)["count"].values.tolist() == [2, 0, 0]
     ds = fp.ensemble(MODEL, law(2.0), members=2, **{**RUN, "t_end": 0.04})
     assert (ds.status == 1).all() and np.isnan(ds.attention_unresolved_from).all()
 
