@@ -9,6 +9,7 @@ from tqdm import tqdm
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.surroundings import is_terminal
 from fpsolve.validate import (
+    attention_floor,
     collapse,
     conditioned,
     conserved,
@@ -53,6 +54,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("collapse", collapse.rows),
     Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
+    Validation("attention_floor", attention_floor.rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
 
