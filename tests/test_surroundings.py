@@ -7,7 +7,7 @@ import fpsolve as fp
 from fpsolve.errors import InputError
 from tests.command import FPSOLVE, python, said
 
-LAW = "fp.initial.von_mises_fisher([0.2, -0.5, 1.0], 300.0)"
+LAW = "fp.initial.von_mises_fisher([0.2, -0.5, 1.0], 30.0)"
 RUN = f"""
 import sys, numpy as np, fpsolve as fp
 SETTING
@@ -24,7 +24,11 @@ def plain():
 
 @pytest.mark.parametrize(
     "setting",
-    ['np.seterr(all="raise")', "sys.stderr = None", "import io; sys.stderr = type('S', (), {'write': print})()"],
+    [
+        'np.seterr(all="raise")',
+        "sys.stderr = None",
+        "sys.stderr = type('S', (), {'write': print, 'flush': lambda self: None})()",
+    ],
 )
 def test_surroundings_change_nothing(plain, setting):
     assert said("-W", "ignore", "-c", RUN.replace("SETTING", setting)) == plain
@@ -37,7 +41,7 @@ def test_warnings_that_are_errors_stop_nothing_that_is_resolved(plain):
 def test_the_public_names_alone_are_listed():
     assert set(dir(fp)) == {*fp.__all__, "__version__"}
     assert set(dir(fp.initial)) == {"LAWS", *fp.initial.LAWS}
-    for place in (fp, fp.initial, fp.models, fp.theory, fp.transformer, fp.plot, fp.petsc):
+    for place in (fp, fp.initial, fp.models, fp.theory, fp.transformer, fp.plot, fp.stationary):
         assert all(getattr(place, name) is not None for name in dir(place))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +13,6 @@ from fpsolve.attention.floor import Heads, RandomHeads
 from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
-from fpsolve.cached import read_only
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import source_of
 from fpsolve.models.base import (
@@ -43,10 +41,6 @@ PRODUCT_STEPS = (16, 32, 64)
 """Degrees that ``auto`` chooses among for the product law, whose tensors take long to build."""
 
 KEY_QUERY_LAWS = ("identity", "gaussian", "product")
-
-
-_SPECTRA: WeakKeyDictionary[Source, tuple[Any, Real]] = WeakKeyDictionary()
-"""The last spectrum of a source: a step takes it for its noise, and the state that is saved for its ``noise_tail``."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +171,7 @@ class Homogenized(Model):
         """C_ℓ[μ] of the isotropic noise, ℓ ≤ noise_lmax (``auto``: of a run from μ), value variance included, ε not."""
         law = self._law(source.dimension)
         degree = self._degree(source, source) if self.noise_lmax == "auto" else known_degree(self.noise_lmax)
-        engine = spectrum_engine(law, self.beta, self.value_deviation(law.d), degree)
-        known = _SPECTRA.get(source)
-        if known is None or known[0] is not engine:
-            known = _SPECTRA[source] = (engine, read_only(engine.of(source)))
-        return known[1]
+        return spectrum_engine(law, self.beta, self.value_deviation(law.d), degree).of(source)
 
     def kernel(self, measure: Any) -> IsotropicKernel:
         """t ↦ k_μ(t) for an initial law or a measure, value variance included (isotropic laws).

@@ -119,6 +119,12 @@ def _relu_slope(t: Real) -> Real:
     return (np.pi - np.arccos(np.clip(t, -1, 1))) / (2 * np.pi)
 
 
+def _relu2_kernel(t: Real) -> Real:
+    """E relu²(u) relu²(v), the arc-cosine kernel of degree 2; its slope is 4 E relu(u) relu(v) (Price)."""
+    c = np.clip(t, -1, 1)
+    return (3 * c * np.sqrt(1 - c**2) + (1 + 2 * c**2) * (np.pi - np.arccos(c))) / (2 * np.pi)
+
+
 def _erf_kernel(t: Real) -> Real:
     return np.asarray(2 / np.pi * np.arcsin(2 * t / 3))
 
@@ -145,7 +151,11 @@ ACTIVATIONS: dict[str, Function] = {
 }
 """Activations by name; the names of the `transformers` library for what it has, several for one function included."""
 
-_CLOSED = {"relu": (_relu_kernel, _relu_slope), "erf": (_erf_kernel, _erf_slope)}
+_CLOSED = {
+    "relu": (_relu_kernel, _relu_slope),
+    "erf": (_erf_kernel, _erf_slope),
+    "relu2": (_relu2_kernel, lambda t: 4 * _relu_kernel(t)),
+}
 
 
 @lru_cache(maxsize=8)

@@ -6,3 +6,7 @@ from fpsolve.stationary.eigenvalues import Stability, stability
 from fpsolve.stationary.state import StationaryState, solve
 
 __all__ = ["Stability", "StationaryState", "branch_off", "continuation", "solve", "stability"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

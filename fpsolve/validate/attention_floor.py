@@ -33,7 +33,7 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
     """log₁₀ of max_ℓ|δC_ℓ|/C_0 over the estimate; the cloud's C_ℓ are taken as exact."""
     path, scheme = BrownianPath(seed, cell=DT), SCHEMES["lie_euler"]
     for kind, d, kappa, beta in QUICK if quick else dict.fromkeys((*QUICK, *MORE)):
-        model = Homogenized(beta, kind)  # type: ignore[arg-type]
+        model = Homogenized(beta, kind, noise_lmax=16)  # type: ignore[arg-type]
         law = initial.von_mises_fisher([0.3, -0.5, 1.0][3 - d :], kappa)
         cloud = build(law, "cloud", 95 if d == 2 else 47 if kappa <= 20 else 63, 1e-7)
         exact = model.spectrum(step(model, cloud, path, DT, scheme, 0).source)

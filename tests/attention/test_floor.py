@@ -1,12 +1,12 @@
 """The floor of a density in far attention: the estimate against own quadrature of C_ℓ under the law after a step.
 
 The law after the step is known: points of a Gauss rule of the initial law, with its weights, moved along the step's own
-field by Runge–Kutta sub-steps made here. From them, M and F by plain sums; C_ℓ of the Gaussian law by its Hermite chaos.
+field by Runge–Kutta sub-steps made here. From them, M and F by plain sums; C_ℓ of the Gaussian law by its Hermite
+chaos.
 """
 
 import warnings
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def law(d, kappa):
 
 @cache
 def after(d, kind, kappa, beta, rtol, lmax=63, measure="density"):
-    model = fp.models.Homogenized(beta=beta, key_query=kind)
+    model = fp.models.Homogenized(beta=beta, key_query=kind, noise_lmax=16)
     start = build(law(d, kappa), measure, lmax, rtol)
     return model, step(model, start, BrownianPath(0, cell=DT), DT, SCHEMES["lie_euler"], 0)
 
@@ -56,7 +56,7 @@ def rule(d, n):
 @cache
 def truth(d, kind, kappa, beta):
     """Points and weights of the law after the step, the field taken from the law itself."""
-    model = fp.models.Homogenized(beta=beta, key_query=kind)
+    model = fp.models.Homogenized(beta=beta, key_query=kind, noise_lmax=16)
     x, weights = rule(d, {2: 192, 3: 28 if kappa <= 20 else 40}[d])
     weights = weights * law(d, kappa).density(x)
     exact = build(law(d, kappa), "cloud", 63, 1e-9)
@@ -143,7 +143,7 @@ def engine_spectrum(d, kind, kappa, beta):
         return sums(radius * sites.x.reshape(-1, d), points, weights)[0].reshape(sites.shape)
 
     engine = spectrum_engine(KeyQueryLaw(kind, 1.0, d), beta, 1 / np.sqrt(d), 16)
-    return engine.of(SimpleNamespace(log_M_sphere=log_M_sphere))
+    return engine.of(type("Sums", (), {"log_M_sphere": staticmethod(log_M_sphere)})())
 
 
 def measured(d, kind, kappa, beta, *state):
@@ -206,7 +206,7 @@ def test_a_half_density_carries_farther():
 
 def test_the_initial_state_has_the_floor_of_no_step():
     """What a step of ``rtol`` leaves is not in a law's own density, unless that is all that there is of it."""
-    model = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+    model = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
     start = build(law(3, 16), "density", 63, 1e-6)
     assert start.coarsest == 0 and is_resolved(start, model)
     moved = after(3, "gaussian", 16, 4.0, 1e-6)[1]
@@ -255,7 +255,7 @@ def test_models_that_do_not_ask_the_measure_have_no_floor():
 
 def test_drawn_heads_ask_as_the_law_they_are_drawn_from():
     density = after(3, "gaussian", 16, 4.0, 1e-6)[1]
-    exact = attention_floor(density, fp.models.Homogenized(4.0, key_query="gaussian"))
+    exact = attention_floor(density, fp.models.Homogenized(4.0, key_query="gaussian", noise_lmax=16))
     assert attention_floor(density, fp.models.DrawnHeads(4.0)) == pytest.approx(exact, rel=1.0)
     entries = fp.models.DrawnHeads(4.0, key_query="uniform")
     assert exact / 10 < attention_floor(density, entries) < 10 * exact
@@ -264,7 +264,7 @@ def test_drawn_heads_ask_as_the_law_they_are_drawn_from():
 @pytest.mark.parametrize(("kappa", "beta", "shown"), [(16, 4.0, True), (20, 8.0, True), (2, 4.0, False)])
 def test_runs_announce_it(kappa, beta, shown):
     """The three rows of the density's table: Gaussian law, ℓmax 63, rtol 1e-6; the tail says nothing in all of them."""
-    model = fp.models.Homogenized(beta=beta, key_query="gaussian")
+    model = fp.models.Homogenized(beta=beta, key_query="gaussian", noise_lmax=16)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         ds = fp.solve(model, law(3, kappa), t_end=0.1, dt=0.02, path_cell=0.02, lmax=63)
@@ -273,4 +273,5 @@ def test_runs_announce_it(kappa, beta, shown):
     assert "unresolved_from" not in ds.attrs and (ds.tail < 1e-6).all()
     assert (ds.attention_floor.values.max() > ATTENTION_UNRESOLVED) == shown
     if shown:
-        assert "far attention outgrows" in texts[0] and "take a tighter rtol, 1e-09, or measure='log_density'" in texts[0]
+        assert "far attention outgrows" in texts[0]
+        assert "take a tighter rtol, 1e-09, or measure='log_density'" in texts[0]

@@ -201,7 +201,7 @@ def test_refusals_and_configuration(monkeypatch):
     state = fp.Cloud(start.x, start.weights, tokens=True)
     with pytest.raises(InputError, match="drawn"):
         SCHEMES["lie_euler"].step(blocks, state, PATH, 0.0, 0.01)
-    for bad in ({"activation": "swish"}, {"activation": [np.inf]}, {"draws": 0}, {"noise_lmax": -1}, {"value": "a"}):
+    for bad in ({"activation": "snake"}, {"activation": [np.inf]}, {"draws": 0}, {"noise_lmax": -1}, {"value": "a"}):
         with pytest.raises(InputError):
             SynchronisationByNoise(**{"beta": 1.0, **bad})
     monkeypatch.setitem(fp.MODELS, "SynchronisationByNoise", SynchronisationByNoise)

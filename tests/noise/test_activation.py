@@ -44,7 +44,7 @@ def test_relu_agrees_with_the_conditional_mean(t):
 @pytest.mark.parametrize("name", list(ACTIVATIONS))
 def test_monte_carlo(name):
     rng, t = np.random.default_rng(1), 0.6
-    u, z = rng.normal(size=(2, 400_000))
+    u, z = rng.normal(size=(2, 5_000_000 if name == "relu2" else 400_000))  # whose products have a heavy tail
     products = ACTIVATIONS[name](u) * ACTIVATIONS[name](t * u + np.sqrt(1 - t * t) * z)
     deviation = products.std() / np.sqrt(len(products))
     assert deviation < 2e-3
@@ -75,7 +75,7 @@ def test_half_square_slope():
     assert np.abs(dual_activation("tanh").half_square_slope(z) - slope).max() < 1e-9
 
 
-@pytest.mark.parametrize("activation", ["swish", [np.nan], [[1.0]], "", lambda z: 1.0, lambda z: z / 0 * np.inf])
+@pytest.mark.parametrize("activation", ["snake", [np.nan], [[1.0]], "", lambda z: 1.0, lambda z: z / 0 * np.inf])
 def test_bad_activations_are_refused(activation):
     with pytest.raises(InputError), np.errstate(all="ignore"):
         dual_activation(activation)
@@ -119,7 +119,7 @@ def test_which_activations_are_coercive():
     for name in ACTIVATIONS:
         kernel = dual_activation(name)
         assert [is_coercive(kernel, d) for d in (2, 3, 4, 8)] == [False, False, name == "sigmoid", name == "sigmoid"]
-        assert is_coercive(kernel, 3, power=0.01) == (name not in ("tanh", "erf"))
+        assert is_coercive(kernel, 3, power=0.01) == (name not in ("tanh", "erf", "linear"))
     assert is_coercive(np.ones_like, 4)
     assert not is_coercive(lambda t: t, 8)
 

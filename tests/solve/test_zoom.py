@@ -195,7 +195,7 @@ def test_a_law_given_by_a_function_is_asked_for():
         ({"rtol": 0.0}, {}, "rtol"),
         ({"model": MODELS["isotropic"]}, {"save_flow": False}, "model"),
         ({}, {"measure": "density", "save_flow": False, "save_points": False}, "solution"),
-        ({}, {"scheme": "euler_maruyama", "save_flow": False, "save_density": False}, "solution"),
+        ({}, {"scheme": "euler_maruyama", "rtol": 1e-6, "save_flow": False, "save_density": False}, "solution"),
     ],
 )
 def test_bad_arguments_are_named(arguments, changes, argument):

