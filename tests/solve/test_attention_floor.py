@@ -7,12 +7,12 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.cli.running import summary
-from fpsolve.ensemble import statistics
 from fpsolve.defects import ATTENTION_UNRESOLVED, Defect, attention_floor, defects
+from fpsolve.ensemble import statistics
 from fpsolve.measures.build import build
 from fpsolve.policies import FINEST, Policy
 
-MODEL = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+MODEL = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
 RUN = {"t_end": 0.1, "dt": 0.02, "path_cell": 0.02, "seed": 1, "lmax": 63}
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
@@ -68,7 +68,7 @@ def test_refine_tightens_the_accuracy_from_the_first_step_on():
 
 
 def test_refine_raises_the_degree_where_truncation_is_the_floor():
-    wide = fp.models.Homogenized(beta=8.0, key_query="gaussian")
+    wide = fp.models.Homogenized(beta=8.0, key_query="gaussian", noise_lmax=16)
     ds = solved(12.0, wide, lmax=31, rtol=1e-9, on_underresolved="refine", t_end=0.02)
     assert ds.lmax.values[-1] > 31
 
@@ -118,7 +118,8 @@ def test_a_warning_names_the_remedies_in_order():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         solved()
-        solved(12.0, fp.models.Homogenized(beta=8.0, key_query="gaussian"), lmax=31, rtol=1e-9, t_end=0.02)
+        model = fp.models.Homogenized(beta=8.0, key_query="gaussian", noise_lmax=16)
+        solved(12.0, model, lmax=31, rtol=1e-9, t_end=0.02)
     texts = [str(one.message) for one in told if "far attention" in str(one.message)]
     assert len(texts) == 2
     assert "take a tighter rtol, 1e-09, or measure='log_density' or measure='cloud'" in texts[0]
