@@ -74,7 +74,7 @@ class Density(Expansion):
 
     @cached_property
     def floor(self) -> Floor:
-        return Floor(self.geometry, self.grid, self.coefficients, self.values, max(self.rtol, self.coarsest))
+        return Floor(self.geometry, self.grid, self.coefficients, self.values, self.coarsest)
 
     @property
     def mass(self) -> float:

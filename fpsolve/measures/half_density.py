@@ -111,8 +111,8 @@ class HalfDensity(Expansion):
 
     @cached_property
     def floor(self) -> Floor:
-        rtol = self._kept_to(max(self.rtol, self.coarsest))
-        return Floor(self.geometry, self.grid, self.coefficients, self._square.roots, rtol, exponent=2)
+        rtol, roots = self._kept_to(self.coarsest), self._square.roots
+        return Floor(self.geometry, self.grid, self.coefficients, roots, rtol, exponent=2)
 
     @property
     def mass(self) -> float:
