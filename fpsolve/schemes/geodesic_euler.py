@@ -9,6 +9,7 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud, geodesic
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.schemes.common_noise import CommonNoise
 
 
 def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
@@ -28,7 +29,5 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     if not farthest <= np.pi:
         told = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
         raise UnresolvedError(0.0, told, 'take a smaller dt, or scheme="rk4"')
-    if model.is_stochastic:
-        increment = path.increment(t0, t1, model.channels(measure.dimension))
-        tangent = tangent + model.noise_field(source, increment).on(sites)
+    tangent = tangent + CommonNoise.over(model, measure, path, t0, t1)(source).on(sites)
     return replace(measure, x=geodesic(measure.x, tangent), log_density=None)

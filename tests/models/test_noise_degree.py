@@ -12,7 +12,8 @@ from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.measures.build import build
 from fpsolve.models import Homogenized, IsotropicFlow, SynchronisationByNoise
-from fpsolve.models.noise_degree import KAPPA_TOLERANCE, SLOPE_TOLERANCE, end_terms, noise_tail, short_from
+from fpsolve.models.noise_degree import KAPPA_TOLERANCE, SLOPE_TOLERANCE, noise_tail, short_from
+from fpsolve.noise import isotropic
 
 PAIR = fp.initial.points(np.array([[1, 0], [-0.3, np.sqrt(1 - 0.09)]]))
 FEW = {"t_end": 0.02, "dt": 0.01}
@@ -61,7 +62,7 @@ def test_the_pair_exponent_at_low_temperature():
     model = Homogenized(20.0, "gaussian", value_std=1.0)
 
     def exponent(one):
-        return -0.5 * sum(terms.sum() for terms in end_terms(one.spectrum(start.source), 2))
+        return -0.5 * sum(terms.sum() for terms in isotropic(2, one.noise_lmax).end_terms(one.spectrum(start.source)))
 
     auto = model.prepared(start)
     assert exponent(auto) == pytest.approx(-0.5 * sum(exact), rel=0.01)
