@@ -14,7 +14,7 @@ from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
 from fpsolve.models.base import (
     Calculus,
     Model,

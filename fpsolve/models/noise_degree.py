@@ -99,7 +99,7 @@ def resolved_degree(
         _warn(degree, lost(spectrum(degree), d, ends), 'pass more, or noise_lmax="auto"')
         return degree
     most = ISOTROPIC[d].most
-    held = [step for step in steps if step <= most and _holds(measure, step + 1)] or [1]
+    held = [step for step in steps if step <= most and measure.holds(step + 1)] or [1]
     for trial in (*(one for one in TRIALS if one < held[-1]), held[-1]):
         C = spectrum(trial)
         enough = [step for step in held if step <= trial and lost(C[: step + 1], d, ends).is_small]
@@ -107,10 +107,6 @@ def resolved_degree(
             return enough[0] if enough[0] == trial or lost(spectrum(enough[0]), d, ends).is_small else trial
     _warn(held[-1], lost(C, d, ends), "raise lmax, or follow points" if held[-1] < most else "that is the most")
     return held[-1]
-
-
-def _holds(measure: Any, degree: int) -> bool:
-    return not hasattr(measure, "grid") or bool(measure.grid.holds(degree))
 
 
 def _warn(degree: int, lost: Lost, remedy: str) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial, Law, Tokens, points, samples
+from fpsolve.measures.initial import Initial, Law, tokens_of
 from fpsolve.models.base import checked_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
@@ -195,19 +195,8 @@ class RandomTransformer:
 
     def _start(self, initial: Initial | Real, member: int) -> Cloud:
         """The initial tokens, n of them in dimension d."""
-        if isinstance(initial, Law):
-            initial = samples(initial, self.n, self.seed, member)
-        if isinstance(initial, np.ndarray | list):
-            initial = points(initial)
-        if isinstance(initial, Cloud):
-            initial = Tokens(initial.x, initial.weights)
-        if not isinstance(initial, Tokens):
-            problem = "not tokens, a law or an array (n, d)"
-            raise InputError("initial", initial, problem, "pass fp.initial.von_mises_fisher(...), for example")
-        if initial.x.shape != (self.n, self.d):
-            problem = f"the transformer has n = {self.n} tokens in d = {self.d}"
-            raise InputError("initial", initial.x.shape, problem, "pass as many, or change n and d")
-        return Cloud(initial.x, initial.weights, tokens=True)
+        tokens = tokens_of("initial", initial, self.n, self.d, self.seed, member)
+        return Cloud(tokens.x, tokens.weights, tokens=True)
 
     def _starts(self, initial: Initial | Real, members: range) -> list[Cloud]:
         """The initial tokens of every member; one cloud where all start alike."""

@@ -7,7 +7,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
 from fpsolve.noise import isotropic
 
 START = fp.initial.von_mises_fisher([1.0, 0.5], 2.0)
