@@ -11,7 +11,8 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
-from fpsolve.measures.initial import Initial, Law, Tokens
+from fpsolve.measures.initial import Initial
+from fpsolve.measures.laws import Law, Tokens
 from fpsolve.measures.log_density import LogDensity
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow

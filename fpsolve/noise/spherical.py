@@ -30,16 +30,12 @@ from numpy.typing import ArrayLike, NDArray
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.noise.law import Array, IsotropicNoise, Modes, VectorModes, checked_degree
 
-MINUS, ZERO, PLUS = range(3)
-"""Components of a channel: scalar degree J-1, J, J+1."""
-
-
 QUADRATURE_NODES = 600
 """At least so many for C_ℓ of a kernel whose derivatives may be singular at t = ±1."""
 
 
 def channel_position(J: int, m: int, component: int) -> int:
-    """Position 3(J² + J + m) + component of a channel; it does not depend on ``lmax``."""
+    """Position 3(J² + J + m) + component (0, 1, 2 for ξ⁻, ξ⁰, ξ⁺) of a channel; it does not depend on ``lmax``."""
     return int(_positions(J, m, component))
 
 

@@ -12,16 +12,19 @@ from tqdm import tqdm
 
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial, Law, tokens_of
+from fpsolve.measures.initial import Initial, tokens_of
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import checked_number
+from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
 from fpsolve.solve import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
+from fpsolve.transformer.limits import limit
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import HeadLaw, WeightLaw, matrices_of
+from fpsolve.transformer.weights import HeadLaw, matrices_of
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -147,8 +150,6 @@ class RandomTransformer:
 
     def limit(self, regime: str) -> Model:
         """The limiting model, ``ballistic``, ``modified`` or ``diffusive``, see :func:`fpsolve.transformer.limit`."""
-        from fpsolve.transformer.scaling import limit
-
         return limit(self.law, regime, self.d, self.step)
 
     def batch(self, x: Real, weights: Real, members: range) -> Batch:

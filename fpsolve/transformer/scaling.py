@@ -13,9 +13,11 @@ from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
 from fpsolve.errors import check_number
-from fpsolve.measures.initial import Tokens, points, tokens_of
+from fpsolve.measures.initial import points, tokens_of
+from fpsolve.measures.laws import Tokens
 from fpsolve.models.base import checked_number
 from fpsolve.models.homogenized import Homogenized
+from fpsolve.models.weights import Gaussian, MatrixLaw, Product
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
@@ -24,7 +26,7 @@ from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
 from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.regime import network_scaling
-from fpsolve.transformer.weights import KEY_QUERY, Gaussian, HeadLaw, MatrixLaw, Product
+from fpsolve.transformer.weights import KEY_QUERY, HeadLaw
 
 __all__ = ["SMALL", "Regime", "Scaling", "head_law", "limit", "scaling"]
 
