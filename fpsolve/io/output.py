@@ -13,6 +13,7 @@ from fpsolve.io.atomic import clean, place_of, put, room_for
 
 RESULT_SUFFIXES = (".nc", ".zarr")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+ANIMATION_SUFFIXES = (".gif", ".mp4")
 
 _ZARR_MARKS = (".zgroup", "zarr.json")
 

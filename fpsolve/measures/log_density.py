@@ -100,6 +100,11 @@ class Exponential:
         return with_mass(grid.x, grid.weights * exponential(phi))
 
 
+def mass_limit(rtol: float) -> float:
+    """The largest |∫ρ - 1| of a resolved log density of accuracy ``rtol``."""
+    return max(MASS_LIMIT, MASS_SHARE * rtol)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LogDensity(Expansion):
     """φ = log ρ = Σ φ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ∫e^φ = 1.
@@ -178,7 +183,7 @@ class LogDensity(Expansion):
 
     @property
     def mass_limit(self) -> float:
-        return max(MASS_LIMIT, MASS_SHARE * self.rtol)
+        return mass_limit(self.rtol)
 
     @property
     def entropy(self) -> float:
