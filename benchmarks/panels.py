@@ -26,10 +26,10 @@ def density_step(axes: Axes, rows: Rows) -> None:
         field = f", field {100 * row['making_field']:.0f} %" if "making_field" in row else ""
         axes.annotate(f"  {row['step_ms']:.3g} ms{field}", (100, n), va="center", fontsize=8)
         _mark(axes, bound_of(row.get("aim", "")), n, 100)
-    axes.set_xlim(0, 145)
+    axes.set_xlim(0, 240)
     axes.set_xticks([0, 25, 50, 75, 100])
     _named(axes, "% of a density step")
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="center right")
 
 
 def _mark(axes: Axes, bound: float | None, at: int, scale: float = 1.0) -> None:
@@ -107,7 +107,7 @@ def spectrum_update(axes: Axes, rows: Rows) -> None:
     axes.set_xscale("log")
     _named(axes, "ms")
     axes.tick_params(axis="y", labelsize=6.5)
-    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 
 def attention_sums(axes: Axes, rows: Rows) -> None:
@@ -224,7 +224,7 @@ def orders(axes: Axes, rows: Rows) -> None:
     axes.set_yticks(places, [f"{row['kind']}: {row['problem']}" for row in rows])
     _named(axes, "order")
     axes.tick_params(axis="y", labelsize=6.5)
-    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 
 def listed(axes: Axes, rows: Rows) -> None:
