@@ -233,7 +233,7 @@ def models() -> None:
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that `fpsolve run` wrote.")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote: of a run, an ensemble, a comparison, …")],
     output: OutputFile = None,
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
@@ -241,8 +241,8 @@ def plot(
 ) -> None:
     """Draw a saved result.
 
-    The picture is a .png, .pdf or .svg, an animation a .gif; without -o it is RESULT-KIND.png (or .gif) in
-    the current folder.
+    The picture is a .png, .pdf or .svg, an animation a .gif or .mp4; without -o it is RESULT-KIND.png (or .gif) in
+    the current folder. An overview of an ensemble has its means and fans, that of a comparison its errors.
     """
     from fpsolve.cli.plotting import plot_result
 
