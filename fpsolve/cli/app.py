@@ -233,7 +233,7 @@ def models() -> None:
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote: of a run, an ensemble, a comparison, …")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
