@@ -70,15 +70,6 @@ def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str]
         raise UnresolvedError(last, problem, "see the variable cause")
 
 
-def plan_ensemble(config: Path, changes: Sequence[str], options: Options, ranks: int) -> str:
-    """What the ensemble would take on so many ranks; nothing is written."""
-    from fpsolve.ensemble.planner import as_text, plan
-
-    model, initial, arguments = asked(config, changes, options)
-    kept = {key: value for key, value in arguments.items() if key not in ("output", "fail_fast")}
-    return as_text(plan(model, initial, ranks=ranks, **kept))
-
-
 def asked(config: Path, changes: Sequence[str], options: Options) -> tuple[Any, Any, dict[str, Any]]:
     """Model, initial law and arguments of ``fp.ensemble`` for a configuration under the command line's options."""
     described = load_config(config, changes)

@@ -13,7 +13,7 @@ from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
-from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real

@@ -14,7 +14,7 @@ from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
 from fpsolve.models.base import (
     Calculus,
     Model,
@@ -33,7 +33,7 @@ from fpsolve.models.noise_degree import (
     noise_tail,
     resolved_degree,
 )
-from fpsolve.noise import channel_count, circular_channel_count, circular_field, isotropic_channels
+from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
@@ -105,8 +105,7 @@ class Homogenized(Model):
         if not self.is_isotropic:
             return d * d
         self._law(d)  # refuses other dimensions
-        degree = known_degree(self.noise_lmax)
-        return circular_channel_count(degree) if d == 2 else channel_count(degree)
+        return isotropic(d, known_degree(self.noise_lmax)).channels
 
     def prepared(self, measure: Any) -> Homogenized:
         """With ``noise_lmax`` as a number; warns (SamplingWarning) where that loses more than ``auto`` may."""
@@ -155,11 +154,10 @@ class Homogenized(Model):
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
             return ZeroField()
-        if self.is_isotropic:
-            degree = known_degree(self.noise_lmax)
-            draw = circular_field if source.dimension == 2 else isotropic_channels(degree).field
-            return self.noise * HarmonicField(*draw(self.spectrum(source), increment), d=source.dimension)
         d = source.dimension
+        if self.is_isotropic:
+            law = isotropic(d, known_degree(self.noise_lmax))
+            return self.noise * HarmonicField(*law.field(self.spectrum(source), increment), d=d)
         values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
         return AmbientField(lambda sites: apply_matrix(values, self._attention(source, sites)))
 

@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.measures.cloud import Cloud
+from fpsolve.models.weights import BLOCK_WORDS
 from fpsolve.observe import versions
 from fpsolve.observe.quantities import LARGEST_EXPONENT
 from fpsolve.observe.record import LONG_NAMES
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer.weights import BLOCK_WORDS
 
 if TYPE_CHECKING:
     from fpsolve.transformer.chain import RandomTransformer

@@ -9,7 +9,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
 from fpsolve.plot.zoom import zoomed
 from fpsolve.solve import prepare
 from fpsolve.sphere.geometry import geometry
