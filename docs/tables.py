@@ -12,11 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import fpsolve as fp
 from fpsolve.measures import MEASURES
-from fpsolve.observe.record import LONG_NAMES
+from fpsolve.measures.build import build
+from fpsolve.observe import OBSERVABLES
 
 HERE = Path(__file__).resolve().parent
 PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md", HERE / "networks.md")
@@ -85,21 +84,14 @@ def laws() -> str:
 
 
 def dataset() -> str:
-    """The variables of the results of short runs with every measure."""
-    law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
-    starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
-    results = {name: _short_run(*start) for name, start in starts.items()}
-    results["several heads"] = _short_run(law, "density", fp.models.MultiHead(1.0, (1.0, 0.5), (1.0, 1.0)))
-    tokens = fp.initial.points(np.eye(4)[:3])
-    results["sampled drifts"] = _short_run(tokens, "cloud", fp.models.Ballistic(1.0, 1.0, "gaussian", tolerance=1e-2))
-    results["isotropic noise of attention or MLPs"] = _short_run(law, "density", fp.models.Homogenized(1.0, "gaussian"))
+    """The variables of a result."""
+    state = build(fp.initial.uniform(), "density", 4, 1e-6)
     rows = []
-    for variable, meaning in LONG_NAMES.items():
-        having = [name for name, ds in results.items() if variable in ds]
-        dims = ", ".join(results[having[0]][variable].dims)
-        measures = [name for name in having if name in starts] or having
-        where = "all" if len(measures) == len(starts) else ", ".join(measures)
-        rows.append((f"`{variable}`", f"({dims})", meaning, where))
+    for name, one in OBSERVABLES.items():
+        if not one.coordinate:
+            dims = ", ".join([*["time"] * (not one.once), *one.dims_of(state)])
+            where = ", ".join(one.measures or ("all",)) + (f"; {one.where}" if one.where else "")
+            rows.append((f"`{name}`", f"({dims})", one.long_name, where))
     return _table(("variable", "dimensions", "meaning", "measures"), rows)
 
 
@@ -204,12 +196,6 @@ def bench_machine() -> str:
 
 def _number(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
-    kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
-    model = model or fp.models.SelfAttention(beta=1.0)
-    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, lmax=15, **kept)
 
 
 def _order(value: float | None) -> str:

@@ -12,6 +12,7 @@ from fpsolve.io import load, save
 from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
+from fpsolve.observe import Observable
 from fpsolve.run import run
 from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solve import solve
@@ -34,6 +35,7 @@ __all__ = [
     "LogDensity",
     "Measure",
     "Model",
+    "Observable",
     "Scheme",
     "Velocity",
     "compare",

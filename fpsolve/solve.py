@@ -22,7 +22,8 @@ from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
-from fpsolve.observe import Recorder, Result, dataset
+from fpsolve.observe import Observable, Recorder, Result, dataset
+from fpsolve.observe.own import Observe, check_record, identities, own_observables
 from fpsolve.plain import to_plain
 from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
 from fpsolve.policies import Policy, checked_policy
@@ -65,6 +66,7 @@ def solve(
     save_density: bool = False,
     save_points: bool = False,
     save_flow: bool = False,
+    observe: Observe | None = None,
     on_underresolved: str = "warn",
     lmax_cap: int = CAP,
     progress: bool | None = None,
@@ -85,6 +87,8 @@ def solve(
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
     save_flow: keep the field of every step, from which ``fp.zoom`` takes the density anywhere (quadrature clouds).
+    observe: observables of one's own, ``{"name": function}`` or ``{"name": fp.Observable(…)}``: a function takes the
+    measure at a saved time and returns a number, an array of one shape, or None where there is none.
     on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
     1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
     at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
@@ -167,8 +171,10 @@ class Job:
     def _save(self, here: Snapshot, t: float) -> None:
         """Keep the record of a state that is to be saved, and is not yet."""
         if here.step == self.stride * len(here.times):
+            record = self.recorder(here.state)
+            check_record(record, here.records, self.recorder.own, here.state)
             here.times.append(t)
-            here.records.append(self.recorder(here.state))
+            here.records.append(record)
 
     def _course(self, here: Snapshot, flow: FlowRecorder | None) -> Course:
         """What is to come after a snapshot; ``flow`` collects the fields."""
@@ -201,8 +207,8 @@ class Job:
 
     def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
         """The Dataset of a run that ended ``here``."""
-        ds = dataset(here.times, here.records, self.state, self.config, here.state).assign_attrs(notes)
-        ds = _with_noise(ds)
+        ds = dataset(here.times, here.records, self.state, self.config, here.state, self.recorder.own)
+        ds = _with_noise(ds.assign_attrs(notes))
         if flow is None:
             return ds
         if not isinstance(here.state, Cloud):
@@ -230,6 +236,8 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked["scheme"] is None else asked["scheme"])
     stride = check_arguments(model, chosen, scheme_name, asked)
+    own = own_observables(asked["observe"])
+    asked["observe"] = identities(own) or None
     chosen, flow = with_petsc(chosen, scheme_name, asked["transport"], asked["petsc_options"])
     path = BrownianPath(asked["seed"], asked["member"], asked["path_cell"])
 
@@ -247,19 +255,19 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     model = model.prepared(state)
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(model, state, asked)
+    recorder = _recorder(model, state, asked, own)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
 
 
-def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
+def _recorder(model: Model, state: Measure, asked: dict[str, Any], own: dict[str, Observable]) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
     degree, policy = asked["moments_lmax"], asked["on_underresolved"]
     if hasattr(state, "lmax"):
         degree = min(degree, max(state.lmax, asked["lmax_cap"]) if policy == "refine" else state.lmax)
     saved = (degree, asked["save_density"], asked["save_points"])
     followed, grid = policy != "warn", getattr(state, "grid", None)
-    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model)
+    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model, own)
 
 
 def _with_noise(ds: Result) -> Result:

@@ -15,6 +15,8 @@ import typer
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, save
+from fpsolve.observe import OBSERVABLES
+from fpsolve.observe.own import imported
 from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
 from fpsolve.solve import OF_THE_CALL, prepare
 
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 
 EX_UNRESOLVED = 3
 """Exit status of a run whose numbers could no longer be trusted before its end."""
-
-OBSERVABLES = ("overlap", "energy", "entropy", "mass", "min_density", "tail", "attention_floor")
-"""What a summary tells of a result."""
 
 ATTRIBUTES = {
     "unresolved_from": "under-resolved from t = {time:g} on",
@@ -46,6 +45,7 @@ def run_config(
     changes: Sequence[str],
     checkpoint: Path | None = None,
     checkpoint_every: float | None = None,
+    observe: Sequence[str] = (),
 ) -> Path:
     """Solve and save; every refusal comes before the computing.
 
@@ -57,6 +57,7 @@ def run_config(
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
+    options |= {"observe": imported(observe)} if observe else {}
     ds = _solved(described, options)
     target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
@@ -100,7 +101,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    names = [name for name in OBSERVABLES if name in ds]
+    names = [name for name, one in OBSERVABLES.items() if one.summary and name in ds]
+    names += [str(name) for name in ds.data_vars if "panel" in ds[name].attrs and ds[name].dims == ("time",)]
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)

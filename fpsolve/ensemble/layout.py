@@ -19,6 +19,7 @@ from fpsolve.errors import InputError
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
+from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
 from fpsolve.solve import Job, prepare
@@ -110,6 +111,10 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
     assert first is not None
+    for name in first.recorder.own:
+        if all(name not in run for run in runs):
+            remedy = "return NaN, in an array of its shape, where there is none"
+            raise InputError(f"observe[{name}]", None, "absent at t = 0, so that its shape is not known", remedy)
     dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
@@ -157,7 +162,9 @@ def checked_members(members: int | range) -> range:
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
     times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
-    ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
+    record, own = job.recorder(job.state), job.recorder.own
+    check_record(record, [], own, job.state)
+    ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 
 

@@ -110,9 +110,9 @@ class Runner:
 
 
 def is_a_members(error: BaseException) -> bool:
-    """Whether an error is one member's own: not a request to stop, a package that lacks, another run's checkpoint."""
+    """Whether an error is one member's own: no stop, package that lacks, other run's checkpoint, false observable."""
     shared = isinstance(error, Interrupted | ImportError)
-    return not shared and not (isinstance(error, InputError) and error.argument == "checkpoint")
+    return not shared and not (isinstance(error, InputError) and error.argument.startswith(("checkpoint", "observe")))
 
 
 def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:

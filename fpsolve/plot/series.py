@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpsolve.errors import InputError
+from fpsolve.observe import OBSERVABLES, Panel
 from fpsolve.plot import style
 
 if TYPE_CHECKING:
@@ -27,20 +28,20 @@ MARKED = {
 
 
 def observables(ds: xr.Dataset) -> Figure:
-    """Mean vector, overlap, energy, entropy, least density, tail and floor against time: those that the result has.
+    """Every observable of the result that has a panel against time, a user's too.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it has none.
     """
-    names = present(ds)
-    if not names:
+    found = panels(ds)
+    if not found:
         raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve")
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
     figure = style.new_figure(3.7 * columns, 2.6 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
-    for axes, name in zip(grid.flat, names, strict=False):
-        draw(axes, ds, name)
-    for spare in grid.flat[len(names) :]:
+    for axes, (name, panel) in zip(grid.flat, found.items(), strict=False):
+        draw(axes, ds, name, panel)
+    for spare in grid.flat[len(found) :]:
         spare.set_visible(False)
     for column in grid.T:
         lowest = max((row for row in range(rows) if column[row].get_visible()), default=0)
@@ -51,16 +52,19 @@ def observables(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def present(ds: xr.Dataset) -> list[str]:
-    """The panels that this result can fill, in the order of the page; log E stands in where E is no double."""
-    return [name for name in _PANELS if name in ds and not (name == "log_energy" and "energy" in ds)]
+def panels(ds: xr.Dataset) -> dict[str, Panel]:
+    """The panels that this result can fill, in the order of the table; a user's observables after them."""
+    found = {name: one.panel for name, one in OBSERVABLES.items() if isinstance(one.panel, Panel) and name in ds}
+    for name, one in ds.data_vars.items():
+        if "panel" in one.attrs and set(one.dims) == {"time"}:
+            found[str(name)] = Panel(one.attrs["panel"], one.attrs["panel_kind"])
+    return {name: panel for name, panel in found.items() if panel.stands_for not in found}
 
 
-def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def draw(axes: Axes, ds: xr.Dataset, name: str, panel: Panel) -> None:
     """One panel, without the label of its time axis."""
-    title, painter = _PANELS[name]
-    painter(axes, ds, name)
-    axes.set_title(title, fontsize=10.5, loc="left")
+    _PAINTERS[panel.kind](axes, ds, name)
+    axes.set_title(panel.title, fontsize=10.5, loc="left")
     axes.set_ylabel(_unit(ds[name]))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -89,7 +93,7 @@ def _line(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.plot(ds["time"], ds[name], **_stroke(ds))
 
 
-def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     """The components thin, the norm on top of them; only the norm beyond three dimensions."""
     mean = ds[name].transpose("time", "component")
     if mean.sizes["component"] <= 3:
@@ -99,12 +103,12 @@ def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.legend(fontsize=8, ncols=4, frameon=False, handlelength=1.2, columnspacing=0.9)
 
 
-def _least_density(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _density(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--")  # below it the series has lost positivity
     _line(axes, ds, name)
 
 
-def _tail(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _log(axes: Axes, ds: xr.Dataset, name: str) -> None:
     """Logarithmic; zeros, which have no logarithm, are left out."""
     values = np.where(ds[name].values > 0, ds[name].values, np.nan)
     axes.plot(ds["time"], values, **_stroke(ds))
@@ -127,14 +131,10 @@ def _label(variable: xr.DataArray, default: str) -> str:
     return f"{default} [{unit}]" if unit else default
 
 
-_PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
-    "mean_vector": ("mean vector m", _mean_vector),
-    "overlap": ("overlap |m|²", _line),
-    "energy": ("interaction energy", _line),
-    "log_energy": ("log interaction energy", _line),
-    "entropy": ("entropy", _line),
-    "min_density": ("least density", _least_density),
-    "tail": ("tail of the spectrum", _tail),
-    "mass_defect": ("mass - 1", _line),
-    "attention_floor": ("floor of far attention", _tail),
+_PAINTERS: dict[str, Callable[[Axes, xr.Dataset, str], None]] = {
+    "line": _line,
+    "log": _log,
+    "vector": _vector,
+    "density": _density,
 }
+"""By the kind of a panel."""
