@@ -18,7 +18,7 @@ from fpsolve.measures.build import build
 from fpsolve.observe import OBSERVABLES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md", HERE / "networks.md")
+PAGES = (HERE.parent / "README.md", *(HERE / f"{page}.md" for page in "long-times theory benchmarks networks".split()))
 MEASURED = HERE / "benchmarks.json"
 NETWORKS = HERE.parent / "tests" / "transformer" / "data" / "networks.json"
 """Pages with tables."""
@@ -70,6 +70,15 @@ def measures() -> str:
     """What every measure stores and carries."""
     rows = [(f"`{name}`", f"`fp.{cls.__name__}`", *CARRIES[name]) for name, cls in MEASURES.items()]
     return _table(("measure", "class", "state", "own noise ν", "for"), rows)
+
+
+def policies() -> str:
+    """What every policy does, and what a result says of it."""
+    rows = []
+    for name, one in fp.policies.POLICIES.items():
+        notes = ", ".join(f"`{note.name}`" for note in one.notes)
+        rows.append((f'`"{name}"`', f"`{one.__name__}`", one.sentence, notes))
+    return _table(("value", "`fp.policies.`", "once a state is no longer resolved", "attributes"), rows)
 
 
 def laws() -> str:
@@ -207,7 +216,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine, networks)
+MADE = (models, schemes, measures, laws, dataset, policies, theory, speed, aims, benchmarks, bench_machine, networks)
 TABLES = {make.__name__: make for make in MADE}
 
 

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 from fpsolve import _start as _start  # first: it hears signals while the rest is imported
-from fpsolve import errors, models, plot, theory, transformer
+from fpsolve import errors, models, plot, policies, theory, transformer
 from fpsolve.compare import compare
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "models",
     "plot",
+    "policies",
     "run",
     "save",
     "scaling",

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.arguments import CAP, RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.arguments import RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
@@ -25,8 +25,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable, Recorder, Result, dataset
 from fpsolve.observe.own import Observe, check_record, identities, own_observables
 from fpsolve.plain import to_plain
-from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
-from fpsolve.policies import Policy, checked_policy
+from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Course, Moment, Resolution, states
 from fpsolve.run import check_run, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
@@ -67,7 +66,7 @@ def solve(
     save_points: bool = False,
     save_flow: bool = False,
     observe: Observe | None = None,
-    on_underresolved: str = "warn",
+    on_underresolved: str | Policy = "warn",
     lmax_cap: int = CAP,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -93,8 +92,9 @@ def solve(
     1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
     at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
     2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
-    saved. Under all but ``warn`` coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state, and
-    where no step leads on the run ends early, as with ``stop``, with the attribute ``stopped_at``.
+    saved; or a policy of ``fp.policies``, or one's own. Under all but ``warn`` coordinates ``method``, ``lmax`` and
+    ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with the
+    attribute ``stopped_at``.
     progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
     ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
@@ -145,7 +145,7 @@ class Job:
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        resolution = Resolution(self.config["solve"]["lmax"], self.model)
+        resolution = Resolution(self.config["solve"]["lmax"], self.model, self.policy)
         resolution.attributes.update(here.notes)
         flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
         course, recorded = self._course(here, flow), 0
@@ -248,26 +248,29 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
     check_effect(asked, chosen, scheme_name, initial, state)
     asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
-    policy = checked_policy(asked, model, chosen, initial, state)
-    asked["lmax_cap"] = policy.lmax_cap
+    policy = policy_of(asked["on_underresolved"], asked["lmax_cap"])
+    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    asked |= {"on_underresolved": policy.recorded(), "lmax_cap": getattr(policy, "lmax_cap", CAP)}
     check_saved(state, policy, asked)
     check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     model = model.prepared(state)
     steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(model, state, asked, own)
+    recorder = _recorder(model, state, asked, policy, own)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
     return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
 
 
-def _recorder(model: Model, state: Measure, asked: dict[str, Any], own: dict[str, Observable]) -> Recorder:
+def _recorder(
+    model: Model, state: Measure, asked: dict[str, Any], policy: Policy, own: dict[str, Observable]
+) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree, policy = asked["moments_lmax"], asked["on_underresolved"]
+    degree = asked["moments_lmax"]
     if hasattr(state, "lmax"):
-        degree = min(degree, max(state.lmax, asked["lmax_cap"]) if policy == "refine" else state.lmax)
+        degree = min(degree, policy.highest_degree(state.lmax))
     saved = (degree, asked["save_density"], asked["save_points"])
-    followed, grid = policy != "warn", getattr(state, "grid", None)
-    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model, own)
+    grid = getattr(state, "grid", None)
+    return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 
 def _with_noise(ds: Result) -> Result:

@@ -15,6 +15,7 @@ import typer
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, save
+from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import imported
 from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
 
 EX_UNRESOLVED = 3
 """Exit status of a run whose numbers could no longer be trusted before its end."""
-
-ATTRIBUTES = {
-    "unresolved_from": "under-resolved from t = {time:g} on",
-    "attention_unresolved_from": "far attention under-resolved from t = {time:g} on",
-    "refined_from": "refined from t = {time:g} on, to lmax = {lmax:g}",
-    "filtered_from": "filtered from t = {time:g} on",
-    "handed_over_at": "carried by a cloud from t = {time:g} on",
-    "stopped_at": "stopped at t = {time:g}, before its end",
-}
-"""What a result says of its resolution."""
-
 
 def run_config(
     config: Path,
@@ -61,7 +51,7 @@ def run_config(
     ds = _solved(described, options)
     target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
-    if "stopped_at" in ds.attrs:
+    if STOPPED.name in ds.attrs:
         raise typer.Exit(EX_UNRESOLVED)
     return target
 
@@ -106,8 +96,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}
-    return "\n".join([*lines, *(f"  {text}" for text in told.values())])
+    told = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
+    return "\n".join([*lines, *(f"  {text}" for text in told)])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

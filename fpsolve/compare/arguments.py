@@ -14,9 +14,9 @@ from fpsolve.measures.initial import Law
 from fpsolve.memory import check_memory, installed_memory
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.policies import LARGEST_DEGREE
 from fpsolve.run import count_steps, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
-from fpsolve.solve import LARGEST_DEGREE
 from fpsolve.sphere.geometry import GEOMETRIES
 
 LEAST_DEGREE = 11

@@ -14,7 +14,7 @@ from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coo
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
-from fpsolve.ensemble.variables import ALWAYS, NOTES, OWN, Variable
+from fpsolve.ensemble.variables import ALWAYS, Variable
 from fpsolve.errors import InputError
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
@@ -101,15 +101,16 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     """
     asked = checked_members(members)
     first, runs, steps, starts, solved = None, [], [], [], []
-    notes: dict[str, None] = dict.fromkeys(ALWAYS)
+    notes = dict.fromkeys(ALWAYS)
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
+        _refuse_what_is_kept_of_single_runs(job)
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
         solved.append(job.config)
         starts.append(_fingerprint(job.state))
-        notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
+        notes |= dict.fromkeys(job.policy.notes)
     assert first is not None
     for name in first.recorder.own:
         if all(name not in run for run in runs):
@@ -118,7 +119,7 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
-    variables |= {name: Variable((), (), OWN[name]) for name in notes}
+    variables |= {note.name: Variable((), (), {"long_name": note.long_name}) for note in notes}
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
@@ -131,6 +132,15 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
     )  # fmt: skip
     return _checked_blocks(replace(made, block=_block(made, block, ranks)))
+
+
+def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
+    """Raise InputError for what the members of a point do not have in common shapes."""
+    if job.config["solve"]["save_flow"]:
+        raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
+    if job.config["solve"]["save_points"] and job.policy.hands_over(job.state):
+        problem = "members hand over at times of their own, if at all"
+        raise InputError("save_points", True, problem, "run fp.solve for the member")
 
 
 def _checked_blocks(layout: Layout) -> Layout:

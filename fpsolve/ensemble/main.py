@@ -146,11 +146,6 @@ def _set_up(
 
     def first() -> Layout:
         layout = make_layout(sweep, members, block, ranks.size)
-        if sweep.arguments.get("save_flow"):
-            raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-        if sweep.arguments.get("save_points") and sweep.arguments.get("on_underresolved") == "cloud":
-            problem = "members hand over at times of their own, if at all"
-            raise InputError("save_points", True, problem, "run fp.solve for the member")
         if place is None:
             group[0] = stores.create(None, layout)
             return layout

@@ -16,10 +16,11 @@ from fpsolve.ensemble.layout import Layout
 from fpsolve.ensemble.merging import of_members
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
-from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, OWN, Variable, padded
+from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.keeper import set_aside_stranger
 from fpsolve.noise import BrownianPath
+from fpsolve.notes import ATTENTION, STOPPED
 from fpsolve.solve import Job, prepare
 
 CHECKPOINT_EVERY = 20.0
@@ -117,18 +118,18 @@ def is_a_members(error: BaseException) -> bool:
 
 def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
     """Why the end of a run does not count; empty where its density was resolved, or where a policy took care of it."""
-    stopped = attributes.get("stopped_at")
+    stopped = attributes.get(STOPPED.name)
     if stopped is not None:
-        begun = min((attributes[name] for name in ALWAYS if name in attributes), default=stopped + job.dt)
+        begun = min((attributes[one.name] for one in ALWAYS if one.name in attributes), default=stopped + job.dt)
         return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
-    cared_for = job.policy.name != "warn" or getattr(job.state, "filter", None) is not None
-    shown = ALWAYS[1:] if cared_for else ALWAYS  # no filter helps far attention
-    begun = min((attributes[name] for name in shown if name in attributes), default=None)
+    cared_for = job.policy.acts or getattr(job.state, "filter", None) is not None
+    shown = (ATTENTION,) if cared_for else ALWAYS  # no filter helps far attention
+    begun = min((attributes[one.name] for one in shown if one.name in attributes), default=None)
     return "" if begun is None else f"under-resolved from t = {begun:.6g}"
 
 
 def _value(ds: xr.Dataset, name: str, variable: Variable) -> Any:
-    if name in OWN:
+    if not variable.dims:  # a note
         return np.array(ds.attrs.get(name, np.nan))
     if name not in ds:
         return padded([], variable.shape, variable.dtype)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
-from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -19,9 +16,10 @@ import numpy as np
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import MEASURES
+from fpsolve.notes import NOTES
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.table import OBSERVABLES
-from fpsolve.plain.identity import Unidentified, content
+from fpsolve.plain.source import Sourceless, source_mark
 
 Observe = Mapping[str, Callable[[Measure], Any] | Observable]
 """What ``fp.solve(observe=…)`` takes."""
@@ -30,8 +28,7 @@ TAKEN = (
     *OBSERVABLES,
     *("time", "component", "harmonic", "degree", "order", "head", "lat", "lon", "angle", "point"),
     *("flow", "flow_start", "step", "node", "potential", "mode", "part", "start", "start_part"),
-    *("member", "status", "cause", "layer", "diffusive_time", "unresolved_from", "attention_unresolved_from"),
-    *("stopped_at", "filtered_from", "refined_from", "handed_over_at"),
+    *("member", "status", "cause", "layer", "diffusive_time", *NOTES),
 )
 """Variables, coordinates and dimensions that results have already."""
 
@@ -157,49 +154,14 @@ def _value(one: Observable, state: Measure, context: Context) -> Any:
 
 
 def _mark(name: str, one: Observable) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of source, defaults, closure and all that the result says of it."""
+    """The mark of its source and of all that the result says of it."""
     function: Any = one.compute
     while isinstance(function, partial) and function.func in (_value, _without_context):
         function = function.args[0].compute if function.func is _value else function.args[0]
+    about = [getattr(one, field.name) for field in fields(one) if field.name not in ("compute", "panel", "summary")]
     try:
-        about = [getattr(one, field.name) for field in fields(one) if field.name not in ("compute", "panel", "summary")]
-        told = [_source(function, ()), [_source(thing, ()) for thing in about]]
-    except (OSError, TypeError, ValueError, Unidentified) as error:
+        return source_mark(function, *about)
+    except Sourceless as error:
         problem = f"its source cannot be read ({error}), and a checkpoint could not tell it from another"
         remedy = "define it with def, in a module, a script or a notebook"
         raise InputError(f"observe[{name}]", function, problem, remedy) from error
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-
-
-def _source(thing: Any, seen: tuple[int, ...]) -> Any:
-    """Nested lists of text: the source of functions and of those that they name, the content of all else."""
-    if id(thing) in seen:
-        return "again"
-    inside = (*seen, id(thing))
-    if isinstance(thing, MethodType | partial):
-        parts = (thing.__func__, thing.__self__) if isinstance(thing, MethodType) else (thing.func, thing.args)
-        more = [] if isinstance(thing, MethodType) else [content(thing.keywords)]
-        return [_source(part, inside) for part in parts] + more
-    if not isinstance(thing, FunctionType):
-        if callable(thing) and not isinstance(thing, type) and not seen:  # an object with a __call__
-            return [inspect.getsource(type(thing)), content(thing)]
-        return content(thing)
-    if str(thing.__module__).partition(".")[0] in ("fpsolve", "numpy", "scipy"):
-        return [thing.__module__, thing.__qualname__]
-    cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-    named = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
-    about = [thing.__defaults__, thing.__kwdefaults__, *cells, *(named[name] for name in sorted(named))]
-    return [inspect.getsource(thing.__code__), _columns(thing), [_source(one, inside) for one in about]]
-
-
-def _names(code: CodeType) -> set[str]:
-    inner = (one for one in code.co_consts if isinstance(one, CodeType))
-    return set(code.co_names).union(*(_names(one) for one in inner))
-
-
-def _columns(function: FunctionType) -> list[int]:
-    """Where in its line a lambda begins and ends: one line may hold several."""
-    if function.__name__ != "<lambda>":
-        return []
-    places = [(start, end) for _, _, start, end in function.__code__.co_positions() if start is not None and end]
-    return [min(start for start, _ in places), max(end or 0 for _, end in places)] if places else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpsolve.errors import InputError
+from fpsolve.notes import NOTES
 from fpsolve.observe import OBSERVABLES, Panel
 from fpsolve.plot import style
 
@@ -15,17 +16,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MARKED = {
-    "unresolved_from": "under-resolved",
-    "attention_unresolved_from": "attention under-resolved",
-    "refined_from": "refined",
-    "filtered_from": "filtered",
-    "handed_over_at": "cloud",
-    "stopped_at": "stopped",
-}
-"""What a result says of its resolution, and what stands at that time in its curves."""
-
 
 def observables(ds: xr.Dataset) -> Figure:
     """Every observable of the result that has a panel against time, a user's too.
@@ -75,10 +65,10 @@ def draw(axes: Axes, ds: xr.Dataset, name: str, panel: Panel) -> None:
 def _mark(axes: Axes, ds: xr.Dataset) -> None:
     """A dashed line and a short label where the run was no longer resolved and what was done about it."""
     told: dict[float, list[str]] = {}
-    for name, label in MARKED.items():
+    for name, note in NOTES.items():
         time = float(ds[name] if name in ds and ds[name].ndim == 0 else ds.attrs.get(name, np.nan))
         if np.isfinite(time):
-            told.setdefault(time, []).append(label)
+            told.setdefault(time, []).append(note.label)
     for time, labels in told.items():
         side = 1 if time <= float(ds["time"].values[0]) else -1  # away from the axis
         axes.axvline(time, color="0.25", linewidth=0.8, linestyle="--", zorder=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.errors import InputError
 from fpsolve.measures.initial import Initial
 from fpsolve.models import Model
-from fpsolve.resolution import quadrature_degree
+from fpsolve.policies import quadrature_degree
 from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.recorder import NODES, THROUGHOUT, FlowRecorder, check_flow
 from fpsolve.zoom.solution import Kept, configuration

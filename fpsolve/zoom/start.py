@@ -15,7 +15,7 @@ from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
 from fpsolve.models import MODELS, Model
 from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.objects import Table
-from fpsolve.resolution import cloud_of
+from fpsolve.policies import cloud_of
 from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.solution import Kept
 

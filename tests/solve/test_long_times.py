@@ -10,7 +10,8 @@ import pytest
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.measures.base import REFINE_FROM, UNRESOLVED
-from fpsolve.resolution import Policy, states
+from fpsolve.policies import HandOver, Refine, Warn, policy_of
+from fpsolve.resolution import states
 from fpsolve.schemes import SCHEMES
 from fpsolve.solve import prepare
 from fpsolve.sphere.grid import grid
@@ -77,7 +78,7 @@ def test_stop_and_cloud_do_not_lose_a_run_to_a_step_that_cannot_be_done():
     names = [state.name for _, state in states(FLOW, start, path, **run, policy="cloud")]
     assert names == ["density"] * 3 + ["cloud"] * 3
     # a higher degree does not help here, nor does a filter
-    assert len(list(states(FLOW, start, path, **run, policy=Policy("refine", 31)))) == 3
+    assert len(list(states(FLOW, start, path, **run, policy=Refine(31)))) == 3
 
 
 def test_filter_is_the_filtered_run_from_the_last_resolved_state():
@@ -239,4 +240,4 @@ def test_tokens_have_no_degree_to_outgrow():
 
 
 def test_a_policy_is_plain_data():
-    assert Policy() == Policy("warn", 255, None)
+    assert policy_of("warn") == Warn() and policy_of("cloud") == HandOver(255) and policy_of("refine", 31) == Refine(31)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.resolution import POLICIES
+from fpsolve.policies import POLICIES
 from fpsolve.solve import prepare
 from tests.command import said
 
