@@ -11,11 +11,11 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
+from fpsolve.observe.flow_recorder import check_flow
 from fpsolve.policies import LARGEST_DEGREE, Policy
-from fpsolve.run import count_steps
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.stepping import count_steps
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.recorder import check_flow
 
 RTOL = 1e-6
 """Accuracy of one transport where nothing else is said."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 Place = tuple[Any, str, str]
 """An object, the name of one of its functions, and the row of the table that the function's time belongs to."""
@@ -141,7 +141,7 @@ def _measured(described: RunConfig, options: dict[str, Any]) -> Profile:
 @contextmanager
 def _before_the_result(ended: Callable[[], None]) -> Iterator[None]:
     """Call ``ended`` once a run begins to assemble its Dataset."""
-    solving: Any = sys.modules["fpsolve.solve"]
+    solving: Any = sys.modules["fpsolve.solving"]
     assemble = solving.dataset
 
     def marked(*args: Any) -> Any:
@@ -174,6 +174,7 @@ def _places(model: Any) -> list[Place]:
     from fpsolve.sphere._shtns import shtns
     from fpsolve.sphere.circle import CircleGrid, CirclePoints
     from fpsolve.sphere.scattered import SpherePoints
+    from fpsolve.stepping import Stepper
     from fpsolve.transport.velocity import AmbientField
 
     by_row: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
@@ -192,8 +193,8 @@ def _places(model: Any) -> list[Place]:
         "spectrum": [(type(model), ("spectrum",))],
         "observers": [(Recorder, ("__call__",))],
         "transport": [(one, ("transport", "diffuse")) for one in (Density, HalfDensity, LogDensity, Cloud)],
-        "scheme": [(sys.modules[f"fpsolve.{name}"], ("step",)) for name in ("run", "resolution")],
-        "checks": [(sys.modules["fpsolve.run"], ("_check_state",)), (Resolution, ("see",))],
+        "scheme": [(Stepper, ("__call__",))],
+        "checks": [(sys.modules["fpsolve.stepping"], ("_check_state",)), (Resolution, ("see",))],
     }
     places = [(owner, name, row) for row, pairs in by_row.items() for owner, names in pairs for name in names]
     return [place for place in places if hasattr(place[0], place[1])]

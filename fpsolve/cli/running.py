@@ -19,7 +19,7 @@ from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import imported
 from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
-from fpsolve.solve import OF_THE_CALL, prepare
+from fpsolve.solving import OF_THE_CALL, prepare
 
 if TYPE_CHECKING:
     import xarray as xr

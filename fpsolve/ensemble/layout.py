@@ -22,7 +22,7 @@ from fpsolve.observe import dataset
 from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
-from fpsolve.solve import Job, prepare
+from fpsolve.solving import Job, prepare
 
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
@@ -171,7 +171,7 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
+    times = [n * job.stepper.dt for n in range(0, job.steps + 1, job.stride)]
     record, own = job.recorder(job.state), job.recorder.own
     check_record(record, [], own, job.state)
     ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)

@@ -19,9 +19,8 @@ from fpsolve.ensemble.sweep import Sweep
 from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.keeper import set_aside_stranger
-from fpsolve.noise import BrownianPath
 from fpsolve.notes import ATTENTION, STOPPED
-from fpsolve.solve import Job, prepare
+from fpsolve.solving import Job, prepare
 
 CHECKPOINT_EVERY = 20.0
 """Seconds between two checkpoints of a member, the first one after as many: a kill costs no more of its work."""
@@ -87,7 +86,8 @@ class Runner:
             self._index, self._job = index, prepare(point.model, point.initial, **point.arguments)
         job = self._job
         config = {**job.config, "solve": {**job.config["solve"], "member": member}}
-        return replace(job, path=BrownianPath(job.path.seed, member, job.path.cell), config=config)
+        stepper = replace(job.stepper, path=replace(job.stepper.path, member=member))
+        return replace(job, stepper=stepper, config=config)
 
     def _checkpoint(self, point: int, member: int) -> Path | None:
         """Where a member keeps its checkpoint: once it has run for ``CHECKPOINT_EVERY``, and when it is stopped."""
@@ -120,7 +120,8 @@ def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
     """Why the end of a run does not count; empty where its density was resolved, or where a policy took care of it."""
     stopped = attributes.get(STOPPED.name)
     if stopped is not None:
-        begun = min((attributes[one.name] for one in ALWAYS if one.name in attributes), default=stopped + job.dt)
+        later = stopped + job.stepper.dt
+        begun = min((attributes[one.name] for one in ALWAYS if one.name in attributes), default=later)
         return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
     cared_for = job.policy.acts or getattr(job.state, "filter", None) is not None
     shown = (ATTENTION,) if cared_for else ALWAYS  # no filter helps far attention

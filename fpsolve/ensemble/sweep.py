@@ -17,7 +17,7 @@ from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
 from fpsolve.plain import to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
-from fpsolve.solve import OF_THE_CALL, solve
+from fpsolve.solving import OF_THE_CALL, solve
 
 NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", "observe", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""

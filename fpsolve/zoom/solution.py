@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.ensemble.slices import run_config
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
@@ -55,8 +56,6 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
     if "members" in config:
-        from fpsolve.ensemble.slices import run_config
-
         config = run_config(ds, config)
     solve = config["solve"]
     if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):

@@ -16,7 +16,7 @@ from fpsolve.config import parse_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import TAKEN, identities, imported, own_observables
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)

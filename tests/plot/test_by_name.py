@@ -6,8 +6,8 @@ from fpsolve.petsc.stationary import _last_state
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fpsolve as fp
+from fpsolve.observe.flow import Flow
 from fpsolve.zoom.evaluate import _dataset
-from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.patch import patch
 
 

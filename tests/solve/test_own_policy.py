@@ -12,7 +12,7 @@ from fpsolve.config import parse_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.notes import FILTERED, NOTES, STOPPED, Note
 from fpsolve.policies import CAP, POLICIES, Filter, HandOver, Policy, Refine, filtered, may_follow_points, policy_of
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)

@@ -11,7 +11,7 @@ from fpsolve.arguments import check_effect
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build
 from fpsolve.policies import Filter
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
 TOKENS = fp.initial.samples(LAW, 16, seed=1)

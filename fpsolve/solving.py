@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from fpsolve.arguments import RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
@@ -23,15 +24,16 @@ from fpsolve.models.base import Model
 from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable, Recorder, Result, dataset
-from fpsolve.observe.own import Observe, check_record, identities, own_observables
+from fpsolve.observe.flow_recorder import FlowRecorder
+from fpsolve.observe.own import Observe, identities, own_observables
+from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
 from fpsolve.policies import CAP, Policy, policy_of
-from fpsolve.resolution import Course, Moment, Resolution, states
-from fpsolve.run import check_run, default_scheme
+from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.recorder import FlowRecorder
 
 CHECKPOINT_EVERY = 60.0
 """Seconds between two writings of a checkpoint."""
@@ -117,11 +119,8 @@ class Job:
     ``config`` is what its result carries: model, initial law and arguments as plain data.
     """
 
-    model: Model
+    stepper: Stepper
     state: Measure
-    path: BrownianPath
-    scheme: Scheme
-    dt: float
     steps: int
     stride: int
     recorder: Recorder
@@ -144,84 +143,97 @@ class Job:
         keep_last: write the last state to the checkpoint too.
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
-        here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        resolution = Resolution(self.config["solve"]["lmax"], self.model, self.policy)
-        resolution.attributes.update(here.notes)
-        flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
-        course, recorded = self._course(here, flow), 0
-        for moment in self._watched(course, progress):
-            t, hands_over = moment.step * self.dt, here.behind is None and moment.behind is not None
-            here.step, here.state, here.behind = moment.step, moment.state, moment.behind
-            resolution.see(t, here.state)
-            here.notes = dict(resolution.attributes)
-            if flow is not None:
-                here.fields, recorded = flow.fields, len(flow.fields)
-            self._save(here, t)
-            stopping = here.step < self.steps and stop()
-            if keeper is not None:
-                keeper.see(here, stopping or hands_over or (keep_last and here.step == self.steps))
-            if stopping:
-                raise Interrupted(t, checkpoint)
-        del here.fields[recorded:]  # those of a step that could not be done
-        if keeper is not None and keep_last and here.step < self.steps:
-            keeper.see(here, True)
-        resolution.end(self.config["solve"]["t_end"], course.why)
-        return self._result(here, flow, resolution.attributes)
+        begun = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
+        solve, flow = self.config["solve"], None
+        resolution = Resolution(solve["lmax"], self.stepper.model, self.policy, begun.notes)
+        records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
+        if solve["save_flow"]:
+            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
+        saving = Checkpointing(keeper, self.steps, stop, keep_last, records, resolution, flow, begun.behind)
+        course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
+        with Progress(self.steps, begun.step, progress) as bar:
+            last = course.follow(resolution, *((flow,) if flow else ()), records, saving, bar)
+        if flow is not None:
+            flow.end()
+        saving.end(self.stepper.dt * last.step, last)
+        resolution.end(solve["t_end"], course.why)
+        return self._result(last.state, records, flow, resolution.attributes)
 
-    def _save(self, here: Snapshot, t: float) -> None:
-        """Keep the record of a state that is to be saved, and is not yet."""
-        if here.step == self.stride * len(here.times):
-            record = self.recorder(here.state)
-            check_record(record, here.records, self.recorder.own, here.state)
-            here.times.append(t)
-            here.records.append(record)
+    def course(self, start: Instant | None = None, stepper: Stepper | None = None) -> Course:
+        """What is to come after an instant, by default the first; by another stepper that does the same."""
+        return Course(stepper or self.stepper, self.policy, start or Instant(0, self.state), self.steps)
 
-    def _course(self, here: Snapshot, flow: FlowRecorder | None) -> Course:
-        """What is to come after a snapshot; ``flow`` collects the fields."""
-        scheme = self.scheme if flow is None else self._recording(flow)
-        start = Moment(here.step, here.state, here.behind)
-        return Course(self.model, self.path, self.dt, scheme, self.policy, start, self.steps)
+    def given(self) -> Cloud | None:
+        """The cloud that the run was given in the place of a law."""
+        known = self.config["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
+        return self.state if known else None  # type: ignore[return-value]
 
-    def _recording(self, flow: FlowRecorder) -> Scheme:
-        """The scheme whose flows are kept where it moves points, and not while a density carries the run."""
-        recording = flow.followed(replace(self, state=self.policy.points(self.state))).scheme
-
-        def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
-            scheme = recording if isinstance(measure, Cloud) else self.scheme
-            return scheme.step(model, measure, path, t0, t1)
-
-        return replace(self.scheme, step=step)
-
-    def _watched(self, course: Course, progress: bool | None) -> Iterator[Moment]:
-        """The moments of a course, under a bar where one is wanted; it tells how far a cloud is that catches up."""
-        bar = is_terminal() and self.steps >= LONG_RUN if progress is None else progress
-        total, before = self.steps + 1, course.start.step
-        with tqdm(initial=before, total=total, disable=not bar, unit="step", desc="fpsolve") as line:
-            for moment in course:
-                yield moment
-                if moment.behind is not None:
-                    line.set_postfix_str(f"the cloud catches up: {moment.behind[0]} of {moment.step}")
-                    continue
-                line.set_postfix_str("", refresh=False)
-                line.update()
-
-    def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
-        """The Dataset of a run that ended ``here``."""
-        ds = dataset(here.times, here.records, self.state, self.config, here.state, self.recorder.own)
+    def _result(self, last: Measure, saved: SavedStates, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
+        """The Dataset of a run that ended in a state."""
+        ds = dataset(saved.times, saved.records, self.state, self.config, last, self.recorder.own)
         ds = _with_noise(ds.assign_attrs(notes))
         if flow is None:
             return ds
-        if not isinstance(here.state, Cloud):
+        if not isinstance(last, Cloud):
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
         if flow.given_up:
             return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")
-        return flow.flow(self, here.state).to_dataset(ds)
+        return flow.flow(last, self.given()).to_dataset(ds)
 
-    def states(self, start: int = 0, state: Measure | None = None) -> Iterator[tuple[float, Measure]]:
-        """``(t, measure)`` at every step from ``start`` on, where the measure is ``state`` (by default the first)."""
-        t_end, first = self.config["solve"]["t_end"], self.state if state is None else state
-        how: dict[str, Any] = {"t_end": t_end, "dt": self.dt, "scheme": self.scheme, "policy": self.policy}
-        return states(self.model, first, self.path, start=start, **how)
+
+class Checkpointing:
+    """Writes the progress of a run to its checkpoint, where it has one, and ends it where it is asked to stop."""
+
+    def __init__(
+        self, keeper: Keeper | None, steps: int, stop: Callable[[], bool], keep_last: bool,
+        records: SavedStates, resolution: Resolution, flow: FlowRecorder | None, behind: tuple[int, Measure] | None,
+    ) -> None:  # fmt: skip
+        self._keeper, self._steps, self._stop, self._keep_last = keeper, steps, stop, keep_last
+        self._records, self._resolution, self._flow = records, resolution, flow
+        self._catches_up = behind is not None
+
+    def see(self, t: float, instant: Instant) -> None:
+        """Write when it is time to, before a cloud begins to catch up, and before Interrupted is raised."""
+        hands_over = not self._catches_up and instant.behind is not None
+        self._catches_up = instant.behind is not None
+        stopping = instant.step < self._steps and self._stop()
+        self._write(instant, stopping or hands_over or (self._keep_last and instant.step == self._steps))
+        if stopping:
+            raise Interrupted(t, None if self._keeper is None else self._keeper.path)
+
+    def end(self, t: float, instant: Instant) -> None:
+        """Write the last state of a run that ended early."""
+        if self._keep_last and instant.step < self._steps:
+            self._write(instant, True)
+
+    def _write(self, instant: Instant, is_last: bool) -> None:
+        if self._keeper is not None:
+            saved, notes = self._records, dict(self._resolution.attributes)
+            fields = [] if self._flow is None else self._flow.fields
+            written = (instant.step, instant.state, saved.times, saved.records, notes, fields, instant.behind)
+            self._keeper.see(Snapshot(*written), is_last)
+
+
+class Progress:
+    """A bar, where one is wanted; it tells how far a cloud is that catches up."""
+
+    def __init__(self, steps: int, before: int, wanted: bool | None) -> None:
+        bar = is_terminal() and steps >= LONG_RUN if wanted is None else wanted
+        self._line = tqdm(initial=before, total=steps + 1, disable=not bar, unit="step", desc="fpsolve")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._line.close()
+
+    def see(self, t: float, instant: Instant) -> None:
+        """Move on, or tell of the cloud."""
+        if instant.behind is not None:
+            self._line.set_postfix_str(f"the cloud catches up: {instant.behind[0]} of {instant.step}")
+        else:
+            self._line.set_postfix_str("", refresh=False)
+            self._line.update()
 
 
 @usual_arithmetic
@@ -252,13 +264,15 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     policy = policy.prepared(model, scheme_name, chosen, initial, state)
     asked |= {"on_underresolved": policy.recorded(), "lmax_cap": getattr(policy, "lmax_cap", CAP)}
     check_saved(state, policy, asked)
-    check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    stepper = Stepper(model, path, dt, chosen, scheme_name)
+    check_run(stepper, state, t_end)
     model = model.prepared(state)
-    steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    stepper = replace(stepper, model=model)
+    steps = check_run(stepper, state, t_end)
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(model, state, asked, policy, own)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
-    return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
+    return Job(stepper, state, steps, stride, recorder, config, policy)
 
 
 def _recorder(
