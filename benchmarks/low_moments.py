@@ -13,9 +13,9 @@ import warnings
 import numpy as np
 
 import fpsolve as fp
+from fpsolve.defects import is_resolved
 from fpsolve.errors import FPSolveError, UnderResolvedWarning
 from fpsolve.measures.build import build
-from fpsolve.policies import is_resolved
 from fpsolve.sphere.harmonics import Real
 
 ERROR, TIME, DT = 1e-4, 0.1, 0.02

@@ -11,17 +11,14 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
+from fpsolve.observe.flow_recorder import check_flow
 from fpsolve.policies import LARGEST_DEGREE, Policy
-from fpsolve.run import count_steps
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.stepping import count_steps
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.recorder import check_flow
 
 RTOL = 1e-6
 """Accuracy of one transport where nothing else is said."""
-
-CAP = 255
-"""The highest degree of a policy where nothing else is said."""
 
 KEPT = "the measure that was given keeps its own"
 MOST_TIMES = 100_000_000
@@ -54,7 +51,7 @@ def check_effect(asked: dict[str, Any], scheme: Scheme, scheme_name: str, initia
     What a configuration records passes, as do defaults.
     """
     given = initial if isinstance(initial, Measure) else None
-    rtol, filter, cap = asked["rtol"], asked["filter"], asked["lmax_cap"]
+    rtol, filter = asked["rtol"], asked["filter"]
     if rtol != RTOL and not scheme.uses_rtol and rtol != getattr(given, "rtol", None):
         problem = f"scheme={scheme_name!r} moves points in one step of length dt, without a tolerance"
         raise InputError("rtol", rtol, problem, 'leave it out and choose dt, or use scheme="lie_euler" or "rk4"')
@@ -62,14 +59,9 @@ def check_effect(asked: dict[str, Any], scheme: Scheme, scheme_name: str, initia
         raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
     if filter is not None and given is not None and filter != getattr(given, "filter", None):
         raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
-    idle = f"scheme={scheme_name!r} filters nothing"
     if not scheme.uses_filter and getattr(state, "filter", None) is not None:
+        idle = f"scheme={scheme_name!r} filters nothing"
         raise InputError("filter", filter, idle, "leave it out, or use another scheme")
-    if not scheme.uses_filter and asked["on_underresolved"] == "filter":
-        raise InputError("on_underresolved", "filter", idle, 'use "refine" or "cloud", or another scheme')
-    if cap != CAP and asked["on_underresolved"] not in ("refine", "cloud"):
-        problem = f"on_underresolved={asked['on_underresolved']!r} raises no degree"
-        raise InputError("lmax_cap", cap, problem, 'leave it out, or use on_underresolved="refine" or "cloud"')
 
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:

@@ -49,6 +49,10 @@ app = typer.Typer(
 )
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Observed = Annotated[
+    list[str] | None,
+    typer.Option("--observe", metavar="module:function", help="Keep an observable of your own; repeatable."),
+]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")]
 
 
@@ -91,6 +95,7 @@ def run(
     checkpoint_every: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Between two writings of it; default: 60.")
     ] = None,
+    observe: Observed = None,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
@@ -102,7 +107,7 @@ def run(
     """
     from fpsolve.cli.running import run_config
 
-    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every)
+    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every, observe or [])
 
 
 @app.command()
@@ -126,6 +131,7 @@ def ensemble(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and compute nothing.")] = False,
     ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
+    observe: Observed = None,
 ) -> None:
     """Solve CONFIG.toml for many members, over its [sweep], into one Zarr store.
 
@@ -135,7 +141,7 @@ def ensemble(
     from fpsolve.cli.ensembling import Options, run_ensemble
     from fpsolve.cli.planning import plan_ensemble
 
-    options = Options(members, block, schedule, fail_fast, progress, log_dir)
+    options = Options(members, block, schedule, fail_fast, progress, log_dir, observe or [])
     if plan:
         typer.echo(plan_ensemble(config, changes or [], options, ranks))
     else:

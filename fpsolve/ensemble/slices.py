@@ -13,7 +13,7 @@ import xarray as xr
 from fpsolve.ensemble.sweep import NOT_SWEPT, Axis, Sweep
 from fpsolve.ensemble.variables import OWN
 from fpsolve.errors import InputError
-from fpsolve.solve import solve
+from fpsolve.solving import solve
 
 SWEPT = "swept parameter "
 """How the long name of a sweep's coordinate begins; the key of the parameter follows."""

@@ -17,9 +17,9 @@ from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
 from fpsolve.plain import to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
-from fpsolve.solve import OF_THE_CALL, solve
+from fpsolve.solving import OF_THE_CALL, solve
 
-NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
+NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", "observe", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""
 
 MOST_POINTS = 1_000_000
@@ -161,7 +161,7 @@ def _check_arguments(arguments: Mapping[str, Any]) -> None:
     """Raise InputError for arguments that ``solve`` does not know, lacks, or that belong to each member."""
     known = signature(solve).parameters
     for name, value in arguments.items():
-        if name in NOT_SWEPT and name != "save_every" and value is not None:
+        if name in NOT_SWEPT and name not in ("save_every", "observe") and value is not None:
             remedy = "choose members=, and output= to keep what is done"
             raise InputError(name, value, "is not for all members of an ensemble", remedy)
         if name not in known:

@@ -9,36 +9,28 @@ import numpy as np
 from fpsolve.defects import ATTENTION_UNRESOLVED
 from fpsolve.measures import MEASURES, Density
 from fpsolve.measures.log_density import mass_limit
+from fpsolve.notes import ATTENTION, NOTES, UNRESOLVED
 from fpsolve.plot.heading import described
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MARKED = {
-    "unresolved_from": "under-resolved",
-    "attention_unresolved_from": "attention under-resolved",
-    "refined_from": "refined",
-    "filtered_from": "filtered",
-    "handed_over_at": "cloud",
-    "stopped_at": "stopped",
-}
-"""What a result says of its resolution, and what stands at that time in its curves."""
-
-_LOST = ("unresolved_from", "attention_unresolved_from")
+LOST = (UNRESOLVED, ATTENTION)
+"""What makes a map one of something that is no longer resolved."""
 
 
 def marks(ds: xr.Dataset) -> dict[float, list[str]]:
     """The labels of each time that has some, attributes of a run or variables of a member."""
     told: dict[float, list[str]] = {}
-    for name, label in MARKED.items():
+    for name, note in NOTES.items():
         if np.isfinite(time := _time_of(ds, name)):
-            told.setdefault(time, []).append(label)
+            told.setdefault(time, []).append(note.label)
     return told
 
 
 def lost_at(ds: xr.Dataset, time: float) -> str:
     """What was no longer resolved at ``time``, as a note for a map; empty where all was."""
-    return ", ".join(MARKED[name] for name in _LOST if time >= _time_of(ds, name))
+    return ", ".join(note.label for note in LOST if time >= _time_of(ds, note.name))
 
 
 def limit_of(ds: xr.Dataset, name: str) -> float | None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-_PANELS = ("mean_vector", "energy", "log_energy", "entropy", "tail", "overlap", "min_density")
+CURVES = 4
+"""Observables of an overview, at most."""
 
 
 APART = 6.0
@@ -38,9 +39,10 @@ def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.3))
     above, below = halves
     source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
-    names = [name for name in _PANELS if name in series.present(ds)][:4]
-    for axes, name in zip(below.subplots(1, max(1, len(names)), squeeze=False)[0], names, strict=False):
-        series.draw(axes, ds, name)
+    ranked = [(panel.overview, name, panel) for name, panel in series.panels(ds).items() if panel.overview is not None]
+    shown = sorted(ranked, key=lambda one: one[0])[:CURVES]
+    for axes, (_, name, panel) in zip(below.subplots(1, max(1, len(shown)), squeeze=False)[0], shown, strict=False):
+        series.draw(axes, ds, name, panel)
         axes.set_xlabel("time t")
         for index in chosen:
             axes.axvline(float(ds["time"].values[index]), color="0.7", linewidth=0.8, zorder=0)

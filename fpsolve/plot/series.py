@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
 from fpsolve.errors import InputError
+from fpsolve.observe import OBSERVABLES, Panel
 from fpsolve.plot import fields, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import limit_of, marks
@@ -26,17 +27,17 @@ MARK_HEIGHT = 9
 """Points between labels that stand above one another."""
 
 def observables(ds: xr.Dataset) -> Figure:
-    """Mean vector, overlap, energy, entropy, least density, tail and floor against time: those that the result has.
+    """Every observable of the result that has a panel against time, a user's too.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it has none.
     """
     ds = fields.one_run(ds)
-    names = present(ds)
-    if not names:
+    found = panels(ds)
+    if not found:
         raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve")
-    figure, panels = page(len(names))
-    for axes, name in zip(panels, names, strict=True):
-        draw(axes, ds, name)
+    figure, places = page(len(found))
+    for axes, (name, panel) in zip(places, found.items(), strict=True):
+        draw(axes, ds, name, panel)
         axes.set_xlabel(_label(ds["time"], "time t"))
     figure.suptitle(heading(ds), fontsize=12)
     return figure
@@ -53,23 +54,26 @@ def page(count: int) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(grid[row, at : at + width]) for row, at, width in places]
 
 
-def present(ds: xr.Dataset) -> list[str]:
-    """The panels that this result can fill, in the order of the page; log E stands in where E is no double."""
-    return [name for name in _PANELS if name in ds and not (name == "log_energy" and "energy" in ds)]
+def panels(ds: xr.Dataset) -> dict[str, Panel]:
+    """The panels that this result can fill, in the order of the table; a user's observables after them."""
+    found = {name: one.panel for name, one in OBSERVABLES.items() if isinstance(one.panel, Panel) and name in ds}
+    for name, one in ds.data_vars.items():
+        if "panel" in one.attrs and set(one.dims) == {"time"}:
+            found[str(name)] = Panel(one.attrs["panel"], one.attrs["panel_kind"])
+    return {name: panel for name, panel in found.items() if panel.stands_for not in found}
 
 
-def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def draw(axes: Axes, ds: xr.Dataset, name: str, panel: Panel) -> None:
     """One panel, without the label of its time axis."""
-    _, painter = _PANELS[name]
-    painter(axes, ds, name)
-    finish(axes, ds, name, name)
+    _PAINTERS[panel.kind](axes, ds, name)
+    finish(axes, ds, name, panel, name)
     _mark(axes, ds, marks(ds))
 
 
-def finish(axes: Axes, ds: xr.Dataset, name: str, variable: str) -> None:
+def finish(axes: Axes, ds: xr.Dataset, name: str, panel: Panel, variable: str) -> None:
     """Title, unit and frame of the panel of the observable ``name``, which shows ``variable``."""
     limit = limit_of(ds, name)
-    title = _PANELS[name][0] + (f" (dotted: limit {limit:.0e})" if limit is not None and variable == name else "")
+    title = panel.title + (f" (dotted: limit {limit:.0e})" if limit is not None and variable == name else "")
     axes.set_title(title, fontsize=10.5, loc="left", pad=6 + MARK_HEIGHT * len(marks(ds)))
     axes.set_ylabel(_unit(ds[variable]))
     axes.grid(alpha=0.25, linewidth=0.6)
@@ -93,7 +97,7 @@ def _line(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.plot(ds["time"], ds[name], **_stroke(ds))
 
 
-def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     """The components thin, the norm on top of them; only the norm beyond three dimensions."""
     mean = ds[name].transpose("time", "component")
     if mean.sizes["component"] <= 3:
@@ -107,13 +111,13 @@ def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     )  # fmt: skip
 
 
-def _least_density(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _density(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--")  # below it the series has lost positivity
     _line(axes, ds, name)
 
 
-def _defect(axes: Axes, ds: xr.Dataset, name: str) -> None:
-    """The size on a logarithmic axis, with the limit from which on it counts; zeros have no logarithm."""
+def _log(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """The size on a logarithmic axis, with the limit of a defect; zeros, which have no logarithm, are left out."""
     size = np.abs(ds[name].values)
     values = np.where(size > 0, size, np.nan)
     axes.plot(ds["time"], values, **_stroke(ds))
@@ -140,14 +144,10 @@ def _label(variable: xr.DataArray, default: str) -> str:
     return f"{default} [{unit}]" if unit else default
 
 
-_PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
-    "mean_vector": ("mean vector m", _mean_vector),
-    "overlap": ("overlap |m|²", _line),
-    "energy": ("interaction energy", _line),
-    "log_energy": ("log interaction energy", _line),
-    "entropy": ("entropy", _line),
-    "min_density": ("least density", _least_density),
-    "tail": ("tail of the spectrum", _defect),
-    "mass_defect": ("|mass - 1|", _defect),
-    "attention_floor": ("floor of far attention", _defect),
+_PAINTERS: dict[str, Callable[[Axes, xr.Dataset, str], None]] = {
+    "line": _line,
+    "log": _log,
+    "vector": _vector,
+    "density": _density,
 }
+"""By the kind of a panel."""

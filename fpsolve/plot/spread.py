@@ -32,21 +32,21 @@ def ensemble(ds: xr.Dataset) -> Figure:
     """
     found = ds if "count" in ds and "member" not in ds.dims else statistics(ds)
     swept = [str(dim) for dim in found["count"].dims if dim != "time"]
-    names = [name for name in series.present(found.rename(_means(found))) if name in _once(found)]
+    shown = {name: one for name, one in series.panels(found.rename(_means(found))).items() if name in _once(found)}
     points = list(product(*(range(found.sizes[dim]) for dim in swept)))
-    if not names:
+    if not shown:
         raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "pass what fp.ensemble returned")
     if len(points) > MOST_CURVES:
         remedy = f"choose points of the sweep: ds.isel({swept[0]}=slice(0, 4)), for example"
         raise InputError("ds", dict(found.sizes), f"more than {MOST_CURVES} curves hide each other", remedy)
-    figure, panels = series.page(len(names))
-    for axes, name in zip(panels, names, strict=True):
+    figure, places = series.page(len(shown))
+    for axes, (name, panel) in zip(places, shown.items(), strict=True):
         for k, at in enumerate(points):
             again, colour = divmod(k, len(style.COLOURS))
             one = found.isel(dict(zip(swept, at, strict=True)))
             _curve(axes, one, name, style.COLOURS[colour], ("-", "--")[again], not swept)
-        series.finish(axes, found, name, f"{name}_mean")
-    handles = panels[0].get_lines()
+        series.finish(axes, found, name, panel, f"{name}_mean")
+    handles = places[0].get_lines()
     labels = [_label(found.isel(dict(zip(swept, at, strict=True))), swept) for at in points]
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(f"{heading(ds)}: means over members ± 2 errors{'' if swept else ', quantiles 5–95 %, 25–75 %'}")

@@ -19,7 +19,7 @@ from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
-from fpsolve.solve import LONG_RUN
+from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
 from fpsolve.transformer.limits import limit

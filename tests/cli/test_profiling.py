@@ -90,7 +90,7 @@ def test_milliseconds_are_those_of_the_clock(tmp_path, monkeypatch):
 
 
 def test_the_dataset_is_outside_the_steps(tmp_path, monkeypatch):
-    solving = sys.modules["fpsolve.solve"]
+    solving = sys.modules["fpsolve.solving"]
     assemble = solving.dataset
 
     def slow(*arguments):

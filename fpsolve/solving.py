@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.arguments import CAP, RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.arguments import RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.keeper import Keeper
@@ -22,16 +23,17 @@ from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
-from fpsolve.observe import Recorder, Result, dataset
+from fpsolve.observe import Observable, Recorder, Result, dataset
+from fpsolve.observe.flow_recorder import FlowRecorder
+from fpsolve.observe.own import Observe, identities, own_observables
+from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
-from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
-from fpsolve.policies import Policy, checked_policy
-from fpsolve.resolution import Course, Moment, Resolution, states
-from fpsolve.run import check_run, default_scheme
+from fpsolve.policies import CAP, Policy, policy_of
+from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transport.flows import EXPLICIT
-from fpsolve.zoom.recorder import FlowRecorder
 
 CHECKPOINT_EVERY = 60.0
 """Seconds between two writings of a checkpoint."""
@@ -65,7 +67,8 @@ def solve(
     save_density: bool = False,
     save_points: bool = False,
     save_flow: bool = False,
-    on_underresolved: str = "warn",
+    observe: Observe | None = None,
+    on_underresolved: str | Policy = "warn",
     lmax_cap: int = CAP,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -85,12 +88,15 @@ def solve(
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
     save_flow: keep the field of every step, from which ``fp.zoom`` takes the density anywhere (quadrature clouds).
+    observe: observables of one's own, ``{"name": function}`` or ``{"name": fp.Observable(…)}``: a function takes the
+    measure at a saved time and returns a number, an array of one shape, or None where there is none.
     on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
     1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
     at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
     2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
-    saved. Under all but ``warn`` coordinates ``method``, ``lmax`` and ``filter`` say what made each saved state, and
-    where no step leads on the run ends early, as with ``stop``, with the attribute ``stopped_at``.
+    saved; or a policy of ``fp.policies``, or one's own. Under all but ``warn`` coordinates ``method``, ``lmax`` and
+    ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with the
+    attribute ``stopped_at``.
     progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
     ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
@@ -113,11 +119,8 @@ class Job:
     ``config`` is what its result carries: model, initial law and arguments as plain data.
     """
 
-    model: Model
+    stepper: Stepper
     state: Measure
-    path: BrownianPath
-    scheme: Scheme
-    dt: float
     steps: int
     stride: int
     recorder: Recorder
@@ -140,82 +143,97 @@ class Job:
         keep_last: write the last state to the checkpoint too.
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
-        here = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        resolution = Resolution(self.config["solve"]["lmax"], self.model)
-        resolution.attributes.update(here.notes)
-        flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
-        course, recorded = self._course(here, flow), 0
-        for moment in self._watched(course, progress):
-            t, hands_over = moment.step * self.dt, here.behind is None and moment.behind is not None
-            here.step, here.state, here.behind = moment.step, moment.state, moment.behind
-            resolution.see(t, here.state)
-            here.notes = dict(resolution.attributes)
-            if flow is not None:
-                here.fields, recorded = flow.fields, len(flow.fields)
-            self._save(here, t)
-            stopping = here.step < self.steps and stop()
-            if keeper is not None:
-                keeper.see(here, stopping or hands_over or (keep_last and here.step == self.steps))
-            if stopping:
-                raise Interrupted(t, checkpoint)
-        del here.fields[recorded:]  # those of a step that could not be done
-        if keeper is not None and keep_last and here.step < self.steps:
-            keeper.see(here, True)
-        resolution.end(self.config["solve"]["t_end"], course.why)
-        return self._result(here, flow, resolution.attributes)
+        begun = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
+        solve, flow = self.config["solve"], None
+        resolution = Resolution(solve["lmax"], self.stepper.model, self.policy, begun.notes)
+        records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
+        if solve["save_flow"]:
+            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
+        saving = Checkpointing(keeper, self.steps, stop, keep_last, records, resolution, flow, begun.behind)
+        course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
+        with Progress(self.steps, begun.step, progress) as bar:
+            last = course.follow(resolution, *((flow,) if flow else ()), records, saving, bar)
+        if flow is not None:
+            flow.end()
+        saving.end(self.stepper.dt * last.step, last)
+        resolution.end(solve["t_end"], course.why)
+        return self._result(last.state, records, flow, resolution.attributes)
 
-    def _save(self, here: Snapshot, t: float) -> None:
-        """Keep the record of a state that is to be saved, and is not yet."""
-        if here.step == self.stride * len(here.times):
-            here.times.append(t)
-            here.records.append(self.recorder(here.state))
+    def course(self, start: Instant | None = None, stepper: Stepper | None = None) -> Course:
+        """What is to come after an instant, by default the first; by another stepper that does the same."""
+        return Course(stepper or self.stepper, self.policy, start or Instant(0, self.state), self.steps)
 
-    def _course(self, here: Snapshot, flow: FlowRecorder | None) -> Course:
-        """What is to come after a snapshot; ``flow`` collects the fields."""
-        scheme = self.scheme if flow is None else self._recording(flow)
-        start = Moment(here.step, here.state, here.behind)
-        return Course(self.model, self.path, self.dt, scheme, self.policy, start, self.steps)
+    def given(self) -> Cloud | None:
+        """The cloud that the run was given in the place of a law."""
+        known = self.config["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
+        return self.state if known else None  # type: ignore[return-value]
 
-    def _recording(self, flow: FlowRecorder) -> Scheme:
-        """The scheme whose flows are kept where it moves points, and not while a density carries the run."""
-        recording = flow.followed(replace(self, state=self.policy.points(self.state))).scheme
-
-        def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
-            scheme = recording if isinstance(measure, Cloud) else self.scheme
-            return scheme.step(model, measure, path, t0, t1)
-
-        return replace(self.scheme, step=step)
-
-    def _watched(self, course: Course, progress: bool | None) -> Iterator[Moment]:
-        """The moments of a course, under a bar where one is wanted; it tells how far a cloud is that catches up."""
-        bar = is_terminal() and self.steps >= LONG_RUN if progress is None else progress
-        total, before = self.steps + 1, course.start.step
-        with tqdm(initial=before, total=total, disable=not bar, unit="step", desc="fpsolve") as line:
-            for moment in course:
-                yield moment
-                if moment.behind is not None:
-                    line.set_postfix_str(f"the cloud catches up: {moment.behind[0]} of {moment.step}")
-                    continue
-                line.set_postfix_str("", refresh=False)
-                line.update()
-
-    def _result(self, here: Snapshot, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
-        """The Dataset of a run that ended ``here``."""
-        ds = dataset(here.times, here.records, self.state, self.config, here.state).assign_attrs(notes)
-        ds = _with_noise(ds)
+    def _result(self, last: Measure, saved: SavedStates, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
+        """The Dataset of a run that ended in a state."""
+        ds = dataset(saved.times, saved.records, self.state, self.config, last, self.recorder.own)
+        ds = _with_noise(ds.assign_attrs(notes))
         if flow is None:
             return ds
-        if not isinstance(here.state, Cloud):
+        if not isinstance(last, Cloud):
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
         if flow.given_up:
             return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")
-        return flow.flow(self, here.state).to_dataset(ds)
+        return flow.flow(last, self.given()).to_dataset(ds)
 
-    def states(self, start: int = 0, state: Measure | None = None) -> Iterator[tuple[float, Measure]]:
-        """``(t, measure)`` at every step from ``start`` on, where the measure is ``state`` (by default the first)."""
-        t_end, first = self.config["solve"]["t_end"], self.state if state is None else state
-        how: dict[str, Any] = {"t_end": t_end, "dt": self.dt, "scheme": self.scheme, "policy": self.policy}
-        return states(self.model, first, self.path, start=start, **how)
+
+class Checkpointing:
+    """Writes the progress of a run to its checkpoint, where it has one, and ends it where it is asked to stop."""
+
+    def __init__(
+        self, keeper: Keeper | None, steps: int, stop: Callable[[], bool], keep_last: bool,
+        records: SavedStates, resolution: Resolution, flow: FlowRecorder | None, behind: tuple[int, Measure] | None,
+    ) -> None:  # fmt: skip
+        self._keeper, self._steps, self._stop, self._keep_last = keeper, steps, stop, keep_last
+        self._records, self._resolution, self._flow = records, resolution, flow
+        self._catches_up = behind is not None
+
+    def see(self, t: float, instant: Instant) -> None:
+        """Write when it is time to, before a cloud begins to catch up, and before Interrupted is raised."""
+        hands_over = not self._catches_up and instant.behind is not None
+        self._catches_up = instant.behind is not None
+        stopping = instant.step < self._steps and self._stop()
+        self._write(instant, stopping or hands_over or (self._keep_last and instant.step == self._steps))
+        if stopping:
+            raise Interrupted(t, None if self._keeper is None else self._keeper.path)
+
+    def end(self, t: float, instant: Instant) -> None:
+        """Write the last state of a run that ended early."""
+        if self._keep_last and instant.step < self._steps:
+            self._write(instant, True)
+
+    def _write(self, instant: Instant, is_last: bool) -> None:
+        if self._keeper is not None:
+            saved, notes = self._records, dict(self._resolution.attributes)
+            fields = [] if self._flow is None else self._flow.fields
+            written = (instant.step, instant.state, saved.times, saved.records, notes, fields, instant.behind)
+            self._keeper.see(Snapshot(*written), is_last)
+
+
+class Progress:
+    """A bar, where one is wanted; it tells how far a cloud is that catches up."""
+
+    def __init__(self, steps: int, before: int, wanted: bool | None) -> None:
+        bar = is_terminal() and steps >= LONG_RUN if wanted is None else wanted
+        self._line = tqdm(initial=before, total=steps + 1, disable=not bar, unit="step", desc="fpsolve")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._line.close()
+
+    def see(self, t: float, instant: Instant) -> None:
+        """Move on, or tell of the cloud."""
+        if instant.behind is not None:
+            self._line.set_postfix_str(f"the cloud catches up: {instant.behind[0]} of {instant.step}")
+        else:
+            self._line.set_postfix_str("", refresh=False)
+            self._line.update()
 
 
 @usual_arithmetic
@@ -230,6 +248,8 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked["scheme"] is None else asked["scheme"])
     stride = check_arguments(model, chosen, scheme_name, asked)
+    own = own_observables(asked["observe"])
+    asked["observe"] = identities(own) or None
     chosen, flow = with_petsc(chosen, scheme_name, asked["transport"], asked["petsc_options"])
     path = BrownianPath(asked["seed"], asked["member"], asked["path_cell"])
 
@@ -240,26 +260,31 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
     check_effect(asked, chosen, scheme_name, initial, state)
     asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
-    policy = checked_policy(asked, model, chosen, initial, state)
-    asked["lmax_cap"] = policy.lmax_cap
+    policy = policy_of(asked["on_underresolved"], asked["lmax_cap"])
+    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    asked |= {"on_underresolved": policy.recorded(), "lmax_cap": getattr(policy, "lmax_cap", CAP)}
     check_saved(state, policy, asked)
-    check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    stepper = Stepper(model, path, dt, chosen, scheme_name)
+    check_run(stepper, state, t_end)
     model = model.prepared(state)
-    steps = check_run(model, state, path, t_end=t_end, dt=dt, name=scheme_name, scheme=chosen)
+    stepper = replace(stepper, model=model)
+    steps = check_run(stepper, state, t_end)
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(model, state, asked)
+    recorder = _recorder(model, state, asked, policy, own)
     config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
-    return Job(model, state, path, chosen, dt, steps, stride, recorder, config, policy)
+    return Job(stepper, state, steps, stride, recorder, config, policy)
 
 
-def _recorder(model: Model, state: Measure, asked: dict[str, Any]) -> Recorder:
+def _recorder(
+    model: Model, state: Measure, asked: dict[str, Any], policy: Policy, own: dict[str, Observable]
+) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree, policy = asked["moments_lmax"], asked["on_underresolved"]
+    degree = asked["moments_lmax"]
     if hasattr(state, "lmax"):
-        degree = min(degree, max(state.lmax, asked["lmax_cap"]) if policy == "refine" else state.lmax)
+        degree = min(degree, policy.highest_degree(state.lmax))
     saved = (degree, asked["save_density"], asked["save_points"])
-    followed, grid = policy != "warn", getattr(state, "grid", None)
-    return Recorder(getattr(model, "beta", None), *saved, model.interaction, followed, grid, model)
+    grid = getattr(state, "grid", None)
+    return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 
 def _with_noise(ds: Result) -> Result:
