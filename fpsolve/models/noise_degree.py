@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -83,23 +83,24 @@ def short_from(times: Real, tails: Real) -> float | None:
 
 def resolved_degree(
     asked: NoiseDegree,
-    measure: Any,
+    d: int,
+    holds: Callable[[int], bool],
     ends: tuple[float, float],
     spectrum: Callable[[int], Real],
     steps: tuple[int, ...] = STEPS,
 ) -> int:
-    """The degree of a run from the measure: as asked, or the least of ``steps`` that loses no more than it may.
+    """The degree of a run: as asked, or the least of ``steps`` that loses no more than it may.
 
-    ``ends``: κ and k'(1) of all degrees; ``spectrum``: C_ℓ up to a degree. ``auto`` ends where the measure's grid or
-    :attr:`IsotropicNoise.most` does. Warns (SamplingWarning) where more is lost.
+    ``holds``: whether what is moved can carry a field of a degree, :meth:`fpsolve.Measure.holds`. ``ends``: κ and k'(1)
+    of all degrees; ``spectrum``: C_ℓ up to a degree. ``auto`` ends where the measure or :attr:`IsotropicNoise.most`
+    does. Warns (SamplingWarning) where more is lost.
     """
-    d = measure.dimension
     if asked != "auto":
         degree = known_degree(asked)
         _warn(degree, lost(spectrum(degree), d, ends), 'pass more, or noise_lmax="auto"')
         return degree
     most = ISOTROPIC[d].most
-    held = [step for step in steps if step <= most and measure.holds(step + 1)] or [1]
+    held = [step for step in steps if step <= most and holds(step + 1)] or [1]
     for trial in (*(one for one in TRIALS if one < held[-1]), held[-1]):
         C = spectrum(trial)
         enough = [step for step in held if step <= trial and lost(C[: step + 1], d, ends).is_small]

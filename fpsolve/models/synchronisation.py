@@ -96,7 +96,7 @@ class SynchronisationByNoise(Model):
             return self
         ends = self.dual.kappa, float(self.dual.derivative(1.0))
         made = partial(self._spectrum, measure.dimension)
-        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure, ends, made))
+        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure.dimension, measure.holds, ends, made))
 
     def noise_tail(self, source: Source) -> float | None:
         if not self.is_stochastic or self.draws is not None:
