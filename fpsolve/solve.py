@@ -30,6 +30,7 @@ from fpsolve.resolution import Course, Moment, Resolution, states
 from fpsolve.run import check_run, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.surroundings import is_terminal, usual_arithmetic
+from fpsolve.times import time_of
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import FlowRecorder
 
@@ -146,7 +147,7 @@ class Job:
         flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
         course, recorded = self._course(here, flow), 0
         for moment in self._watched(course, progress):
-            t, hands_over = moment.step * self.dt, here.behind is None and moment.behind is not None
+            t, hands_over = time_of(moment.step, self.dt), here.behind is None and moment.behind is not None
             here.step, here.state, here.behind = moment.step, moment.state, moment.behind
             resolution.see(t, here.state)
             here.notes = dict(resolution.attributes)

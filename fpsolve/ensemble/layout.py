@@ -22,6 +22,7 @@ from fpsolve.observe import dataset
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
 from fpsolve.solve import Job, prepare
+from fpsolve.times import time_of
 
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
@@ -156,7 +157,7 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
+    times = [time_of(n, job.dt) for n in range(0, job.steps + 1, job.stride)]
     ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 

@@ -32,7 +32,7 @@ from fpsolve.io import check_output
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
-from fpsolve.surroundings import usual_arithmetic
+from fpsolve.surroundings import user_path, usual_arithmetic
 from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def ensemble(
     the number of ranks. Raises InputError before any computing on all ranks, Interrupted when stopped.
     """
     ranks = communicator(comm)
-    place = None if output is None else Place(Path(output).expanduser().absolute())
+    place = None if output is None else Place(user_path(output, "output").absolute())
     if schedule not in (None, *SCHEDULES):
         raise InputError("schedule", schedule, f"not one of {', '.join(SCHEDULES)}", "leave it out")
     if place is None and ranks.size > 1:

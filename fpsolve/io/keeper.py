@@ -19,6 +19,7 @@ from fpsolve.io.output import check_output
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
 from fpsolve.plain import differences, to_plain
+from fpsolve.surroundings import user_path
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
@@ -138,7 +139,7 @@ def _same_start(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _place(path: str | os.PathLike[str]) -> Path:
     """The path, in a folder that can be written."""
-    place = Path(path).expanduser()
+    place = user_path(path, "checkpoint")
     try:
         if place.is_dir():
             raise InputError("checkpoint", str(path), "is a folder", "name a file in it")

@@ -10,9 +10,16 @@ from pathlib import Path
 
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io.atomic import clean, place_of, put, room_for
+from fpsolve.surroundings import user_path
 
 RESULT_SUFFIXES = (".nc", ".zarr")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+LONGEST_NAME = 255
+"""Bytes of a name where the system does not say how many it takes."""
+
+BESIDE = ".work"
+"""The longest ending of what is put beside an output: the folder of an ensemble's records."""
 
 _ZARR_MARKS = (".zgroup", "zarr.json")
 
@@ -25,7 +32,7 @@ def check_output(
     Raises :class:`~fpsolve.errors.InputError` naming ``output`` for another suffix than ``suffixes``, a
     missing or unwritable folder, a device, and an existing file unless ``overwrite``. Nothing is created.
     """
-    target = Path(path).expanduser()
+    target = user_path(path, "output")
     if target.suffix not in suffixes:
         raise InputError(
             "output",
@@ -33,6 +40,7 @@ def check_output(
             f"the suffix {target.suffix!r} is not one of {', '.join(suffixes)}",
             f"end the name with {' or '.join(suffixes)}",
         )
+    _check_length(target)
     place = place_of(target)
     _check_folder(target, place.parent)
     if os.path.lexists(place):
@@ -48,7 +56,7 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
     stays for good if the block fails; a link stays a link; the temporary folder is removed. The caller has called
     :func:`check_output` before.
     """
-    target = Path(path).expanduser()
+    target = user_path(path, "output")
     place = place_of(target)
     clean(place.parent, place.name)
     try:
@@ -61,8 +69,25 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
         raise FPSolveError(f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed") from error
 
 
+def _check_length(target: Path) -> None:
+    """Raise InputError for a name that the file system does not take, with what is put beside it."""
+    try:
+        longest = os.pathconf(target.parent, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        longest = LONGEST_NAME
+    length, room = len(os.fsencode(target.name)), longest - (len(BESIDE) if target.suffix == ".zarr" else 0)
+    if length > room:
+        problem = f"its name has {length} bytes, the place takes {room}"
+        raise InputError("output", str(target), problem, "choose a shorter name")
+
+
 def _check_folder(target: Path, folder: Path) -> None:
-    if not folder.is_dir():
+    try:
+        found = folder.is_dir()
+    except OSError as error:  # a folder whose own name is too long
+        problem = f"cannot be reached ({error.strerror})"
+        raise InputError("output", str(target), problem, "choose another name") from error
+    if not found:
         raise InputError("output", str(target), f"the folder {str(folder)!r} does not exist", "create it first")
     try:
         # a trial file, because os.access says yes to root on read-only systems
