@@ -10,12 +10,14 @@ from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 
 IMPOSSIBLE_MEAN = 1.02
 """|∫ x dμ| ≤ 1 for every probability measure; beyond this the numbers have left them."""
 
 
+@python_numbers
 def run(
     model: Model,
     measure: Measure,

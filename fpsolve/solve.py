@@ -24,13 +24,14 @@ from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, dataset
 from fpsolve.plain import to_plain
+from fpsolve.plain.numbers import as_annotated
 from fpsolve.policies import LARGEST_DEGREE as LARGEST_DEGREE
 from fpsolve.policies import Policy, checked_policy
 from fpsolve.resolution import Course, Moment, Resolution, states
 from fpsolve.run import check_run, default_scheme
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.surroundings import is_terminal, usual_arithmetic
-from fpsolve.times import time_of
+from fpsolve.times import saved_time
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import FlowRecorder
 
@@ -147,7 +148,7 @@ class Job:
         flow = FlowRecorder(here.fields, here.points_moved) if self.config["solve"]["save_flow"] else None
         course, recorded = self._course(here, flow), 0
         for moment in self._watched(course, progress):
-            t, hands_over = time_of(moment.step, self.dt), here.behind is None and moment.behind is not None
+            t, hands_over = saved_time(moment.step * self.dt), here.behind is None and moment.behind is not None
             here.step, here.state, here.behind = moment.step, moment.state, moment.behind
             resolution.see(t, here.state)
             here.notes = dict(resolution.attributes)
@@ -225,7 +226,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}
     for name in OF_THE_CALL:
         asked.pop(name)
-    asked |= arguments
+    asked |= as_annotated(solve, arguments)
     asked["measure"] = measure_class(asked["measure"]).name
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")

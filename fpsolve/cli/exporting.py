@@ -24,8 +24,8 @@ def export_store(
     """Write a Zarr store of fpsolve as NetCDF-4; returns the path, by default STORE.nc or STORE-GROUP.nc here.
 
     group: ``statistics`` of an ensemble. parts: ``dimension=index`` or ``dimension=start:stop[:step]`` by position.
-    One variable at a time is in memory, and the file has the checksums of a result. Raises InputError for an existing output, a store that is none, unknown
-    groups and dimensions, positions that do not exist, and complex variables.
+    One variable at a time is in memory; the file has the checksums of a result. Raises InputError for an existing
+    output, a store that is none, unknown groups and dimensions, positions that do not exist, and complex variables.
     """
     named = f"{store.stem}.nc" if group is None else f"{store.stem}-{group}.nc"
     target = check_output(output or Path(named), overwrite, (".nc",))

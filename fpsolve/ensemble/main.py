@@ -20,7 +20,7 @@ from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.lock import Lock
 from fpsolve.ensemble.logs import logs
 from fpsolve.ensemble.member import Runner
-from fpsolve.ensemble.mending import mend
+from fpsolve.ensemble.mending import extend, mend
 from fpsolve.ensemble.records import DONE, PENDING, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.sweep import Sweep, make_sweep
@@ -28,10 +28,11 @@ from fpsolve.ensemble.tasks import Deal, Desk, ordered
 from fpsolve.ensemble.watch import Watch
 from fpsolve.ensemble.worker import MemberFailed, News, Worker
 from fpsolve.errors import FPSolveError, InputError, Interrupted
-from fpsolve.io import check_output
+from fpsolve.io import check_output, check_space
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.surroundings import user_path, usual_arithmetic
 from fpsolve.threads import one_thread_everywhere
 
@@ -62,6 +63,7 @@ class Place:
 
 
 @usual_arithmetic
+@python_numbers
 def ensemble(
     model: Model,
     initial: Initial,
@@ -81,12 +83,12 @@ def ensemble(
     """Runs of ``solve`` for many members of the common noise and every point of a sweep, over the ranks of MPI.
 
     members: their number, or a range of them; a member is the Brownian path ``(seed, member)``, one for all points.
-    sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the law
-    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed. comm: an mpi4py
-    communicator, by default COMM_WORLD under an MPI launcher. block: members that one rank computes and writes
-    together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast: end at the first failed member.
-    progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank. stop: asked after every step.
-    arguments: those of ``solve``.
+    sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the
+    law or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further
+    members included. comm: an mpi4py communicator, by default COMM_WORLD under an MPI launcher. block: members that
+    one rank computes and writes together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast:
+    end at the first failed member. progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank.
+    stop: asked after every step. arguments: those of ``solve``.
 
     Returns a Dataset with dimensions (sweep…, member, time, …), ``status`` (0 pending, 1 done, 2 failed) and ``cause``
     for every member; in a store the group ``statistics`` has what :func:`statistics` gives. The bits do not depend on
@@ -173,6 +175,7 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
     check_output(place.path, overwrite=True, suffixes=(".zarr",))
     if place.path.exists():
         stores.check_existing(place.path, layout)
+        stores.members_of(place.path, layout.members)
         if not place.work.is_dir():
             told = f"its folder of records {str(place.work)!r} is missing, so that nothing in it can be verified"
             raise InputError("output", str(place.path), told, "move it along with the store, or choose another name")
@@ -183,11 +186,20 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         place.checkpoints.mkdir(exist_ok=True)
     if place.path.exists():
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
+        had = stores.members_of(place.path, layout.members)
         with stores.naming("mending the store"):
-            return layout, mend(place.path, layout)
-    stores.check_space(place.path, layout)
+            mended = mend(place.path, layout.having(had))
+            if had != layout.members:
+                _check_space(place.path, layout.nbytes - layout.having(had).nbytes)
+                extend(place.path, layout)
+        return layout, mended
+    _check_space(place.path, layout.nbytes)
     stores.create(place.path, layout)
     return layout, []
+
+
+def _check_space(path: Path, nbytes: int) -> None:
+    check_space("output", path, nbytes, "save less (save_every, save_density), or choose another disk")
 
 
 def _refuse_failed(path: Path) -> None:

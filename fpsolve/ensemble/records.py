@@ -75,23 +75,23 @@ class Records:
     def blocks(self) -> Path:
         return self.work / "blocks"
 
-    def members_path(self, block: int) -> Path:
+    def members_path(self, block: str) -> Path:
         return self.members / f"{block}.records"
 
-    def block_path(self, block: int) -> Path:
+    def block_path(self, block: str) -> Path:
         return self.blocks / f"{block}.json"
 
-    def finished(self) -> set[int]:
+    def finished(self) -> set[str]:
         """The blocks that have a record, whole or not."""
-        return {int(path.stem) for path in self.blocks.glob("*.json") if path.stem.isdigit()}
+        return {path.stem for path in self.blocks.glob("*.json")}
 
-    def write_member(self, block: int, point: int, member: int, outcome: Outcome) -> None:
+    def write_member(self, block: str, point: int, member: int, outcome: Outcome) -> None:
         """Add a member to the record of its block, on to the disk. Raises FPSolveError where the system refuses."""
         body = encoded(self._about(point, member), outcome)
         head = f"{member:012d} {len(body):012d} {hashlib.sha256(body).hexdigest()}\n".encode()
         _append(self.members_path(block), head + body)
 
-    def read_members(self, block: int, point: int) -> tuple[dict[int, Outcome], list[tuple[str, str]]]:
+    def read_members(self, block: str, point: int) -> tuple[dict[int, Outcome], list[tuple[str, str]]]:
         """The members in the record of a block, and what of it is not trusted, ``("member 3", why)``.
 
         What stands behind an entry that was cut short is cut off, so that further members can be added.
@@ -128,14 +128,14 @@ class Records:
     def _about(self, point: int, member: int) -> dict[str, Any]:
         return {"config": self.config, "point": point, "member": member}
 
-    def write_block(self, block: int, digests: Mapping[int, str]) -> None:
+    def write_block(self, block: str, digests: Mapping[int, str]) -> None:
         """Put a block's record into place."""
         listed = {str(member): one for member, one in digests.items()}
         told = {"config": self.config, "block": block, "members": listed}
         whole = {**told, "sha256": digest(told)}
         write_whole(self.block_path(block), json.dumps(whole, indent=0).encode())
 
-    def read_block(self, block: int) -> dict[int, str] | None:
+    def read_block(self, block: str) -> dict[int, str] | None:
         """The digests of a block's members, None if it has no record. Raises Damaged if it cannot be trusted."""
         try:
             told = json.loads(self.block_path(block).read_bytes())
@@ -152,7 +152,7 @@ class Records:
             raise Damaged("it belongs to another command")
         return found
 
-    def forget_members(self, block: int) -> None:
+    def forget_members(self, block: str) -> None:
         """Remove the record of the members of a block that has its own."""
         self.members_path(block).unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from fpsolve.io.atomic import write_whole
 from fpsolve.io.content import content_digest
 from fpsolve.io.output import RESULT_SUFFIXES, check_output, replacing
 from fpsolve.plain import digest
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ CODECS = ("blosc", "zstd", "zlib", "gzip", "crc32", "crc32c", "shuffle", "bytes"
 """What stores may be packed with: what fpsolve writes, and the defaults of xarray and zarr. None of them runs code."""
 
 
+@python_numbers
 def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Write a result as NetCDF-4 (``.nc``) or Zarr (``.zarr``, format 2), compressed; returns the path.
 
@@ -108,6 +110,7 @@ def codec() -> Zstd:
     return Zstd(level=1, checksum=True)
 
 
+@python_numbers
 def load(path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES) -> Result:
     """Read a result written by :func:`save`, whole into memory; the file is closed again.
 
@@ -196,12 +199,12 @@ def check_whole(ds: xr.Dataset, path: Path) -> None:
         raise InputError("path", str(path), problem, "run it again; xarray.open_dataset shows what is there")
 
 
-def check_format(name: str, found: Any, known: int, path: Path) -> None:
+def check_format(name: str, found: Any, known: int, path: Path, argument: str = "path") -> None:
     """Raise InputError naming the format where it is not the one that is read."""
     if found is None or int(found) != known:
         which = "has no number: an older fpsolve or another program wrote it" if found is None else f"is {found}"
         problem = f"its format ({name}) {which}; this version of fpsolve reads {known}"
-        raise InputError("path", str(path), problem, "run it again; xarray.open_dataset shows what is there")
+        raise InputError(argument, str(path), problem, "run it again; xarray.open_dataset shows what is there")
 
 
 def _check_source(path: str | os.PathLike[str]) -> Path:
@@ -236,13 +239,14 @@ def seal(store: Path) -> None:
     write_whole(file, json.dumps({**table, DIGEST: digest(table["metadata"])}, indent=4).encode())
 
 
-def check_seal(store: Path) -> None:
-    """Raise InputError where consolidated metadata are not those of their digest; without one they pass."""
+def check_seal(store: Path) -> bool:
+    """Whether consolidated metadata have a digest. Raises InputError where it is not theirs."""
     file = store / CONSOLIDATED
     table = json.loads(file.read_bytes()) if file.is_file() else {}
     if DIGEST in table and table[DIGEST] != digest(table.get("metadata")):
         problem = f"is damaged: its {CONSOLIDATED} is not that of its digest"
         raise InputError("path", str(store), problem, "give the command that made it again, which mends it")
+    return DIGEST in table
 
 
 def _codecs(meta: Any) -> Iterator[str]:

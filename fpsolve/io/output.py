@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,14 @@ def check_output(
     if os.path.lexists(place):
         _check_existing(target, overwrite)
     return target
+
+
+def check_space(argument: str, path: Path, nbytes: int, remedy: str) -> None:
+    """Raise InputError naming the argument unless the disk has room for so many bytes beside ``path``."""
+    free = shutil.disk_usage(place_of(path, argument).parent).free
+    if free < nbytes:
+        problem = f"needs up to {nbytes / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left"
+        raise InputError(argument, str(path), problem, remedy)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io.output import check_output, replacing
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.plot import fields, maps, style
 from fpsolve.plot.projection import Mollweide, Orthographic, Projection, pixels
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ANIMATION_SUFFIXES = (".gif",)
 
 
+@python_numbers
 def animation(
     ds: xr.Dataset,
     path: str | os.PathLike[str],

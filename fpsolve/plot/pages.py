@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.plot import circle, fields, maps, series, style
 from fpsolve.plot.projection import Mollweide
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _PANELS = ("mean_vector", "energy", "log_energy", "entropy", "tail", "overlap", "min_density")
 
 
+@python_numbers
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     """Up to ``snapshots`` maps, evenly spread over the saved times, on one colour scale, and four
     observables; on the circle profiles and the density over time and angle.

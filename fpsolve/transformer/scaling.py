@@ -19,6 +19,7 @@ from fpsolve.models.base import checked_number
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
@@ -135,6 +136,7 @@ def _or_network(of_numbers: Callable[..., Scaling]) -> Callable[..., Any]:
 
 
 @_or_network
+@python_numbers
 def scaling(
     n: int,
     d: int,

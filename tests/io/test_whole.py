@@ -39,7 +39,7 @@ def flipped(path, seed):
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.filterwarnings("ignore")
 def test_no_flipped_bit_loads_as_something_else(tmp_path, name):
-    """It is refused, or it lies where nothing is read, as in the second copy of Zarr's metadata: then all is as it was."""
+    """It is refused, or lies where nothing is read, as in the second copy of Zarr's metadata: then all is as it was."""
     law, asked = fp.initial.von_mises_fisher([0.2, -0.5, 1], 2.0), {"t_end": 0.2, "dt": 0.1, "lmax": 15}
     ds = fp.solve(fp.models.SelfAttention(2.0), law, save_density=True, on_underresolved="refine", **asked)
     path, refused = save(ds, tmp_path / name), 0
