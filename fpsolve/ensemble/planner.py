@@ -31,7 +31,7 @@ from fpsolve.plain.numbers import python_numbers
 MOST_RANKS = 100_000
 """Beyond this nothing was planned or tried."""
 
-FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 240
+FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 436
 """Bytes of a compressed chunk's frame, a chunk of statuses, a member's line in a block's record, the rest of it."""
 
 MANY_FILES = 1_000_000

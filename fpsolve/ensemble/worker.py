@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsolve.ensemble.member import BAD, Runner
-from fpsolve.ensemble.records import DONE, Damaged, Outcome, Records
+from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.store import KEPT, Store
 from fpsolve.ensemble.tasks import Block
 from fpsolve.errors import FPSolveError
+from fpsolve.io.sealed import Damaged
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
 from fpsolve.io.atomic import clean, place_of
-from fpsolve.io.checkpoint import BEGIN, Damaged, Snapshot, Stranger, is_one, read, split, write
+from fpsolve.io.checkpoint import BEGIN, Snapshot, is_one, read, split, write
 from fpsolve.io.output import check_output
+from fpsolve.io.sealed import Damaged, Stranger
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
 from fpsolve.plain import differences, to_plain

@@ -49,7 +49,7 @@ def test_a_store_holds_what_memory_does(small, tmp_path):
     assert here.identical(there.load()) and (there.status == 1).all()
     found = xr.open_zarr(path, group="statistics")
     assert (found["count"] == 3).all() and np.allclose(found.overlap_mean, here.overlap.mean("member"), rtol=1e-13)
-    assert files(tmp_path / "a.zarr.work") == [*(f"blocks/0-{n}.json" for n in range(3)), "lock", "log.txt"]
+    assert files(tmp_path / "a.zarr.work") == [*(f"blocks/0-{n}.record" for n in range(3)), "lock", "log.txt"]
 
 
 def test_blocks_change_files_and_no_bits(small, tmp_path):
@@ -109,7 +109,7 @@ def test_stopped_anywhere_the_same_call_goes_on(small, tmp_path, steps, counted)
     assert [one for _, one in counted] == list(range(steps // 2, 3))
     small(output=tmp_path / "b.zarr")
     assert same(path, tmp_path / "b.zarr") and same(path, tmp_path / "b.zarr", "statistics")
-    assert files(tmp_path / "a.zarr.work") == ["blocks/0-0.json", "lock", "log.txt"]
+    assert files(tmp_path / "a.zarr.work") == ["blocks/0-0.record", "lock", "log.txt"]
 
 
 def test_a_damaged_record_is_named_and_its_member_computed_again(small, tmp_path, capfd):
@@ -129,8 +129,8 @@ def test_a_damaged_record_is_named_and_its_member_computed_again(small, tmp_path
 def test_a_damaged_block_record_is_not_trusted(small, tmp_path, counted, capfd):
     path = tmp_path / "a.zarr"
     small(output=path)
-    record = tmp_path / "a.zarr.work/blocks/0-1.json"
-    record.write_text(record.read_text().replace("1", "2", 1))
+    record = tmp_path / "a.zarr.work/blocks/0-1.record"
+    record.write_bytes(record.read_bytes().replace(b"1", b"2", 1))
     counted.clear()
     small(output=path)
     assert counted == [(0, 1)] and "record of block 1 is not trusted" in capfd.readouterr().err
