@@ -155,11 +155,12 @@ class Job:
             if flow is not None:
                 here.fields, recorded = flow.fields, len(flow.fields)
             self._save(here, t)
-            stopping = here.step < self.steps and stop()
+            stopping, lost = here.step < self.steps and stop(), ""
             if keeper is not None:
-                keeper.see(here, stopping or hands_over or (keep_last and here.step == self.steps))
+                lost = keeper.see(here, stopping or hands_over or (keep_last and here.step == self.steps))
             if stopping:
-                raise Interrupted(t, checkpoint)
+                kept = None if keeper is None or keeper.step is None else saved_time(keeper.step * self.dt)
+                raise Interrupted(t, checkpoint, lost, kept)
         del here.fields[recorded:]  # those of a step that could not be done
         if keeper is not None and keep_last and here.step < self.steps:
             keeper.see(here, True)

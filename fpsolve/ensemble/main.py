@@ -236,10 +236,12 @@ class Run:
             raise
         stopped = [one for one in self.ranks.gather(interrupted) if one is not None]
         if stopped:
-            raise Interrupted(stopped[0], self.place.path if self.place else None)
+            time, path = stopped[0][0], self.place.path if self.place else None
+            raise Interrupted(time, path, next((lost for _, lost in stopped if lost), ""), time if path else None)
 
-    def compute(self, fail_fast: bool, progress: bool | None, stop: Callable[[], bool]) -> float | None:
-        """Blocks until there are no more; the time reached by the member that was asked to stop, if one was."""
+    def compute(self, fail_fast: bool, progress: bool | None, stop: Callable[[], bool]) -> tuple[float, str] | None:
+        """Blocks until there are no more; the time reached by the member that was asked to stop, if one was, and why
+        that could not be kept."""
         finished = self.ranks.share(self.records.finished() if self.records and self.ranks.rank == 0 else set())
         deal = Deal(ordered(self.layout, finished), self.ranks.size, self._dynamic())
         watch = Watch(self.layout.points * len(self.layout.members), progress if self.ranks.rank == 0 else False)
@@ -255,7 +257,7 @@ class Run:
             while (block := desk.take()) is not None:
                 self.worker.work(block)
         except Interrupted as error:
-            interrupted = error.time
+            interrupted = error.time, f"of a member in work: {error.lost}" if error.lost else ""
             desk.stop()
         self.worker.at = ""
         desk.leave()

@@ -95,7 +95,8 @@ class Records:
             try:
                 entry = located(data, "member", at)
             except Damaged as error:
-                damages.append((f"the members of block {block} from byte {at} on", str(error)))
+                name = f"member {error.label}" if error.label else f"the members of block {block} from byte {at} on"
+                damages.append((name, str(error)))
                 os.truncate(path, at)
                 break
             try:

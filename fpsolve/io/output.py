@@ -51,7 +51,8 @@ def check_output(
 
 def check_space(argument: str, path: Path, nbytes: int, remedy: str) -> None:
     """Raise InputError naming the argument unless the disk has room for so many bytes beside ``path``."""
-    free = shutil.disk_usage(place_of(path, argument).parent).free
+    folder = place_of(path, argument).parent
+    free = shutil.disk_usage(folder).free if folder.is_dir() else nbytes  # where there is none, others say so
     if free < nbytes:
         problem = f"needs up to {nbytes / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left"
         raise InputError(argument, str(path), problem, remedy)
@@ -84,19 +85,16 @@ def _check_length(target: Path) -> None:
         longest = os.pathconf(target.parent, "PC_NAME_MAX")
     except (OSError, ValueError):
         longest = LONGEST_NAME
-    length, room = len(os.fsencode(target.name)), longest - (len(BESIDE) if target.suffix == ".zarr" else 0)
-    if length > room:
-        problem = f"its name has {length} bytes, the place takes {room}"
-        raise InputError("output", str(target), problem, "choose a shorter name")
+    for name in target.parts:
+        length = len(os.fsencode(name))
+        room = longest - (len(BESIDE) if name == target.name and target.suffix == ".zarr" else 0)
+        if length > room:
+            problem = f"a name in it has {length} bytes, the place takes {room}"
+            raise InputError("output", str(target), problem, "choose a shorter name")
 
 
 def _check_folder(target: Path, folder: Path) -> None:
-    try:
-        found = folder.is_dir()
-    except OSError as error:  # a folder whose own name is too long
-        problem = f"cannot be reached ({error.strerror})"
-        raise InputError("output", str(target), problem, "choose another name") from error
-    if not found:
+    if not folder.is_dir():
         raise InputError("output", str(target), f"the folder {str(folder)!r} does not exist", "create it first")
     try:
         # a trial file, because os.access says yes to root on read-only systems

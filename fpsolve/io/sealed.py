@@ -28,7 +28,14 @@ OTHER_FORMAT = re.compile(rb"fpsolve [a-z]+ (\d+)\s")
 
 
 class Damaged(FPSolveError):
-    """What stands there is no whole entry, or not of this run; the message is a clause about it."""
+    """What stands there is no whole entry, or not of this run; the message is a clause about it.
+
+    label: that of the entry, where it can be read.
+    """
+
+    def __init__(self, problem: str, label: str = "") -> None:
+        self.label = label
+        super().__init__(problem)
 
 
 class Stranger(Damaged):
@@ -64,11 +71,11 @@ def located(content: memoryview, kind: str, at: int = 0) -> Entry:
         raise Stranger(f"its format is {number}, this version of fpsolve reads {FORMAT}")
     if head is None or head[1].decode() != kind:
         raise Damaged(f"it does not begin like a {kind}")
-    start = at + head.end()
+    start, label = at + head.end(), (head[2] or b"").decode()
     end = start + int(head[4])
     if end > len(content):
-        raise Damaged("it was truncated or altered")
-    return Entry((head[2] or b"").decode(), start, end, head[5].decode())
+        raise Damaged("it was truncated or altered", label)
+    return Entry(label, start, end, head[5].decode())
 
 
 def only(content: memoryview, kind: str) -> Entry:
