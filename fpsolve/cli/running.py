@@ -17,7 +17,7 @@ from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, check_space, save
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
-from fpsolve.solve import OF_THE_CALL, prepare
+from fpsolve.solve import OF_THE_CALL, prepare, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def run_config(
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
-    ds = _solved(replace(described, solver=_with_room(target)), options)
+    if described.solver is solve:
+        described = replace(described, solver=_with_room(target))
+    ds = _solved(described, options)
     with stop_on_signal((*STOPPING, signal.SIGINT)):  # a run that is finished is saved
         target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))

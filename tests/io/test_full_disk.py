@@ -209,7 +209,7 @@ def test_a_tilde_of_nobody_is_a_letter(here, monkeypatch):
 
 
 def test_a_terminal_without_greek_is_written_to(here, monkeypatch):
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    process = started(*FPSOLVE, "models", cwd=here)
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    process = started(*FPSOLVE, "models", cwd=here, encoding="latin-1")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and ("\\u" in out or "\\x" in out), err

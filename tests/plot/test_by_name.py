@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fpsolve.petsc.stationary import _last_state
+from fpsolve.stationary.state import _last_state
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fpsolve as fp
