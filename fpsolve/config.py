@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.errors import InputError
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
+from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,7 +99,7 @@ def load_config(
     Raises :class:`~fpsolve.errors.InputError` for an unreadable file and :class:`ConfigError` listing all
     that is wrong.
     """
-    raw, changes = _read_toml(Path(path).expanduser()), [_parse_override(text) for text in overrides]
+    raw, changes = _read_toml(user_path(path, "config")), [_parse_override(text) for text in overrides]
     for change in changes:
         _merge(raw, change)
     described = parse_config(raw, catalogue)

@@ -13,9 +13,11 @@ from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.policies import Policy, policy_of
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.stepping import Stepper, check_run, default_scheme
+from fpsolve.times import saved_time
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Course:
         """The last instant, once all have been seen by the observers, in their order."""
         for instant in self:
             for one in observers:
-                one.see(instant.step * self.stepper.dt, instant)
+                one.see(saved_time(instant.step * self.stepper.dt), instant)
         return instant
 
     def states(self) -> Iterator[tuple[float, Measure]]:
@@ -110,6 +112,7 @@ class Course:
             return None
 
 
+@python_numbers
 def run(
     model: Model,
     measure: Measure,

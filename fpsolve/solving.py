@@ -28,11 +28,13 @@ from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.own import Observe, identities, own_observables
 from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
+from fpsolve.plain.numbers import as_annotated
 from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
+from fpsolve.times import saved_time
 from fpsolve.transport.flows import EXPLICIT
 
 CHECKPOINT_EVERY = 60.0
@@ -149,13 +151,14 @@ class Job:
         records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
         if solve["save_flow"]:
             flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
-        saving = Checkpointing(keeper, self.steps, stop, keep_last, records, resolution, flow, begun.behind)
+        about = (keeper, self.stepper.dt, self.steps, stop, keep_last)
+        saving = Checkpointing(*about, records, resolution, flow, begun.behind)
         course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
         with Progress(self.steps, begun.step, progress) as bar:
             last = course.follow(resolution, *((flow,) if flow else ()), records, saving, bar)
         if flow is not None:
             flow.end()
-        saving.end(self.stepper.dt * last.step, last)
+        saving.end(last)
         resolution.end(solve["t_end"], course.why)
         return self._result(last.state, records, flow, resolution.attributes)
 
@@ -185,10 +188,10 @@ class Checkpointing:
     """Writes the progress of a run to its checkpoint, where it has one, and ends it where it is asked to stop."""
 
     def __init__(
-        self, keeper: Keeper | None, steps: int, stop: Callable[[], bool], keep_last: bool,
+        self, keeper: Keeper | None, dt: float, steps: int, stop: Callable[[], bool], keep_last: bool,
         records: SavedStates, resolution: Resolution, flow: FlowRecorder | None, behind: tuple[int, Measure] | None,
     ) -> None:  # fmt: skip
-        self._keeper, self._steps, self._stop, self._keep_last = keeper, steps, stop, keep_last
+        self._keeper, self._dt, self._steps, self._stop, self._keep_last = keeper, dt, steps, stop, keep_last
         self._records, self._resolution, self._flow = records, resolution, flow
         self._catches_up = behind is not None
 
@@ -197,21 +200,25 @@ class Checkpointing:
         hands_over = not self._catches_up and instant.behind is not None
         self._catches_up = instant.behind is not None
         stopping = instant.step < self._steps and self._stop()
-        self._write(instant, stopping or hands_over or (self._keep_last and instant.step == self._steps))
+        lost = self._write(instant, stopping or hands_over or (self._keep_last and instant.step == self._steps))
         if stopping:
-            raise Interrupted(t, None if self._keeper is None else self._keeper.path)
+            keeper = self._keeper
+            kept = None if keeper is None or keeper.step is None else saved_time(keeper.step * self._dt)
+            raise Interrupted(t, None if keeper is None else keeper.path, lost, kept)
 
-    def end(self, t: float, instant: Instant) -> None:
+    def end(self, instant: Instant) -> None:
         """Write the last state of a run that ended early."""
         if self._keep_last and instant.step < self._steps:
             self._write(instant, True)
 
-    def _write(self, instant: Instant, is_last: bool) -> None:
-        if self._keeper is not None:
-            saved, notes = self._records, dict(self._resolution.attributes)
-            fields = [] if self._flow is None else self._flow.fields
-            written = (instant.step, instant.state, saved.times, saved.records, notes, fields, instant.behind)
-            self._keeper.see(Snapshot(*written), is_last)
+    def _write(self, instant: Instant, is_last: bool) -> str:
+        """Why what was to be written is not there, or nothing."""
+        if self._keeper is None:
+            return ""
+        saved, notes = self._records, dict(self._resolution.attributes)
+        fields = [] if self._flow is None else self._flow.fields
+        written = (instant.step, instant.state, saved.times, saved.records, notes, fields, instant.behind)
+        return self._keeper.see(Snapshot(*written), is_last)
 
 
 class Progress:
@@ -242,7 +249,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}
     for name in OF_THE_CALL:
         asked.pop(name)
-    asked |= arguments
+    asked |= as_annotated(solve, arguments)
     asked["measure"] = measure_class(asked["measure"]).name
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")

@@ -3,6 +3,7 @@ quick."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ def run(
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
     With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
-    goes on.
+    goes on; status 74 says that its progress could not be written.
     A run that ends early, no longer resolved, is saved and ends with status 3.
     """
     from fpsolve.cli.running import run_config
@@ -136,7 +137,8 @@ def ensemble(
     """Solve CONFIG.toml for many members, over its [sweep], into one Zarr store.
 
     Under mpiexec or srun the members are shared among the ranks; the bits do not depend on how many.
-    The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75.
+    The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75, 74 if
+    the member in work could not be kept.
     """
     from fpsolve.cli.ensembling import Options, run_ensemble
     from fpsolve.cli.planning import plan_ensemble
@@ -315,6 +317,9 @@ def validate(
 
 def main() -> None:
     """The program ``fpsolve``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # β where the terminal has no such letter
     try:
         app(prog_name="fpsolve")
     except BrokenPipeError:  # the reader of the output has left: `fpsolve models | head`

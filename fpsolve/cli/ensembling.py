@@ -14,7 +14,7 @@ from fpsolve.ensemble.comm import Ranks, communicator, together
 from fpsolve.ensemble.main import ensemble
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnresolvedError
 from fpsolve.observe.own import imported
-from fpsolve.signals import EX_TEMPFAIL, stop_on_signal
+from fpsolve.signals import EX_IOERR, EX_TEMPFAIL, stop_on_signal
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +61,7 @@ def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str]
         except Interrupted as error:
             if ranks.rank == 0:
                 typer.echo(f"fpsolve: {stop.name or 'stopped by another rank'}: {error}", err=True)
-            raise typer.Exit(EX_TEMPFAIL) from None
+            raise typer.Exit(EX_IOERR if error.lost else EX_TEMPFAIL) from None
     done, failed = (int((ds["status"] == flag).sum()) for flag in (1, 2))
     if ranks.rank == 0:
         typer.echo(summary(ds, target, done, failed))

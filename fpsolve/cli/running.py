@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,13 @@ import typer
 
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
-from fpsolve.io import check_output, save
+from fpsolve.io import check_output, check_space, save
 from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import imported
-from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
-from fpsolve.solving import OF_THE_CALL, prepare
+from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
+from fpsolve.solving import OF_THE_CALL, prepare, solve
+from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,7 +42,8 @@ def run_config(
     """Solve and save; every refusal comes before the computing.
 
     A run that ends early, as its density is no longer resolved, is saved and ends with status 3. With a checkpoint
-    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on; with 74 where its
+    progress could not be written.
     """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
@@ -48,8 +51,11 @@ def run_config(
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
     options |= {"observe": imported(observe)} if observe else {}
+    if described.solver is solve:
+        described = replace(described, solver=_with_room(target))
     ds = _solved(described, options)
-    target = save_finished(ds, target, overwrite)
+    with stop_on_signal((*STOPPING, signal.SIGINT)):  # a run that is finished is saved
+        target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
     if STOPPED.name in ds.attrs:
         raise typer.Exit(EX_UNRESOLVED)
@@ -65,16 +71,36 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
         with undisturbed():
             return described.solve(**options)
     with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
-
-        def stoppable(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
-            how = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
-            return prepare(model, initial, **arguments).run(**how, stop=stop)
-
         try:
-            return replace(described, solver=stoppable).solve(**options)
+            return replace(described, solver=partial(described.solver, stop=stop)).solve(**options)
         except Interrupted as error:
             typer.echo(f"fpsolve: {stop.name}: {error}", err=True)
-            raise typer.Exit(stop.status) from None
+            raise typer.Exit(EX_IOERR if error.lost else stop.status) from None
+
+
+def _with_room(target: Path) -> Callable[..., xr.Dataset]:
+    """``fp.solve`` that refuses disks without room for its result, or two checkpoints, before the first step.
+
+    The flow, where it is kept, is not counted. ``stop`` is that of :meth:`Job.run`.
+    """
+
+    def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
+        how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
+        job = prepare(model, initial, **arguments)
+        result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
+        remedy = "save less (save_every, save_density), or choose another disk"
+        check_space("output", target, result, remedy)
+        checkpoint = how.get("checkpoint")
+        if checkpoint is not None:
+            place = user_path(checkpoint, "checkpoint")
+            check_space("checkpoint", place, 2 * (result + _bytes_of(vars(job.state))), remedy)
+        return job.run(**how)
+
+    return solver
+
+
+def _bytes_of(values: Mapping[str, Any]) -> int:
+    return sum(np.asarray(one).nbytes for one in values.values() if isinstance(one, np.ndarray | np.number | float))
 
 
 def save_finished(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:

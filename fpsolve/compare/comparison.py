@@ -23,6 +23,7 @@ from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
 from fpsolve.plain import to_plain
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.schemes import Scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transformer import RandomTransformer
@@ -32,6 +33,7 @@ MOST_TOKENS = 2_000_000
 
 
 @usual_arithmetic
+@python_numbers
 def compare(
     model: Model,
     initial: Initial,
@@ -82,6 +84,7 @@ def compare(
 
 
 @usual_arithmetic
+@python_numbers
 def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **arguments: Any) -> Result:
     """:func:`compare`, ended in order once ``stop``, which is asked between two steps, says yes.
 

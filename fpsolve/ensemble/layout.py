@@ -16,6 +16,7 @@ from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
 from fpsolve.ensemble.variables import ALWAYS, Variable
 from fpsolve.errors import InputError
+from fpsolve.io.files import STORE_FORMAT
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
@@ -23,7 +24,10 @@ from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
 from fpsolve.solving import Job, prepare
+from fpsolve.times import saved_time
 
+MEMBERS = "fpsolve_members"
+"""The attribute of a store with its members, ``0:256``: they are not in the configuration, so that more can come."""
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
 MOST_MEMBERS, LAST_MEMBER = 10_000_000, 1 << 62
@@ -37,7 +41,8 @@ class Layout:
     """Everything about a store but its values; equal on every rank and for any number of ranks.
 
     ``variables`` have a value for every member, ``constants`` and ``coordinates`` ``(dims, values, attrs)`` not.
-    ``block``: members of one point that one rank computes and writes together. ``config``: the command as plain data.
+    ``block``: members of one point that one rank computes and writes together.
+    ``config``: the command as plain data, its members apart.
     """
 
     shape: tuple[int, ...]
@@ -56,6 +61,12 @@ class Layout:
     def digest(self) -> str:
         """SHA-256 of the configuration."""
         return digest(self.config)
+
+    def having(self, members: range) -> Layout:
+        """The same store with other members."""
+        about = ("member",), np.array(members), {"long_name": "member of the ensemble, one Brownian path"}
+        attrs = {**self.attrs, MEMBERS: f"{members.start}:{members.stop}"}
+        return replace(self, members=members, coordinates={**self.coordinates, "member": about}, attrs=attrs)
 
     @property
     def points(self) -> int:
@@ -123,15 +134,14 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
-    coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
-    config = _config(sweep, first, asked, starts)
+    config = _config(sweep, first, starts)
     names = tuple(axis.name for axis in sweep.axes)
     made = Layout(
         sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
         merged_constants(runs, dims, names, sweep.shape), config,
         {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
-    )  # fmt: skip
-    return _checked_blocks(replace(made, block=_block(made, block, ranks)))
+    ).having(asked)  # fmt: skip
+    return checked_blocks(replace(made, block=_block(made, block, ranks)))
 
 
 def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
@@ -143,7 +153,7 @@ def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
         raise InputError("save_points", True, problem, "run fp.solve for the member")
 
 
-def _checked_blocks(layout: Layout) -> Layout:
+def checked_blocks(layout: Layout) -> Layout:
     """The layout. Raises InputError for more blocks than anyone counts."""
     blocks = layout.points * layout.blocks_a_point
     if blocks > MOST_BLOCKS:
@@ -171,15 +181,15 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    times = [n * job.stepper.dt for n in range(0, job.steps + 1, job.stride)]
+    times = [saved_time(n * job.stepper.dt) for n in range(0, job.steps + 1, job.stride)]
     record, own = job.recorder(job.state), job.recorder.own
     check_record(record, [], own, job.state)
     ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 
 
-def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> dict[str, Any]:
-    """The command as plain data: what decides the numbers, and nothing of where and how they are computed."""
+def _config(sweep: Sweep, first: Job, starts: Sequence[str]) -> dict[str, Any]:
+    """The command as plain data: what decides a member's numbers, and nothing of which ones, where and how."""
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
     solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
     try:
@@ -193,7 +203,6 @@ def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> 
         "initial": None if any("initial" in axis.places for axis in sweep.axes) else to_plain(sweep.initial),
         "solve": solve,
         "sweep": values,
-        "members": [members.start, members.stop],
         "initial_state": starts[0] if len(set(starts)) == 1 else list(starts),  # a law's name may not tell which
     }
     plain: dict[str, Any] = to_plain(config)
@@ -225,7 +234,7 @@ def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Conventions": run.attrs["Conventions"],
         "title": f"fpsolve ensemble: {config['model']['name']}",
-        "fpsolve_ensemble": 1,
+        "fpsolve_ensemble": STORE_FORMAT,
         "fpsolve_config": canonical(config).decode(),
         "fpsolve_config_sha256": digest(config),
         "fpsolve_versions": run.attrs["fpsolve_versions"],

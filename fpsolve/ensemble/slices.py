@@ -55,7 +55,7 @@ def run_config(ds: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
     Member and swept values are those of the slice's coordinates, scalar or of length one. Raises InputError where it
     holds several runs, does not say which one it is, or that one has failed.
     """
-    if not {"sweep", "members"} <= config.keys():
+    if not {"sweep", "initial_state"} <= config.keys():
         return dict(config)
     _check_status(ds)
     made: dict[str, Any] = json.loads(json.dumps({key: config[key] for key in ("model", "initial", "solve")}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
@@ -17,6 +17,7 @@ from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
 from fpsolve.plain import to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
+from fpsolve.plain.numbers import as_annotated
 from fpsolve.solving import OF_THE_CALL, solve
 
 NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", "observe", *OF_THE_CALL)
@@ -45,8 +46,10 @@ class Axis:
     @property
     def labels(self) -> Any:
         """The values as a coordinate: numbers if all are, otherwise texts, equal ones of unequal values marked."""
-        if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in self.values):
-            return np.array(self.values)
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values):
+            numbers = np.array(self.values)
+            if numbers.dtype.kind in "if" and numbers.tolist() == list(self.values):
+                return numbers  # others, as seeds beyond 2^63 among small ones, are exact as texts alone
         texts = [label(value) for value in self.values]
         count = Counter(texts)
         both = zip(texts, self.values, strict=True)
@@ -176,7 +179,10 @@ def _axis(key: str, values: Any, model: Model, initial: Any) -> Axis:
     parameter = key.rpartition(".")[2]
     if isinstance(values, str | Mapping) or not hasattr(values, "__len__") or len(values) == 0:
         raise InputError(f"sweep.{key}", values, "not a list of values", f"write {parameter} = [1, 2], for example")
-    listed = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    law = LAWS.get(getattr(initial, "recipe", {}).get("name", ""))
+    takes: dict[str, Callable[..., Any] | None] = {"model": type(model), "law": law}
+    call = takes.get(places[0]) or solve
+    listed = tuple(as_annotated(call, {parameter: value})[parameter] for value in values)
     axis = Axis(key, parameter if parameter not in TAKEN else key, parameter, places, listed)
     if len(set(axis.labels.tolist())) < len(listed):
         raise InputError(f"sweep.{key}", values, "a value stands there twice", "list every value once")

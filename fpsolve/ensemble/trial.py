@@ -133,10 +133,10 @@ def beside_blocks(layout: Layout, sweep: Sweep, cost: Cost) -> Extra:
         records.prepare()
         values = {name: padded(_first(cost, name), v.shape, v.dtype) for name, v in one.variables.items()}
         block, outcome, begun = Block(0, 0, (), one.members), Outcome(values, DONE), time.perf_counter()
-        records.write_member(0, 0, 0, outcome)
+        records.write_member(block.name, 0, 0, outcome)
         record, begun = time.perf_counter() - begun, time.perf_counter()
         open_store(small, one).write(block, {0: outcome})
-        records.write_block(0, {0: outcome.digest})
+        records.write_block(block.name, {0: outcome.digest})
         writing = time.perf_counter() - begun
         before, found = _measured(small), statistics(opened(small))
         write_statistics(small, found)

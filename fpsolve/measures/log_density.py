@@ -15,6 +15,7 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
@@ -137,6 +138,7 @@ class LogDensity(Expansion):
             super().__post_init__()
 
     @classmethod
+    @python_numbers
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> LogDensity:
         refuse_filter(filter, cls.name)
         here = geometry(law.dimension)

@@ -24,6 +24,8 @@ from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
 
+QUADRATURE = "weight of a point of the density's grid, Σ w ρ = ∫ ρ"
+
 PACKAGES = ("fpsolve", "numpy", "scipy", "shtns", "ducc0", "xarray")
 
 
@@ -119,13 +121,18 @@ def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:
 
 
 def _with_angles(ds: xr.Dataset, circle: CircleGrid) -> xr.Dataset:
-    return ds.assign_coords(angle=("angle", np.rad2deg(circle.angle), {"units": "degrees", "long_name": "angle θ"}))
+    return ds.assign_coords(
+        angle=("angle", np.rad2deg(circle.angle), {"units": "degrees", "long_name": "angle θ"}),
+        quadrature=("angle", circle.weights.copy(), {"long_name": QUADRATURE, "units": "rad"}),
+    )
 
 
 def _with_latitudes(ds: xr.Dataset, sphere: Grid) -> xr.Dataset:
     latitudes = np.rad2deg(np.arcsin(np.unique(sphere.cos_theta)[::-1]))
     longitudes = 360.0 * np.arange(sphere.nphi) / sphere.nphi
+    along_theta = np.unique(np.stack([sphere.cos_theta.ravel(), sphere.weights.ravel()]), axis=1)[1, ::-1]
     return ds.assign_coords(
+        quadrature=("lat", along_theta, {"long_name": QUADRATURE, "units": "sr"}),
         lat=("lat", latitudes, {"units": "degrees_north", "standard_name": "latitude"}),
         lon=("lon", longitudes, {"units": "degrees_east", "standard_name": "longitude"}),
     )

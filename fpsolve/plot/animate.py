@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io.output import ANIMATION_SUFFIXES, check_output, replacing
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.plot import fields, maps, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import lost_at
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@python_numbers
 def animation(
     ds: xr.Dataset,
     path: str | os.PathLike[str],

@@ -1,8 +1,5 @@
 """Density to cloud: the catching up can be stopped and taken up, and the cloud's points and flow are kept."""
 
-import hashlib
-import io
-import json
 import sys
 import warnings
 from dataclasses import replace
@@ -13,7 +10,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.course import Instant
 from fpsolve.errors import InputError, UnresolvedError
-from fpsolve.io.checkpoint import HEAD, Snapshot, read, write
+from fpsolve.io.checkpoint import Snapshot, read, write
 from fpsolve.measures.build import build
 from fpsolve.schemes import SCHEMES
 from fpsolve.solving import prepare
@@ -90,22 +87,6 @@ def test_the_cloud_that_catches_up_comes_back_from_a_file_in_its_bits(tmp_path):
     assert np.array_equal(back.behind[1].x, cloud.x) and np.array_equal(back.state.coefficients, density.coefficients)
     assert Snapshot(7, density).points_moved == 0 and Snapshot(7, cloud).points_moved == 7
 
-
-def test_checkpoints_of_the_format_before_are_read(tmp_path):
-    """Format 1 knows no cloud that catches up."""
-    density, file = build(LAW, "density", 9, 1e-6), tmp_path / "run"
-    write(file, Snapshot(7, density, [0.0]), {"config": {}})
-    body = file.read_bytes()[HEAD.match(file.read_bytes()).end() :]
-    arrays = dict(np.load(io.BytesIO(body)))
-    meta = json.loads(arrays["meta"].tobytes())
-    assert meta.pop("behind") is None
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    old = io.BytesIO()
-    np.savez(old, **arrays)
-    digest = hashlib.sha256(old.getvalue()).hexdigest()
-    file.write_bytes(f"fpsolve checkpoint 1\n{digest}\n".encode() + old.getvalue())
-    back = read(file)[0]
-    assert (back.step, back.behind) == (7, None) and np.array_equal(back.state.coefficients, density.coefficients)
 
 
 def test_the_bar_tells_how_far_the_cloud_is(at, capfd):

@@ -7,11 +7,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.plain.schema import parameters, unknown_key
+from fpsolve.surroundings import user_path
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Part, Positions, Residual, _flag
 
@@ -189,7 +189,7 @@ class Architecture(Part):
 
         Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. Raises InputError.
         """
-        file = Path(path).expanduser()
+        file = user_path(path, "path")
         try:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
@@ -204,7 +204,7 @@ class Architecture(Part):
         text = "\n".join(_lines(self.to_dict())) + "\n"
         if path is not None:
             try:
-                with Path(path).expanduser().open("x", encoding="utf-8") as file:
+                with user_path(path, "path").open("x", encoding="utf-8") as file:
                     file.write(text)
             except OSError as error:
                 raise InputError(

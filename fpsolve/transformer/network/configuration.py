@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING
+from fpsolve.surroundings import user_path
 from fpsolve.transformer.network import presets
 from fpsolve.transformer.network.architecture import Architecture
 
@@ -37,7 +37,7 @@ def from_transformers(config: Any) -> Architecture:
 def _plain(config: Any) -> dict[str, Any]:
     """A configuration object, a mapping, or the path of a config.json or of its folder, as a dictionary."""
     if isinstance(config, str | os.PathLike):
-        path = Path(config).expanduser()
+        path = user_path(config, "config")
         path = path / "config.json" if path.is_dir() else path
         try:
             config = json.loads(path.read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING, named_in, unknown_key
 from fpsolve.transformer.chain import whole_number
+from fpsolve.values import Named
 
 LAWS = ("normal", "uniform", "truncated_normal")
 MASKS = ("bidirectional", "causal")
@@ -33,7 +34,7 @@ PLACES: dict[str, tuple[bool, bool, bool]] = {
 DEPTH_SCALINGS = ("none", "gpt2", "deepnorm", "depth_mup")
 
 
-class Part:
+class Part(metaclass=Named):
     """What parts have in common: plain data and back, and checks that name the field."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Result, as_result, versions
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.exact import NUMBERS, ExactChain, State, ceiling
@@ -45,6 +46,7 @@ class Plan:
         return f"about {self.flops:.1e} floating-point operations, {self.memory / 2**20:.0f} MiB"
 
 
+@python_numbers
 def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, save_gram: bool = False) -> Plan:
     """The cost of :func:`predict` for n tokens.
 
@@ -76,6 +78,7 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
     return Plan(members * layers, 8 * int(held + kept))
 
 
+@python_numbers
 def predict(
     arch: Architecture,
     tokens: Any,

@@ -12,6 +12,7 @@ import xarray as xr
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.observe import LONG_NAMES
 from fpsolve.transformer.network.parts import Init
@@ -149,6 +150,7 @@ def what_if(arch: Architecture, tokens: Any, **options: Any) -> Result:
     return _named(ds, f"fpsolve: {arch.name or 'network'}, one change at a time", arch, options)
 
 
+@python_numbers
 def phase_map(
     arch: Architecture,
     tokens: Any,
