@@ -18,8 +18,9 @@ from fpsolve.io import check_output, save
 from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import imported
+from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
-from fpsolve.solving import OF_THE_CALL, prepare
+from fpsolve.solving import prepare
 
 if TYPE_CHECKING:
     import xarray as xr
