@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from fpsolve.defects import defects
+from fpsolve.defects import Defect, defects
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
@@ -86,9 +86,10 @@ class Course:
         """The step after ``state`` in the first representation that resolves it, or the beginning of a hand-over."""
         while True:
             following = self._stepped(state, here.step)
-            shown = []
+            shown: list[Defect] = []
             if following is not None:
-                shown = defects(following, self.stepper.model, partial(self.policy.limit, state))
+                if self.policy.acts:
+                    shown = defects(following, self.stepper.model, partial(self.policy.limit, state))
                 if not shown:
                     return Instant(here.step + 1, following)
             if self.policy.hands_over(state):
@@ -141,10 +142,8 @@ def run(
     steps = check_run(stepper, measure, t_end)
     if not 0 <= start <= steps:
         raise InputError("start", start, f"the run has {steps} steps", f"pass 0 <= start <= {steps}")
-    if getattr(model, "noise_lmax", None) == "auto":
-        ready = model.prepared(measure)
-        if start > 0 and ready != model:
-            remedy = "pass the model that ran, model.prepared(first measure)"
-            raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
-        stepper = replace(stepper, model=ready)
-    return Course(stepper, policy_of(policy), Instant(start, measure), steps).states()
+    ready = stepper.prepared(measure)
+    if start > 0 and ready != stepper:
+        remedy = "pass the model that ran, model.prepared(first measure)"
+        raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
+    return Course(ready, policy_of(policy), Instant(start, measure), steps).states()

@@ -6,12 +6,10 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from inspect import signature
 from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.arguments import RTOL, check_arguments, check_effect, check_saved, first_state, with_petsc
 from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
@@ -32,16 +30,13 @@ from fpsolve.plain.numbers import as_annotated
 from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.settings import OF_THE_CALL, Settings, check_arguments, check_effect, check_saved, first_state, with_petsc
 from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.times import saved_time
-from fpsolve.transport.flows import EXPLICIT
 
 CHECKPOINT_EVERY = 60.0
 """Seconds between two writings of a checkpoint."""
-
-OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every")
-"""Arguments of ``solve`` that change nothing in its result, and stand in no configuration."""
 
 LONG_RUN = 50
 """Runs of more steps show a progress bar on a terminal."""
@@ -54,24 +49,24 @@ def solve(
     *,
     t_end: float,
     dt: float,
-    scheme: str | Scheme | None = None,
-    measure: str | type[Measure] = "density",
-    lmax: int = 63,
-    rtol: float = RTOL,
-    filter: float | None = None,
-    transport: str = EXPLICIT,
-    petsc_options: str | None = None,
-    seed: int = 0,
-    member: int = 0,
-    path_cell: float = 0.01,
-    save_every: float | None = None,
-    moments_lmax: int = 8,
-    save_density: bool = False,
-    save_points: bool = False,
-    save_flow: bool = False,
+    scheme: str | Scheme | None = Settings.scheme,
+    measure: str | type[Measure] = Settings.measure,
+    lmax: int = Settings.lmax,
+    rtol: float = Settings.rtol,
+    filter: float | None = Settings.filter,
+    transport: str = Settings.transport,
+    petsc_options: str | None = Settings.petsc_options,
+    seed: int = Settings.seed,
+    member: int = Settings.member,
+    path_cell: float = Settings.path_cell,
+    save_every: float | None = Settings.save_every,
+    moments_lmax: int = Settings.moments_lmax,
+    save_density: bool = Settings.save_density,
+    save_points: bool = Settings.save_points,
+    save_flow: bool = Settings.save_flow,
     observe: Observe | None = None,
-    on_underresolved: str | Policy = "warn",
-    lmax_cap: int = CAP,
+    on_underresolved: str | Policy = Settings.on_underresolved,
+    lmax_cap: int = Settings.lmax_cap,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
@@ -118,7 +113,7 @@ def solve(
 class Job:
     """A solve that is checked and built, ready to run; its steps are counted from 0 to ``steps``.
 
-    ``config`` is what its result carries: model, initial law and arguments as plain data.
+    described: model and initial law as plain data. settings: as they were found, of plain data too.
     """
 
     stepper: Stepper
@@ -126,8 +121,14 @@ class Job:
     steps: int
     stride: int
     recorder: Recorder
-    config: dict[str, Any]
+    described: dict[str, Any]
+    settings: Settings
     policy: Policy
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the result carries: model, initial law and settings as plain data."""
+        return {**self.described, "solve": self.settings.to_plain()}
 
     @usual_arithmetic
     def run(
@@ -146,10 +147,10 @@ class Job:
         """
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         begun = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
-        solve, flow = self.config["solve"], None
-        resolution = Resolution(solve["lmax"], self.stepper.model, self.policy, begun.notes)
+        flow = None
+        resolution = Resolution(self.settings.lmax, self.stepper.model, self.policy, begun.notes)
         records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
-        if solve["save_flow"]:
+        if self.settings.save_flow:
             flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
         about = (keeper, self.stepper.dt, self.steps, stop, keep_last)
         saving = Checkpointing(*about, records, resolution, flow, begun.behind)
@@ -159,7 +160,7 @@ class Job:
         if flow is not None:
             flow.end()
         saving.end(last)
-        resolution.end(solve["t_end"], course.why)
+        resolution.end(self.settings.t_end, course.why)
         return self._result(last.state, records, flow, resolution.attributes)
 
     def course(self, start: Instant | None = None, stepper: Stepper | None = None) -> Course:
@@ -168,7 +169,7 @@ class Job:
 
     def given(self) -> Cloud | None:
         """The cloud that the run was given in the place of a law."""
-        known = self.config["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
+        known = self.described["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
         return self.state if known else None  # type: ignore[return-value]
 
     def _result(self, last: Measure, saved: SavedStates, flow: FlowRecorder | None, notes: dict[str, float]) -> Result:
@@ -245,52 +246,44 @@ class Progress:
 
 @usual_arithmetic
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
-    """Check the arguments of ``solve`` and build the initial state, before any step. Raises InputError."""
-    asked = {name: one.default for name, one in signature(solve).parameters.items() if name not in ("model", "initial")}
-    for name in OF_THE_CALL:
-        asked.pop(name)
-    asked |= as_annotated(solve, arguments)
-    asked["measure"] = measure_class(asked["measure"]).name
+    """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
+    asked = Settings(**as_annotated(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked["scheme"] is None else asked["scheme"])
+    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
     stride = check_arguments(model, chosen, scheme_name, asked)
-    own = own_observables(asked["observe"])
-    asked["observe"] = identities(own) or None
-    chosen, flow = with_petsc(chosen, scheme_name, asked["transport"], asked["petsc_options"])
-    path = BrownianPath(asked["seed"], asked["member"], asked["path_cell"])
+    own = own_observables(asked.observe)
+    chosen, flow = with_petsc(chosen, scheme_name, asked.transport, asked.petsc_options)
+    path = BrownianPath(asked.seed, asked.member, asked.path_cell)
+    stepper = Stepper(model, path, asked.dt, chosen, scheme_name)
 
     def built(lmax: int) -> Measure:
-        measure = arguments.get("measure", "density")
-        return first_state(build(initial, measure, lmax, asked["rtol"], asked["filter"], *flow), chosen)
+        return first_state(build(initial, asked.measure, lmax, asked.rtol, asked.filter, *flow), chosen)
 
-    state, t_end, dt = built(asked["lmax"]), asked["t_end"], asked["dt"]
+    state = built(asked.lmax)
     check_effect(asked, chosen, scheme_name, initial, state)
-    asked |= {"scheme": scheme_name, **{k: getattr(state, k) for k in ("lmax", "rtol") if hasattr(state, k)}}
-    policy = policy_of(asked["on_underresolved"], asked["lmax_cap"])
-    policy = policy.prepared(model, scheme_name, chosen, initial, state)
-    asked |= {"on_underresolved": policy.recorded(), "lmax_cap": getattr(policy, "lmax_cap", CAP)}
-    check_saved(state, policy, asked)
-    stepper = Stepper(model, path, dt, chosen, scheme_name)
-    check_run(stepper, state, t_end)
-    model = model.prepared(state)
-    stepper = replace(stepper, model=model)
-    steps = check_run(stepper, state, t_end)
+    policy = policy_of(asked.on_underresolved, asked.lmax_cap).prepared(model, scheme_name, chosen, initial, state)
+    check_saved(state, policy, asked, scheme_name)
+    check_run(stepper, state, asked.t_end)
+    stepper = replace(stepper, model=model.prepared(state))
+    steps = check_run(stepper, state, asked.t_end)
+    settings = replace(
+        asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
+        on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
+        **{key: getattr(state, key) for key in ("lmax", "rtol") if hasattr(state, key)},
+    )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(model, state, asked, policy, own)
-    config = {"model": to_plain(model), "initial": to_plain(initial), "solve": asked}
-    return Job(stepper, state, steps, stride, recorder, config, policy)
+    recorder = _recorder(stepper.model, state, asked, policy, own)
+    described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
+    return Job(stepper, state, steps, stride, recorder, described, settings, policy)
 
 
-def _recorder(
-    model: Model, state: Measure, asked: dict[str, Any], policy: Policy, own: dict[str, Observable]
-) -> Recorder:
+def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree = asked["moments_lmax"]
+    degree = asked.moments_lmax
     if hasattr(state, "lmax"):
         degree = min(degree, policy.highest_degree(state.lmax))
-    saved = (degree, asked["save_density"], asked["save_points"])
-    grid = getattr(state, "grid", None)
+    saved, grid = (degree, asked.save_density, asked.save_points), getattr(state, "grid", None)
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 

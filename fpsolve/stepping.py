@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Stepper:
             raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
         _check_state(measure, t1)
         return measure
+
+    def prepared(self, first: Measure) -> Stepper:
+        """The same with a model whose ``noise_lmax="auto"`` is resolved by the first measure of a run."""
+        unresolved = getattr(self.model, "noise_lmax", None) == "auto"
+        return replace(self, model=self.model.prepared(first)) if unresolved else self
 
 
 def default_scheme(model: Model) -> str:

@@ -19,8 +19,9 @@ from fpsolve.io import check_output, check_space, save
 from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.own import imported
+from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
-from fpsolve.solving import OF_THE_CALL, prepare, solve
+from fpsolve.solving import prepare, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:

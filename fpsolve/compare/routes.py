@@ -69,7 +69,7 @@ class Problem:
         """A run of all steps, or so many; raises InputError at once where the measure does not fit."""
         stepper = Stepper(self.model, path, self.dt, self.scheme, named(SCHEMES, self.scheme)[0])
         every = check_run(stepper, start, self.t_end)
-        return Course(stepper, Warn(), Instant(0, start), every if steps is None else steps, within)
+        return Course(stepper.prepared(start), Warn(), Instant(0, start), every if steps is None else steps, within)
 
     def see(self, t: float, instant: Instant) -> None:
         """Raise Interrupted where the run is asked to stop before its end."""

@@ -146,9 +146,9 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
 
 def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
     """Raise InputError for what the members of a point do not have in common shapes."""
-    if job.config["solve"]["save_flow"]:
+    if job.settings.save_flow:
         raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-    if job.config["solve"]["save_points"] and job.policy.hands_over(job.state):
+    if job.settings.save_points and job.policy.hands_over(job.state):
         problem = "members hand over at times of their own, if at all"
         raise InputError("save_points", True, problem, "run fp.solve for the member")
 
@@ -191,7 +191,7 @@ def _first_record(job: Job) -> xr.Dataset:
 def _config(sweep: Sweep, first: Job, starts: Sequence[str]) -> dict[str, Any]:
     """The command as plain data: what decides a member's numbers, and nothing of which ones, where and how."""
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
-    solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
+    solve = {key: value for key, value in first.settings.to_plain().items() if key not in {*swept, "member"}}
     try:
         model = to_plain(sweep.model, strict=True)
         values = {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes}

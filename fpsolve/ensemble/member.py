@@ -85,9 +85,8 @@ class Runner:
             point = self.sweep.point(index)
             self._index, self._job = index, prepare(point.model, point.initial, **point.arguments)
         job = self._job
-        config = {**job.config, "solve": {**job.config["solve"], "member": member}}
         stepper = replace(job.stepper, path=replace(job.stepper.path, member=member))
-        return replace(job, stepper=stepper, config=config)
+        return replace(job, stepper=stepper, settings=replace(job.settings, member=member))
 
     def _checkpoint(self, point: int, member: int) -> Path | None:
         """Where a member keeps its checkpoint: once it has run for ``CHECKPOINT_EVERY``, and when it is stopped."""

@@ -20,6 +20,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
 from fpsolve.plain.numbers import python_numbers
+from fpsolve.settings import Settings
 from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
@@ -97,7 +98,7 @@ class RandomTransformer(metaclass=Named):
         initial: Initial | Real,
         *,
         save_every: int = 1,
-        moments_lmax: int = 8,
+        moments_lmax: int = Settings.moments_lmax,
         save_points: bool = False,
         progress: bool | None = None,
     ) -> Result:

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
-from fpsolve.solving import prepare
 
 import fpsolve as fp
 from fpsolve.cli.app import app
@@ -22,6 +21,7 @@ from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, Interrup
 from fpsolve.io import check_output
 from fpsolve.io.checkpoint import read
 from fpsolve.signals import EX_IOERR
+from fpsolve.solving import prepare
 from fpsolve.surroundings import user_path
 from tests.command import FPSOLVE, started
 
