@@ -11,9 +11,11 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
 from fpsolve.policies import LARGEST_DEGREE, Policy
 from fpsolve.run import count_steps
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.times import check_cells
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.zoom.recorder import check_flow
 
@@ -74,8 +76,11 @@ def check_effect(asked: dict[str, Any], scheme: Scheme, scheme_name: str, initia
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, arguments: dict[str, Any]) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    steps = count_steps(arguments["t_end"], arguments["dt"])
     check_number("path_cell", arguments["path_cell"], 0, above=True)
+    if model.is_stochastic:
+        path = BrownianPath(arguments["seed"], arguments["member"], arguments["path_cell"])
+        check_cells(path, arguments["t_end"], arguments["dt"])
+    steps = count_steps(arguments["t_end"], arguments["dt"])
     check_scheme(scheme_name, scheme, model, arguments["measure"])
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
         value = arguments[name]

@@ -52,7 +52,7 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
     if not {"model", "initial", "solve"} <= config.keys():
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
-    if "members" in config:
+    if "sweep" in config:
         from fpsolve.ensemble.slices import run_config
 
         config = run_config(ds, config)

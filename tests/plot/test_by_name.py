@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from fpsolve.stationary.state import _last_state
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fpsolve as fp
+from fpsolve.stationary.state import _last_state
 from fpsolve.zoom.evaluate import _dataset
 from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.patch import patch
