@@ -13,11 +13,13 @@ from fpsolve.measures import Measure
 from fpsolve.measures.build import measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
 from fpsolve.observe.flow_recorder import check_flow
 from fpsolve.observe.own import Observe
 from fpsolve.policies import CAP, LARGEST_DEGREE, Policy
 from fpsolve.schemes import Scheme, check_scheme
 from fpsolve.stepping import count_steps
+from fpsolve.times import check_cells
 from fpsolve.transport.flows import EXPLICIT
 
 KEPT = "the measure that was given keeps its own"
@@ -107,8 +109,10 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, asked: Settings) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    steps = count_steps(asked.t_end, asked.dt)
     check_number("path_cell", asked.path_cell, 0, above=True)
+    if model.is_stochastic:
+        check_cells(BrownianPath(asked.seed, asked.member, asked.path_cell), asked.t_end, asked.dt)
+    steps = count_steps(asked.t_end, asked.dt)
     check_scheme(scheme_name, scheme, model, measure_class(asked.measure).name)
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
         value = getattr(asked, name)

@@ -128,11 +128,11 @@ def _with_angles(ds: xr.Dataset, circle: CircleGrid) -> xr.Dataset:
 
 
 def _with_latitudes(ds: xr.Dataset, sphere: Grid) -> xr.Dataset:
-    latitudes = np.rad2deg(np.arcsin(np.unique(sphere.cos_theta)[::-1]))
+    heights, places = np.unique(sphere.cos_theta, return_index=True)
+    latitudes, weights = np.rad2deg(np.arcsin(heights[::-1])), sphere.weights.ravel()[places[::-1]]
     longitudes = 360.0 * np.arange(sphere.nphi) / sphere.nphi
-    along_theta = np.unique(np.stack([sphere.cos_theta.ravel(), sphere.weights.ravel()]), axis=1)[1, ::-1]
     return ds.assign_coords(
-        quadrature=("lat", along_theta, {"long_name": QUADRATURE, "units": "sr"}),
+        quadrature=("lat", weights, {"long_name": QUADRATURE, "units": "sr"}),
         lat=("lat", latitudes, {"units": "degrees_north", "standard_name": "latitude"}),
         lon=("lon", longitudes, {"units": "degrees_east", "standard_name": "longitude"}),
     )

@@ -55,7 +55,7 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
     if not {"model", "initial", "solve"} <= config.keys():
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
-    if "members" in config:
+    if "sweep" in config:
         config = run_config(ds, config)
     solve = config["solve"]
     if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):
