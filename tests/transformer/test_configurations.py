@@ -156,7 +156,7 @@ def test_missing_keys_are_named(family):
         ("gpt2", {"n_layer": 0}, "n_layer", "positive integer"),
         ("gpt2", {"initializer_range": float("nan")}, "initializer_range", "finite"),
         ("gpt2", {"initializer_range": -0.1}, "initializer_range", ">= 0"),
-        ("llama", {"num_key_value_heads": 5}, "kv_heads", "does not divide"),
+        ("llama", {"num_key_value_heads": 5}, "num_key_value_heads", "does not divide"),
         ("llama", {"head_dim": 63}, "positions.fraction", "pairs"),
         ("t5", {}, "model_type", "not one of"),
         ("gpt2", {"model_type": None}, "model_type", "needs this key"),

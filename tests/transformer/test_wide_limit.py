@@ -73,6 +73,7 @@ VARIANTS = {
     "post layer": {"norm": Norm("layer", 1e-3, "post")},
     "peri": {"norm": Norm("rms", 1e-3, "peri")},
     "parallel": {"parallel": True},
+    "parallel peri": {"norm": Norm("layer", 1e-3, "peri"), "parallel": True},
     "no norm": {"norm": Norm("rms", 1e-3, "none"), "residual": Residual(0.9, 0.3)},
 }
 

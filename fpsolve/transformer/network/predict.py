@@ -48,10 +48,13 @@ class Plan:
 def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, save_gram: bool = False) -> Plan:
     """The cost of :func:`predict` for n tokens.
 
-    A layer of the exact chain takes about 10n³ (eigenfactors, triangular factors) and, with r = min(n, d) coordinates,
+    A layer of the exact chain takes about 20n³ (triangular factors) and, with r = min(n, d) coordinates,
     2nr(H + 2H_kv)d_h + 4n²Hd_h for attention, 2nrm + 2n²m for an MLP of width m: no d². In the wide limit
-    ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is.
+    ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is. Raises InputError for fewer than two tokens or no
+    member.
     """
+    whole_number("n", n, 2)
+    whole_number("members", members, 1)
     a, mlp = arch.attention, arch.mlp
     r, rows = min(n + 1, arch.d), n + 1
     if wide:
@@ -118,25 +121,25 @@ def predict(
     check_number("threshold", threshold, -1, 1)
     many = count_of(tokens, n)
     cost = plan(arch, many, members=len(numbers), wide=wide, save_gram=save_gram)
-    _check_memory(cost, many)
+    check_memory(cost, many)
     start = start_of(arch, tokens, n)
     check_zero_rows(arch, start)
-    bar = sys.stderr.isatty() and cost.flops > LONG if progress is None else progress
+    hidden = not has_bar(progress, cost.flops)
     size = max(1, NUMBERS // (4 * _row_numbers(arch, start.n)))
     blocks = [numbers[first : first + size] for first in range(0, len(numbers), size)]
     parts = []
-    with tqdm(total=len(blocks) * (arch.depth + 1), disable=not bar, unit="layer", desc="fpsolve") as shown:
+    with tqdm(total=len(blocks) * (arch.depth + 1), disable=hidden, unit="layer", desc="fpsolve") as bar:
         for block in blocks:
             chain: Iterable[State] = (WideChain if wide else ExactChain)(arch, start, seed, block)
             records = []
             for state in chain:
                 records.append(_record(state, save_gram))
-                shown.update()
+                bar.update()
             parts.append(part(records, block, state))
     ds = xr.concat(parts, "member") if len(parts) > 1 else parts[0]
     config = {
         "model": {"name": "Architecture", **arch.to_dict()},
-        "initial": {"name": start.kind, "n": start.n},
+        "initial": initial_of(tokens, start),
         "solve": {"seed": seed, "members": [int(one) for one in numbers], "wide": wide, "threshold": threshold},
     }
     if arch.norm.final and "final_mean_overlap" not in ds:
@@ -150,15 +153,27 @@ def predict(
     return finished(ds, threshold, title, config, versions())
 
 
+def initial_of(tokens: Any, start: Start) -> dict[str, Any]:
+    """What attributes say of the tokens: their kind and number, ids themselves."""
+    ids = {"ids": np.asarray(tokens).tolist()} if start.kind == "ids" and np.ndim(tokens) == 1 else {}
+    return {"name": start.kind, "n": start.n, **ids}
+
+
+def has_bar(progress: bool | None, flops: float) -> bool:
+    """Whether a bar is shown: as asked, else in a terminal for what takes ``LONG``."""
+    return sys.stderr.isatty() and flops > LONG if progress is None else progress
+
+
 def _members(members: int | Iterable[int]) -> range:
     if isinstance(members, int | np.integer):
         whole_number("members", members, 1)
         return range(int(members))
-    numbers = list(members)
-    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+    numbers = list(members) if isinstance(members, Iterable) and not isinstance(members, str) else []
+    first = numbers[0] if numbers and isinstance(numbers[0], int | np.integer) else 0
+    if not numbers or numbers != list(range(first, first + len(numbers))):
         raise InputError("members", members, "not a number, and not consecutive numbers", "pass range(100, 200)")
-    whole_number("members", numbers[0], 0)
-    return range(numbers[0], numbers[0] + len(numbers))
+    whole_number("members", first, 0)
+    return range(first, first + len(numbers))
 
 
 def check_zero_rows(arch: Architecture, start: Start) -> None:
@@ -171,7 +186,8 @@ def check_zero_rows(arch: Architecture, start: Start) -> None:
         raise InputError("tokens", token, "this token's vector is zero and eps = 0", "give eps > 0 or other tokens")
 
 
-def _check_memory(cost: Plan, n: int) -> None:
+def check_memory(cost: Plan, n: int) -> None:
+    """InputError where n tokens need more memory than this machine has."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):  # not every system tells
