@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.attention.source import Source
+from fpsolve.attention.source import PointSource, Source
 from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
-from fpsolve.sphere.geometry import SPHERE
+from fpsolve.sphere.geometry import SPHERE, geometry
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.scattered import Points
 from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
 
 COARSE = 31
@@ -96,3 +97,11 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
     g = np.ascontiguousarray(apply_matrix(scores, sites.x, "key_query").reshape(-1, source.dimension))
     log_m, f = source.evaluate(g)
     return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
+
+
+def mean_square_attention(source: Source, scores: Real) -> float:
+    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``."""
+    points = source if isinstance(source, PointSource) else source.points
+    sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
+    f = attention(source, scores, sites)[1]
+    return float(points.weights @ np.einsum("na,na->n", f, f))
