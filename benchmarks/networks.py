@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", action="append", choices=list(CASES), metavar="NAME", help="this one; repeatable")
     parser.add_argument("--predict", action="store_true", help="measure nothing, compare with the file")
-    parser.add_argument("--members", type=int, default=16, help="networks of the exact chain (%(default)s)")
+    parser.add_argument("--members", type=int, default=128, help="networks of the exact chain (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=DATA, help="the JSON (%(default)s)")
     parser.add_argument("--figure", type=Path, default=FIGURE, help="the figure (%(default)s)")
     asked = parser.parse_args(arguments)

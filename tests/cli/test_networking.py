@@ -52,9 +52,9 @@ def test_files_and_changes(tmp_path, monkeypatch):
         (("bret",), "did you mean 'bert'?"),
         (("gpt2", "--depth", -3), "depth = -3: must be an integer >= 1"),
         (("gpt2", "--depth", 0), "depth"),
-        (("gpt2", "--n", 0), "tokens = 0: must be an integer >= 2"),
-        (("gpt2", "--n", 0, "--wide"), "tokens = 0"),
-        (("gpt2", "--n", -5, "--exact"), "tokens = -5"),
+        (("gpt2", "--n", 0), "n = 0: must be an integer >= 2"),
+        (("gpt2", "--n", 0, "--wide"), "n = 0"),
+        (("gpt2", "--n", -5, "--exact"), "n = -5"),
         (("gpt2", "--n", 10**9), "GiB"),
         (("gpt2", "--members", 0), "members"),
         (("gpt2", "--heads", 5), "heads = 5"),
@@ -122,7 +122,8 @@ def test_configurations_in_other_sizes(tmp_path, monkeypatch):
     assert Architecture.from_dict({key: one for key, one in model.items() if key != "name"}) == expected.renamed("")
     assert (expected.attention.heads, expected.mlp.width, expected.depth) == (2, 128, 3)
     (tmp_path / "a.toml").write_text('preset = "gpt2"\nd = 128\n', "utf-8")
-    assert architecture("a.toml", {"d": 64, "depth": 2, "heads": None}, []) == Architecture.preset("gpt2", d=64, depth=2)
+    expected = Architecture.preset("gpt2", d=64, depth=2)
+    assert architecture("a.toml", {"d": 64, "depth": 2, "heads": None}, []) == expected
 
 
 def test_what_if_changes_one_thing_and_names_the_largest(tmp_path, monkeypatch):

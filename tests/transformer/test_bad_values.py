@@ -21,16 +21,18 @@ from fpsolve.transformer import (
 )
 from tests.transformer.test_configurations import config
 
-VALUES = (None, True, False, 0, -1, 3, 10**30, 0.0, 1.5, -0.5, float("nan"), float("inf"), "", "x", [], [1], {}, {"x": 1})
+VALUES = (None, True, False, 0, -1, 3, 10**30, 0.0, 1.5, -0.5, float("nan"), float("inf"), "", "x", [], [1], {})
 ROTARY = ({"rope_theta": value} for value in VALUES)
 ODD = {
     "rope_parameters": [*ROTARY, {"rope_type": 3}, {"partial_rotary_factor": "x"}, {"full": {"rope_theta": 1}}],
     "layer_types": [["full_attention"], "full_attention", ["x"] * 32, [1] * 12, [["full_attention"]] * 32],
     "rope_scaling": [{"type": "yarn"}, {"rope_type": "longrope"}, {"type": None}],
 }
-MAY_BE_THERE = ("head_dim", "num_key_value_heads", "n_inner", "rope_theta", "rope_scaling", "rope_parameters", "layer_types",
-                "sliding_window", "use_sliding_window", "max_window_layers", "pad_token_id", "partial_rotary_factor",
-                "position_embedding_type", "text_config", "is_decoder", "num_local_experts", "pruned_heads")  # fmt: skip
+MAY_BE_THERE = (
+    *("head_dim", "num_key_value_heads", "n_inner", "rope_theta", "rope_scaling", "rope_parameters", "layer_types"),
+    *("sliding_window", "use_sliding_window", "max_window_layers", "pad_token_id", "partial_rotary_factor"),
+    *("position_embedding_type", "text_config", "is_decoder", "num_local_experts", "pruned_heads"),
+)
 
 
 def tried(make):
@@ -62,7 +64,7 @@ def leaves(table, prefix=""):
             yield from leaves(value, f"{prefix}{key}.")
 
 
-@pytest.mark.parametrize("preset", ["gpt2", "gemma", "vit", "random-transformer"])
+@pytest.mark.parametrize("preset", ["gemma", "random-transformer"])
 def test_every_field_of_an_architecture(preset):
     arch = Architecture.preset(preset)
     for key in leaves(arch.to_dict()):

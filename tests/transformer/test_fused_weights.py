@@ -38,9 +38,9 @@ def test_every_output_goes_to_its_part(name):
 
 
 def test_what_is_no_three_parts_is_refused():
-    """One key-value head for all queries: (heads + 2)·width outputs."""
-    with pytest.raises(InputError, match="equal parts of 4 heads"):
-        list(split_parts("h.0.self_attention.query_key_value.weight", np.ones((6 * 8, 32)), 4, 3))
+    """One key-value head for five of queries: (heads + 2)·width outputs."""
+    with pytest.raises(InputError, match="equal parts of 5 heads"):
+        list(split_parts("h.0.self_attention.query_key_value.weight", np.ones((7 * 8, 40)), 5, 3))
     with pytest.raises(InputError, match="16 outputs are no 3 equal parts"):
         list(split_parts("self_attn.in_proj_weight", np.ones((16, 16)), None, 3))
 

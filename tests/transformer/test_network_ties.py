@@ -127,7 +127,8 @@ def test_attention_sharpens_as_the_random_energy_model_freezes():
     """
     n, rng = 256, np.random.default_rng(0)
     arch = Architecture.preset("torch-encoder", depth=1, d=4096, heads=4).changed(mlp=None)
-    even = {"norm.kind": "rms", "norm.eps": 0.0, "norm.place": "pre", "attention.query": 1 / 64, "attention.key": 1 / 64}
+    even = {"norm.kind": "rms", "norm.eps": 0.0, "norm.place": "pre"}
+    even |= {"attention.query": 1 / 64, "attention.key": 1 / 64}
     shares = []
     for ratio in (0.25, 0.5, 1.0, 2.0, 4.0):
         s = ratio * np.sqrt(2 * np.log(n))

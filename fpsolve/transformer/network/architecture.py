@@ -39,8 +39,9 @@ class Architecture(Part):
     """A network of ``depth`` blocks on a residual stream of width ``d``, at initialisation.
 
     attention, mlp: the two parts of a block, None where there is none; parallel: both read the same input and their sum
-    is added once (where outputs are normalised, each by itself). norm, residual, embedding, positions: see :class:`Norm`, :class:`Residual`, :class:`Embedding`,
-    :class:`Positions`. All weights are drawn anew in every layer, gains are one. name: for tables and figures.
+    is added once (where outputs are normalised, each is by itself). norm, residual, embedding, positions: see
+    :class:`Norm`, :class:`Residual`, :class:`Embedding`, :class:`Positions`. All weights are drawn anew in every layer,
+    gains are one. name: for tables and figures.
 
     Presets: :meth:`preset`; plain data: :meth:`to_dict`, :meth:`from_dict`; files: :meth:`to_toml`, :meth:`from_toml`.
     Changes: :meth:`changed`. Raises InputError naming the field for bad values.
@@ -145,9 +146,9 @@ class Architecture(Part):
     def resized(self, *, depth: int | None = None, d: int | None = None, heads: int | None = None) -> Architecture:
         """The same in other sizes; what is not given follows as in presets.
 
-        With another d the number of heads, which keep their width, the MLP's width and an embedding's multiplier √d; with
-        another number of heads their width and the logit scale, relative to 1/√head_dim; groups of heads stay of equal
-        size. Raises InputError where that does not divide, or for dense heads, whose scales follow d.
+        With another d the number of heads, which keep their width, the MLP's width and an embedding's multiplier √d;
+        with another number of heads their width and the logit scale, relative to 1/√head_dim; groups of heads stay of
+        equal size. Raises InputError where that does not divide, or for dense heads, whose scales follow d.
         """
         changes: dict[str, Any] = {} if depth is None else {"depth": depth}
         a, ratio = self.attention, 1.0
@@ -233,7 +234,7 @@ class Architecture(Part):
     def from_toml(cls, path: str | os.PathLike[str], **sizes: Any) -> Architecture:
         """The architecture of a TOML file: its keys and tables, or ``preset = "…"`` with the preset's options.
 
-        Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. sizes (``depth``, ``d``, ``heads``) in
+        Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. sizes: ``depth``, ``d``, ``heads`` in
         place of the file's, see :meth:`resized`. Raises InputError.
         """
         file = Path(path).expanduser()

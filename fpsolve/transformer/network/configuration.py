@@ -190,31 +190,36 @@ class Keys:
             raise InputError("pad_token_id", value, f"is no id of {vocab}", "give one, or null without padding")
         return value % vocab
 
-    def window(self, depth: int) -> dict[str, Any]:
-        """``attention.window`` and ``global_every`` of ``sliding_window``, ``layer_types`` and Qwen's switches."""
-        window = self.get("sliding_window")
-        types = self.get("layer_types") or ([] if window is None else ["sliding_attention"] * depth)
-        if not isinstance(types, list | tuple):
-            raise InputError("layer_types", types, "is no list", "give one kind for each layer")
+    def window(self, depth: int, every: int = 0) -> dict[str, Any]:
+        """``attention.window`` and ``global_every`` of ``sliding_window``, ``layer_types`` and Qwen's switches.
+
+        every: ``global_every`` where ``layer_types`` does not say which layers see all.
+        """
+        types = self.get("layer_types")
+        if types is not None:
+            every = self._every(types, depth)
+        elif self.get("use_sliding_window") and self.get("max_window_layers"):  # Qwen: those from this layer on slide
+            if self.count("max_window_layers") < depth:
+                problem = "full layers must come at equal distances"
+                raise InputError("max_window_layers", self.data["max_window_layers"], problem, "use one pattern")
+            every = 1
+        if self.get("sliding_window") is None or self.get("use_sliding_window", True) is False or every == 1:
+            return {"attention.window": None, "attention.global_every": 0}
+        return {"attention.window": self.count("sliding_window"), "attention.global_every": every}
+
+    def _every(self, types: Any, depth: int) -> int:
+        """The distance of layers that see all, 0 where none does."""
+        if not isinstance(types, list | tuple) or len(types) != depth:
+            raise InputError("layer_types", types, f"is no list of {depth} layers", "give one kind for each layer")
         for kind in types:
             if kind not in ("full_attention", "sliding_attention"):
-                raise InputError(
-                    "layer_types", kind, "attention of this kind is not modelled", "use full or sliding ones"
-                )
-        if window is None or self.get("use_sliding_window", True) is False:
-            types = ["full_attention"] * depth
-        elif self.get("layer_types") is None and self.get("use_sliding_window") and self.get("max_window_layers"):
-            first = min(self.count("max_window_layers"), depth)  # Qwen: those from this layer on slide
-            types = ["full_attention"] * first + ["sliding_attention"] * (depth - first)
-        if len(types) != depth:
-            raise InputError("layer_types", types, f"is not of the {depth} layers", "give one for each layer")
+                problem = "attention of this kind is not modelled"
+                raise InputError("layer_types", kind, problem, "use full_attention and sliding_attention")
         whole = [layer for layer, kind in enumerate(types, 1) if kind == "full_attention"]
-        if len(whole) == depth:
-            return {"attention.window": None, "attention.global_every": 0}
         every = whole[0] if whole else 0
         if whole and whole != list(range(every, depth + 1, every)):
             raise InputError("layer_types", types, "full layers must come at equal distances", "use one pattern")
-        return {"attention.window": self.count("sliding_window"), "attention.global_every": every}
+        return every
 
 
 def _gpt2(c: Keys) -> Architecture:
@@ -369,17 +374,12 @@ def _gemma(c: Keys, **changes: Any) -> Architecture:
 
 
 def _gemma2(c: Keys) -> Architecture:
-    depth = c.count("num_hidden_layers")
-    if c.get("layer_types") is None and c.get("sliding_window") is not None:
-        c.data["layer_types"] = ["sliding_attention", "full_attention"] * (depth // 2) + ["sliding_attention"] * (
-            depth % 2
-        )
     cap = "attn_logit_softcapping"
     changes = {
         "norm.place": "peri",
         "attention.scale": c.positive("query_pre_attn_scalar") ** -0.5,
         "attention.softcap": c.positive(cap) if c.get(cap) is not None else None if cap in c.data else 50.0,
-        **c.window(depth),
+        **c.window(c.count("num_hidden_layers"), 2),
     }
     return _gemma(c, **changes)
 

@@ -10,6 +10,7 @@ from typing import Any, Self, get_args, get_type_hints
 import numpy as np
 from scipy.special import ndtr
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING, named_in, unknown_key
@@ -32,6 +33,17 @@ PLACES: dict[str, tuple[bool, bool, bool]] = {
 ``peri`` :cite:`perinorm2025` are two names of one place; ``output`` is OLMo 2's."""
 
 DEPTH_SCALINGS = ("none", "gpt2", "deepnorm", "depth_mup")
+
+
+def choice(name: str, value: object, known: Collection[str]) -> None:
+    """Raises InputError, which names the nearest, unless the value is one of these names."""
+    if not isinstance(value, str) or value not in known:
+        raise unknown_name(name, value, known)
+
+
+def flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(name, value, "is not true or false", f"pass {name}=True or False")
 
 
 class Part:
@@ -62,7 +74,7 @@ class Part:
             data = {"std": data}
         if not isinstance(data, Mapping):
             raise InputError(where or "data", data, "is not a table", "give the keys of " + cls.__name__)
-        hints, known = get_type_hints(cls), {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
+        hints, known = _hints(cls), {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
         values = {}
         for key, value in data.items():
             if key not in known:
@@ -78,6 +90,11 @@ class Part:
             return cls(**values)
         with named_in(where, known):
             return cls(**values)
+
+
+@lru_cache(16)
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _is_part(kind: object) -> bool:
@@ -335,14 +352,3 @@ class Residual(Part):
         check_number("skip", self.skip)
         check_number("branch", self.branch)
         choice("depth_scaling", self.depth_scaling, DEPTH_SCALINGS)
-
-
-def choice(name: str, value: object, known: Collection[str]) -> None:
-    """Raises InputError, which names the nearest, unless the value is one of these names."""
-    if not isinstance(value, str) or value not in known:
-        raise unknown_name(name, value, known)
-
-
-def flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InputError(name, value, "is not true or false", f"pass {name}=True or False")

@@ -44,8 +44,8 @@ def entropy_share(ds: xr.Dataset) -> xr.DataArray:
 def verdict(ds: xr.Dataset) -> str:
     """One sentence on a result of :func:`predict`: collapse or the overlap that is kept, and what attention does.
 
-    Of one of :func:`measure_network`, which does not know what its tokens may see, the first half. Raises InputError for
-    any other Dataset.
+    Of one of :func:`measure_network`, which does not know what its tokens may see, the first half. Raises InputError
+    for any other Dataset.
     """
     if "collapse_layer" not in ds or "mean_overlap" not in ds:
         raise InputError("ds", sorted(map(str, ds.data_vars)), "has no layers", "give a result of predict")
