@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from fpsolve.cli.running import save_finished
@@ -109,16 +110,26 @@ def architecture(source: str, sizes: dict[str, int | None], changes: Sequence[st
 
 
 def layer_table(ds: Any) -> str:
-    """About ``ROWS`` layers: mean overlap with its spread, least and largest, mean square, entropy, exponent."""
+    """About ``ROWS`` layers: mean overlap, least and largest, mean square, entropy, exponent.
+
+    Behind the mean overlap stands the deviation of members, in the wide limit the standard error by sampled heads.
+    """
     last = ds.sizes["layer"] - 1
     step = max(1, -(-last // (ROWS - 1)))
     shown = sorted({0, 1, *range(0, last + 1, step), last})
-    lines = ["layer  overlap          least  largest  |x|²/d     rank    entropy      exponent"]
-    mean, spread = ds.mean("member"), ds["mean_overlap"].std("member", ddof=1 if ds.sizes["member"] > 1 else 0)
+    several = ds.sizes["member"]
+    limit = "mean_overlap_error" in ds
+    if limit:
+        spread = np.sqrt((ds["mean_overlap_error"] ** 2).mean("member") / several)
+    else:
+        spread = ds["mean_overlap"].std("member", ddof=1) if several > 1 else None
+    what = "overlap ± error " if limit else "overlap ± spread" if several > 1 else "overlap         "
+    lines = [f"layer  {what} least  largest  |x|²/d     rank    entropy      exponent"]
+    mean = ds.mean("member")
     shares = entropy_share(ds) if "attention_entropy" in ds else None
     for layer in shown:
         at = mean.isel(layer=layer)
-        overlap = f"{float(at['mean_overlap']):.4f} ± {float(spread[layer]):.4f}"
+        overlap = f"{float(at['mean_overlap']):.4f}" + ("" if spread is None else f" ± {float(spread[layer]):.4f}")
         low, high = (float(at["overlap_quantile"].sel(quantile=q)) for q in (0.0, 1.0))
         entropy = exponent = ""
         if layer and shares is not None:
@@ -127,7 +138,7 @@ def layer_table(ds: Any) -> str:
             exponent = f"{float(at['close_exponent']):+.4f}"
         square, rank = float(at["mean_square"]), float(at["effective_rank"])
         lines.append(
-            f"{layer:5d}  {overlap}  {low:5.2f}  {high:7.2f}  {square:9.3g}  {rank:6.1f}  {entropy:12}  {exponent}"
+            f"{layer:5d}  {overlap:15}  {low:5.2f}  {high:7.2f}  {square:9.3g}  {rank:6.1f}  {entropy:12}  {exponent}"
         )
     return "\n".join(lines)
 
