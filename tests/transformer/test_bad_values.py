@@ -109,6 +109,8 @@ SMALL = Architecture.preset("torch-encoder", depth=2, d=16, heads=2, width=8)
         (lambda: predict(SMALL, np.ones((3, 4, 5))), "tokens"),
         (lambda: predict(SMALL, np.full((4, 16), np.nan)), "tokens"),
         (lambda: predict(SMALL, -np.eye(4)), "tokens"),
+        (lambda: predict(SMALL, np.diag([1.0, 1, 0])[:, [0, 1, 2] * 5 + [0]]), "tokens[2]"),
+        (lambda: predict(Architecture.from_transformers(config("gemma2")), [3, 0, 2]), "tokens[1]"),
         (lambda: predict(SMALL, [1, 2, 3]), "tokens"),
         (lambda: predict(Architecture.preset("gpt2", depth=1), [1, 2, 50257]), "tokens"),
         (lambda: predict(Architecture.preset("gpt2", depth=1), [1, -2]), "tokens"),

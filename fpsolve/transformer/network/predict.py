@@ -18,7 +18,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
-from fpsolve.transformer.network.exact import NUMBERS, ExactChain, State, ceiling
+from fpsolve.transformer.network.exact import NUMBERS, WIDTH, ExactChain, State, ceiling
 from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_overlap, observed
 from fpsolve.transformer.network.start import Start, count_of, start_of
 from fpsolve.transformer.network.wide import REPLICAS, WideChain, sampled_heads
@@ -56,12 +56,12 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
     whole_number("n", n, 2)
     whole_number("members", members, 1)
     a, mlp = arch.attention, arch.mlp
-    r, rows = min(n + 1, arch.d), n + 1
+    r, rows, together = min(n + 1, arch.d), n + 1, min(members, members_together(arch, n))
     if wide:
         heads = sampled_heads(arch, n)
         dh = 0 if a is None else a.head_dim
         one = 10.0 * rows**3 + heads * (4.0 * rows * rows * dh + 6.0 * rows**2 * dh + 4.0 * rows**3) + 200.0 * rows**2
-        held = REPLICAS * rows * rows * 12 + heads * rows * (rows + 2 * dh) * 2
+        held = REPLICAS * rows * rows * (8 + 8 * together) + heads * rows * (rows + 2 * dh) * 2
         layers: float = REPLICAS * arch.depth * one
     else:
         one, held = 20.0 * rows**3, 6 * rows * max(rows, r)
@@ -71,10 +71,10 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
             held += 5 * rows * inner + 3 * min(max(NUMBERS, rows * n), a.heads * rows * n)
         if mlp is not None:
             one += (2 + mlp.gated) * rows * float(mlp.width) * (r + 20) + 2.0 * rows * rows * mlp.width
-            held += 4 * rows * min(mlp.width, 8192)
+            held += 6 * rows * min(mlp.width, WIDTH)
         if arch.d - r < min(rows, arch.d):
             one += 2.0 * rows * rows * arch.d
-        layers = arch.depth * one
+        layers, held = arch.depth * one, together * held
     kept = members * (arch.depth + 1) * ((n * n if save_gram else 0) + 2 * n)
     return Plan(members * layers, 8 * int(held + kept))
 
@@ -125,7 +125,7 @@ def predict(
     start = start_of(arch, tokens, n)
     check_zero_rows(arch, start)
     hidden = not has_bar(progress, cost.flops)
-    size = max(1, NUMBERS // (4 * _row_numbers(arch, start.n)))
+    size = members_together(arch, start.n)
     blocks = [numbers[first : first + size] for first in range(0, len(numbers), size)]
     parts = []
     with tqdm(total=len(blocks) * (arch.depth + 1), disable=hidden, unit="layer", desc="fpsolve") as bar:
@@ -177,13 +177,15 @@ def _members(members: int | Iterable[int]) -> range:
 
 
 def check_zero_rows(arch: Architecture, start: Start) -> None:
-    """InputError where a token's vector is zero and nothing keeps its normalisation finite."""
-    if start.law is not None or start.gram is not None or arch.norm.eps > 0 or arch.norm.place == "none":
+    """InputError where a token's vector is zero, the padding's without positions above all: it has no direction."""
+    if start.law is not None or start.gram is not None:
         return
     size = (start.B**2).sum(1) + (0 if start.fixed is None else (start.fixed**2).sum(1))
     if (size == 0).any():
         token = int(np.argmin(size))
-        raise InputError("tokens", token, "this token's vector is zero and eps = 0", "give eps > 0 or other tokens")
+        padding = "" if start.kind != "ids" or arch.embedding.padding is None else f" (id {arch.embedding.padding} is)"
+        problem = f"the vector of this token is zero and has no direction{padding}"
+        raise InputError(f"tokens[{token}]", 0.0, problem, "leave padding out, or give vectors other than zero")
 
 
 def check_memory(cost: Plan, n: int) -> None:
@@ -197,11 +199,12 @@ def check_memory(cost: Plan, n: int) -> None:
         raise InputError("tokens", n, problem, "take fewer tokens, or wide=True for wide networks")
 
 
-def _row_numbers(arch: Architecture, n: int) -> int:
-    """Numbers that one member holds at once, roughly: how many members go together."""
+def members_together(arch: Architecture, n: int) -> int:
+    """How many members go side by side, by the numbers that one holds at once, roughly."""
     heads = 0 if arch.attention is None else arch.attention.heads
     inner = 0 if arch.attention is None else 3 * heads * arch.attention.head_dim
-    return n * (heads * n + inner + (0 if arch.mlp is None else min(arch.mlp.width, 8192)) + 4 * n)
+    one = n * (heads * n + inner + (0 if arch.mlp is None else min(arch.mlp.width, WIDTH)) + 4 * n)
+    return max(1, NUMBERS // (4 * one))
 
 
 def _record(state: State, save_gram: bool) -> dict[str, Any]:
