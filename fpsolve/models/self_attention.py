@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.attention.source import PointSource, Source
+from fpsolve.attention.source import Source
 from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.geometry import SPHERE, geometry
@@ -101,7 +101,7 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
 
 def mean_square_attention(source: Source, scores: Real) -> float:
     """∫ |F_μ(Bx)|² μ(dx), B = ``scores``."""
-    points = source if isinstance(source, PointSource) else source.points
+    points: Any = getattr(source, "points", source)
     sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
     f = attention(source, scores, sites)[1]
     return float(points.weights @ np.einsum("na,na->n", f, f))

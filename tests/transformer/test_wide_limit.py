@@ -126,7 +126,8 @@ def test_cost_does_not_depend_on_the_width_and_is_planned():
         predict(Architecture.preset("llama"), 10**6 // 32, members=1, wide=True)
 
 
-GPT2, RAN = Architecture.preset("gpt2", depth=2, d=64, heads=4), Architecture.preset("random-transformer", d=32, depth=3)
+GPT2 = Architecture.preset("gpt2", depth=2, d=64, heads=4)
+RAN = Architecture.preset("random-transformer", d=32, depth=3)
 PLANNED = {
     "wide network": (Architecture.preset("gpt2", depth=1), 96, {}),
     "more tokens than dimensions": (GPT2, 200, {}),

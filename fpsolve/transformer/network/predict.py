@@ -168,7 +168,7 @@ def _members(members: int | Iterable[int]) -> range:
     if isinstance(members, int | np.integer):
         whole_number("members", members, 1)
         return range(int(members))
-    numbers = list(members) if isinstance(members, Iterable) and not isinstance(members, str) else []
+    numbers = list(members) if isinstance(members, Iterable) else []
     first = numbers[0] if numbers and isinstance(numbers[0], int | np.integer) else 0
     if not numbers or numbers != list(range(first, first + len(numbers))):
         raise InputError("members", members, "not a number, and not consecutive numbers", "pass range(100, 200)")

@@ -44,7 +44,7 @@ class Start:
 
 def count_of(tokens: Any, n: int | None) -> int:
     """How many tokens these seem to be, at least 2; nothing is built or checked."""
-    many = tokens if n is None else n
+    many: Any = tokens if n is None else n
     with suppress(TypeError):  # numbers have no length
         many = len(many)
     return max(2, int(many)) if isinstance(many, int | np.integer) else 2
