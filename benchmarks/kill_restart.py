@@ -132,7 +132,7 @@ def trial(folder: Path, ranks: int, lasts: float, most: int, draw: random.Random
         job.wait(timeout=60)
     if not told:
         return None
-    kept = len(list((folder / "out.zarr.work" / "blocks").glob("*.json")))
+    kept = len(list((folder / "out.zarr.work" / "blocks").glob("*.record")))
     last = start(folder, ranks)
     status = last.wait(timeout=300)
     return {"killed": ", ".join(told), "blocks kept": kept, "last status": status}

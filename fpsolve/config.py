@@ -21,11 +21,15 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.errors import InputError
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
+from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
 
 TABLES = ("model", "initial", "solve", "output", "sweep")
+
+NOT_KEYS = ("model", "initial", "observe")
+"""Arguments of ``solve`` that are no keys of its table."""
 
 
 class ConfigError(InputError):
@@ -95,7 +99,7 @@ def load_config(
     Raises :class:`~fpsolve.errors.InputError` for an unreadable file and :class:`ConfigError` listing all
     that is wrong.
     """
-    raw, changes = _read_toml(Path(path).expanduser()), [_parse_override(text) for text in overrides]
+    raw, changes = _read_toml(user_path(path, "config")), [_parse_override(text) for text in overrides]
     for change in changes:
         _merge(raw, change)
     described = parse_config(raw, catalogue)
@@ -116,7 +120,10 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = made_of(tables["initial"], "initial", catalogue.laws, errors)
-    arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]")
+    if "observe" in tables["solve"]:  # code has no place in a configuration
+        told, remedy = "is no key of a configuration", "pass --observe module:function, or observe= in Python"
+        errors.append(InputError("solve.observe", tables["solve"].pop("observe"), told, remedy))
+    arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=NOT_KEYS, owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve))
     extras = {

@@ -54,11 +54,22 @@ class DivergedError(FPSolveError, RuntimeError):
 
 
 class Interrupted(FPSolveError, RuntimeError):
-    """A run or an ensemble stopped because it was asked to; the same call goes on from its checkpoint."""
+    """A run or an ensemble stopped because it was asked to; the same call goes on from its checkpoint.
 
-    def __init__(self, time: float, checkpoint: object = None) -> None:
-        self.time, self.checkpoint = time, checkpoint
+    lost: what of its progress could not be written, and why; empty where all was. kept_until: the time of the
+    checkpoint that is there; by default ``time``, where nothing is lost.
+    """
+
+    def __init__(
+        self, time: float, checkpoint: object = None, lost: str = "", kept_until: float | None = None
+    ) -> None:
+        self.time, self.checkpoint, self.lost = time, checkpoint, lost
+        self.kept_until = time if kept_until is None and checkpoint is not None and not lost else kept_until
         kept = "nothing was kept" if checkpoint is None else f"the same call goes on from {str(checkpoint)!r}"
+        if lost and self.kept_until is None:
+            kept = f"{lost}; nothing was kept"
+        elif lost:
+            kept = f"{lost}; {kept}" + (f", at t = {self.kept_until:.6g}" if self.kept_until != time else "")
         super().__init__(f"stopped on request at t = {time:.6g}; {kept}")
 
 

@@ -16,6 +16,9 @@ STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 EX_TEMPFAIL = 75
 """Exit status of a command that was asked to stop and did so in order: the same command goes on (sysexits.h)."""
 
+EX_IOERR = 74
+"""Exit status of a command that was asked to stop and could not keep its progress (sysexits.h)."""
+
 EX_INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl-C."""
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.cached import cached_property, read_only
+from fpsolve.cached import cached_property, lru_cache, read_only
 from fpsolve.errors import unknown_name
+from fpsolve.plain.numbers import as_annotated
 
 SHOWN = 8
 """Lists of more entries are cut short where an object shows itself."""
 
 
 class Named(ABCMeta):
-    """Classes that tell the nearest name where a keyword of theirs is none."""
+    """Classes whose numbers are Python's, and that tell the nearest name where a keyword of theirs is none."""
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -25,6 +26,9 @@ class Named(ABCMeta):
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if args and len(args) <= len(names := _parameters(cls)):
+            args = tuple(as_annotated(cls, dict(zip(names, args, strict=False))).values())
+        kwargs = as_annotated(cls, kwargs)
         try:
             return super().__call__(*args, **kwargs)
         except TypeError:
@@ -33,6 +37,11 @@ class Named(ABCMeta):
             if not unknown or any(one.kind is one.VAR_KEYWORD for one in known.values()):
                 raise
             raise unknown_name(f"argument of {cls.__name__}", unknown[0], known) from None
+
+
+@lru_cache(256)
+def _parameters(cls: Named) -> tuple[str, ...]:
+    return tuple(cls.__signature__.parameters)
 
 
 class Value:

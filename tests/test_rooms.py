@@ -11,9 +11,6 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "design" / "house.md").read_text(encoding="utf-8")
 
 LEFT = {
-    ("arguments", "zoom"),  # whether a flow can be saved is asked of the recorder of flows
-    ("solve", "zoom"),  # a run makes the recorder of its flow
-    ("zoom", "ensemble"),  # one run of a store is read back by the ensemble's slices
     ("config", "__init__"),  # the tables and solve are taken from the public names
     ("cli", "__init__"),  # as they are for the listing
 }
@@ -35,8 +32,6 @@ LEFT_INSIDE = {
     ("plain", "numpy"),
     ("plot", "scipy"),
     ("transformer", "transformer"),  # chain and scaling, architecture and what reads into it import each other
-    ("zoom", "ensemble"),
-    ("zoom", "solve"),
 }
 """Imports inside functions that the page does not list, likewise (importing room, room or library)."""
 

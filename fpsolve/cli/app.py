@@ -3,6 +3,7 @@ quick."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -49,6 +50,10 @@ app = typer.Typer(
 )
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Observed = Annotated[
+    list[str] | None,
+    typer.Option("--observe", metavar="module:function", help="Keep an observable of your own; repeatable."),
+]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")]
 
 
@@ -91,18 +96,19 @@ def run(
     checkpoint_every: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Between two writings of it; default: 60.")
     ] = None,
+    observe: Observed = None,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
     The suffix of the output says how: .nc for NetCDF, .zarr for Zarr.
     It goes to -o, else to the path in the [output] table, else to CONFIG.nc in the current folder.
     With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
-    goes on.
+    goes on; status 74 says that its progress could not be written.
     A run that ends early, no longer resolved, is saved and ends with status 3.
     """
     from fpsolve.cli.running import run_config
 
-    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every)
+    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every, observe or [])
 
 
 @app.command()
@@ -126,16 +132,18 @@ def ensemble(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and compute nothing.")] = False,
     ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
+    observe: Observed = None,
 ) -> None:
     """Solve CONFIG.toml for many members, over its [sweep], into one Zarr store.
 
     Under mpiexec or srun the members are shared among the ranks; the bits do not depend on how many.
-    The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75.
+    The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75, 74 if
+    the member in work could not be kept.
     """
     from fpsolve.cli.ensembling import Options, run_ensemble
     from fpsolve.cli.planning import plan_ensemble
 
-    options = Options(members, block, schedule, fail_fast, progress, log_dir)
+    options = Options(members, block, schedule, fail_fast, progress, log_dir, observe or [])
     if plan:
         typer.echo(plan_ensemble(config, changes or [], options, ranks))
     else:
@@ -233,7 +241,7 @@ def models() -> None:
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that `fpsolve run` wrote.")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
@@ -241,8 +249,8 @@ def plot(
 ) -> None:
     """Draw a saved result.
 
-    The picture is a .png, .pdf or .svg, an animation a .gif; without -o it is RESULT-KIND.png (or .gif) in
-    the current folder.
+    The picture is a .png, .pdf or .svg, an animation a .gif or .mp4; without -o it is RESULT-KIND.png (or .gif) in
+    the current folder. An overview of an ensemble has its means and fans, that of a comparison its errors.
     """
     from fpsolve.cli.plotting import plot_result
 
@@ -309,6 +317,9 @@ def validate(
 
 def main() -> None:
     """The program ``fpsolve``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # β where the terminal has no such letter
     try:
         app(prog_name="fpsolve")
     except BrokenPipeError:  # the reader of the output has left: `fpsolve models | head`

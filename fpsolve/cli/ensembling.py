@@ -13,7 +13,8 @@ from fpsolve.config import load_config
 from fpsolve.ensemble.comm import Ranks, communicator, together
 from fpsolve.ensemble.main import ensemble
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnresolvedError
-from fpsolve.signals import EX_TEMPFAIL, stop_on_signal
+from fpsolve.observe.own import imported
+from fpsolve.signals import EX_IOERR, EX_TEMPFAIL, stop_on_signal
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +30,7 @@ class Options:
     fail_fast: bool | None = None
     progress: bool | None = None
     log_dir: Path | None = None
+    observe: Sequence[str] = ()
 
 
 def run_ensemble(config: Path, output: Path | None, changes: Sequence[str], options: Options) -> None:
@@ -59,7 +61,7 @@ def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str]
         except Interrupted as error:
             if ranks.rank == 0:
                 typer.echo(f"fpsolve: {stop.name or 'stopped by another rank'}: {error}", err=True)
-            raise typer.Exit(EX_TEMPFAIL) from None
+            raise typer.Exit(EX_IOERR if error.lost else EX_TEMPFAIL) from None
     done, failed = (int((ds["status"] == flag).sum()) for flag in (1, 2))
     if ranks.rank == 0:
         typer.echo(summary(ds, target, done, failed))
@@ -78,6 +80,7 @@ def asked(config: Path, changes: Sequence[str], options: Options) -> tuple[Any, 
     table["members"] = members_of(table.get("members", 1))
     solve = {key: value for key, value in described.arguments.items() if key != "progress"}
     arguments = {**solve, **table, "sweep": described.sweep}
+    arguments |= {"observe": imported(options.observe)} if options.observe else {}
     if described.output is not None:
         arguments["output"] = described.output
     return described.model, described.initial, arguments

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io import check_output, replacing
-from fpsolve.io.files import as_netcdf, check_codecs, refuse_complex
+from fpsolve.io.files import check_store, check_whole, open_result, refuse_complex, write_result
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,8 +24,8 @@ def export_store(
     """Write a Zarr store of fpsolve as NetCDF-4; returns the path, by default STORE.nc or STORE-GROUP.nc here.
 
     group: ``statistics`` of an ensemble. parts: ``dimension=index`` or ``dimension=start:stop[:step]`` by position.
-    One variable at a time is in memory. Raises InputError for an existing output, a store that is none, unknown
-    groups and dimensions, positions that do not exist, and complex variables.
+    One variable at a time is in memory; the file has the checksums of a result. Raises InputError for an existing
+    output, a store that is none, unknown groups and dimensions, positions that do not exist, and complex variables.
     """
     named = f"{store.stem}.nc" if group is None else f"{store.stem}-{group}.nc"
     target = check_output(output or Path(named), overwrite, (".nc",))
@@ -33,7 +33,7 @@ def export_store(
     ds = ds.isel(dict(_part(text, ds) for text in parts))
     refuse_complex(ds)
     with replacing(target, overwrite) as temporary:
-        as_netcdf(ds, temporary)
+        write_result(ds, temporary)
     return target
 
 
@@ -43,12 +43,16 @@ def _opened(store: Path, group: str | None) -> xr.Dataset:
 
     if not store.exists():
         raise InputError("store", str(store), "does not exist", "check the name")
-    check_codecs(store)
+    check_store(store)
     groups = _groups(store)
     if group is not None and group not in groups:
         raise unknown_name("group", group, groups) if groups else _no_groups(group)
     try:
+        with open_result(store) as whole:
+            check_whole(whole, store)
         ds = xr.open_zarr(store, group=group, chunks=None, decode_times=False, mask_and_scale=False)
+    except InputError:
+        raise
     except Exception as error:  # zarr and its codecs have classes of their own
         problem = f"cannot be read as Zarr ({(str(error) or type(error).__name__).splitlines()[0]})"
         raise InputError("store", str(store), problem, "name a .zarr of fpsolve") from error

@@ -18,10 +18,11 @@ from fpsolve.measures import MEASURES
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder
 from fpsolve.resolution import Resolution
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.circle import CircleGrid, CirclePoints
 from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.stepping import Stepper
 from fpsolve.transport.velocity import AmbientField
 
 ROUNDS = (3, 20)
@@ -134,7 +135,7 @@ def _measured(described: RunConfig, options: dict[str, Any]) -> Profile:
     def solver(model: Any, initial: Any, progress: bool, **arguments: Any) -> Any:
         return prepare(model, initial, **arguments).run(progress=progress, stop=asked_to_stop)
 
-    assembly = Wrapped(sys.modules["fpsolve.solve"], "dataset", partial(_after, ended))
+    assembly = Wrapped(sys.modules["fpsolve.solving"], "dataset", partial(_after, ended))
     with wrapped([*_places(clock, described.model), assembly]):
         ds = replace(described, solver=solver).solve(**options)
     called, begun, ready, done = *marks, time.perf_counter()
@@ -180,8 +181,8 @@ def _places(clock: Clock, model: Any) -> list[Wrapped]:
         "fields at sites": [(AmbientField, ("ambient",))],
         "observers": [(Recorder, ("__call__",))],
         "transport": [(one, ("transport", "diffuse")) for one in MEASURES.values()],
-        "scheme": [(sys.modules[f"fpsolve.{name}"], ("step",)) for name in ("run", "resolution")],
-        "checks": [(sys.modules["fpsolve.run"], ("_check_state",)), (Resolution, ("see",))],
+        "scheme": [(Stepper, ("__call__",))],
+        "checks": [(sys.modules["fpsolve.stepping"], ("_check_state",)), (Resolution, ("see",))],
     }
     if callable(getattr(type(model), "spectrum", None)):  # isotropic noise alone has one
         by_row["spectrum"] = [(type(model), ("spectrum",))]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,29 +15,20 @@ import typer
 
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
-from fpsolve.io import check_output, save
-from fpsolve.signals import STOPPING, stop_on_signal, undisturbed
-from fpsolve.solve import OF_THE_CALL, prepare
+from fpsolve.io import check_output, check_space, save
+from fpsolve.notes import NOTES, STOPPED
+from fpsolve.observe import OBSERVABLES
+from fpsolve.observe.own import imported
+from fpsolve.settings import OF_THE_CALL
+from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
+from fpsolve.solving import prepare, solve
+from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
     import xarray as xr
 
 EX_UNRESOLVED = 3
 """Exit status of a run whose numbers could no longer be trusted before its end."""
-
-OBSERVABLES = ("overlap", "energy", "entropy", "mass", "min_density", "tail", "attention_floor")
-"""What a summary tells of a result."""
-
-ATTRIBUTES = {
-    "unresolved_from": "under-resolved from t = {time:g} on",
-    "attention_unresolved_from": "far attention under-resolved from t = {time:g} on",
-    "refined_from": "refined from t = {time:g} on, to lmax = {lmax:g}",
-    "filtered_from": "filtered from t = {time:g} on",
-    "handed_over_at": "carried by a cloud from t = {time:g} on",
-    "stopped_at": "stopped at t = {time:g}, before its end",
-}
-"""What a result says of its resolution."""
-
 
 def run_config(
     config: Path,
@@ -46,21 +38,27 @@ def run_config(
     changes: Sequence[str],
     checkpoint: Path | None = None,
     checkpoint_every: float | None = None,
+    observe: Sequence[str] = (),
 ) -> Path:
     """Solve and save; every refusal comes before the computing.
 
     A run that ends early, as its density is no longer resolved, is saved and ends with status 3. With a checkpoint
-    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on; with 74 where its
+    progress could not be written.
     """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
+    options |= {"observe": imported(observe)} if observe else {}
+    if described.solver is solve:
+        described = replace(described, solver=_with_room(target))
     ds = _solved(described, options)
-    target = save_finished(ds, target, overwrite)
+    with stop_on_signal((*STOPPING, signal.SIGINT)):  # a run that is finished is saved
+        target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
-    if "stopped_at" in ds.attrs:
+    if STOPPED.name in ds.attrs:
         raise typer.Exit(EX_UNRESOLVED)
     return target
 
@@ -74,16 +72,36 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
         with undisturbed():
             return described.solve(**options)
     with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
-
-        def stoppable(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
-            how = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
-            return prepare(model, initial, **arguments).run(**how, stop=stop)
-
         try:
-            return replace(described, solver=stoppable).solve(**options)
+            return replace(described, solver=partial(described.solver, stop=stop)).solve(**options)
         except Interrupted as error:
             typer.echo(f"fpsolve: {stop.name}: {error}", err=True)
-            raise typer.Exit(stop.status) from None
+            raise typer.Exit(EX_IOERR if error.lost else stop.status) from None
+
+
+def _with_room(target: Path) -> Callable[..., xr.Dataset]:
+    """``fp.solve`` that refuses disks without room for its result, or two checkpoints, before the first step.
+
+    The flow, where it is kept, is not counted. ``stop`` is that of :meth:`Job.run`.
+    """
+
+    def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
+        how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
+        job = prepare(model, initial, **arguments)
+        result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
+        remedy = "save less (save_every, save_density), or choose another disk"
+        check_space("output", target, result, remedy)
+        checkpoint = how.get("checkpoint")
+        if checkpoint is not None:
+            place = user_path(checkpoint, "checkpoint")
+            check_space("checkpoint", place, 2 * (result + _bytes_of(vars(job.state))), remedy)
+        return job.run(**how)
+
+    return solver
+
+
+def _bytes_of(values: Mapping[str, Any]) -> int:
+    return sum(np.asarray(one).nbytes for one in values.values() if isinstance(one, np.ndarray | np.number | float))
 
 
 def save_finished(ds: xr.Dataset, target: Path, overwrite: bool) -> Path:
@@ -100,12 +118,13 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    names = [name for name in OBSERVABLES if name in ds]
+    names = [name for name, one in OBSERVABLES.items() if one.summary and name in ds]
+    names += [str(name) for name in ds.data_vars if "panel" in ds[name].attrs and ds[name].dims == ("time",)]
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}
-    return "\n".join([*lines, *(f"  {text}" for text in told.values())])
+    told = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
+    return "\n".join([*lines, *(f"  {text}" for text in told)])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

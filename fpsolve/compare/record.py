@@ -18,6 +18,7 @@ from fpsolve.errors import Interrupted
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
+from fpsolve.times import saved_time
 
 LONG_NAMES = {
     "moments_error": "error of the low moments relative to the reference's size",
@@ -161,7 +162,7 @@ def _runs(findings: Findings) -> xr.Dataset:
             "size": ("run", findings.sizes, {"long_name": "degree, or number of tokens"}),
             "sample": ("run", np.array([outcome.rung.sample for outcome in outcomes])),
             "points": ("run", findings.column("points"), {"long_name": "points of the grid or the cloud"}),
-            "time": ("time", np.array(findings.reference.times)),
+            "time": ("time", np.array([saved_time(t) for t in findings.reference.times])),
             "component": list("xyz"[:d]),
             "degree": ("harmonic", degrees),
             "order": ("harmonic", orders),

@@ -14,15 +14,20 @@ from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coo
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
-from fpsolve.ensemble.variables import ALWAYS, NOTES, OWN, Variable
+from fpsolve.ensemble.variables import ALWAYS, Variable
 from fpsolve.errors import InputError
+from fpsolve.io.files import STORE_FORMAT
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
+from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
-from fpsolve.solve import Job, prepare
+from fpsolve.solving import Job, prepare
+from fpsolve.times import saved_time
 
+MEMBERS = "fpsolve_members"
+"""The attribute of a store with its members, ``0:256``: they are not in the configuration, so that more can come."""
 CHUNK_BYTES = 1 << 28
 """Longer runs of one member are cut in time: codecs take no more than 2 GB at once."""
 MOST_MEMBERS, LAST_MEMBER = 10_000_000, 1 << 62
@@ -36,7 +41,8 @@ class Layout:
     """Everything about a store but its values; equal on every rank and for any number of ranks.
 
     ``variables`` have a value for every member, ``constants`` and ``coordinates`` ``(dims, values, attrs)`` not.
-    ``block``: members of one point that one rank computes and writes together. ``config``: the command as plain data.
+    ``block``: members of one point that one rank computes and writes together.
+    ``config``: the command as plain data, its members apart.
     """
 
     shape: tuple[int, ...]
@@ -55,6 +61,12 @@ class Layout:
     def digest(self) -> str:
         """SHA-256 of the configuration."""
         return digest(self.config)
+
+    def having(self, members: range) -> Layout:
+        """The same store with other members."""
+        about = ("member",), np.array(members), {"long_name": "member of the ensemble, one Brownian path"}
+        attrs = {**self.attrs, MEMBERS: f"{members.start}:{members.stop}"}
+        return replace(self, members=members, coordinates={**self.coordinates, "member": about}, attrs=attrs)
 
     @property
     def points(self) -> int:
@@ -100,35 +112,48 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     """
     asked = checked_members(members)
     first, runs, steps, starts, solved = None, [], [], [], []
-    notes: dict[str, None] = dict.fromkeys(ALWAYS)
+    notes = dict.fromkeys(ALWAYS)
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
+        _refuse_what_is_kept_of_single_runs(job)
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
         solved.append(job.config)
         starts.append(_fingerprint(job.state))
-        notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
+        notes |= dict.fromkeys(job.policy.notes)
     assert first is not None
+    for name in first.recorder.own:
+        if all(name not in run for run in runs):
+            remedy = "return NaN, in an array of its shape, where there is none"
+            raise InputError(f"observe[{name}]", None, "absent at t = 0, so that its shape is not known", remedy)
     dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
-    variables |= {name: Variable((), (), OWN[name]) for name in notes}
+    variables |= {note.name: Variable((), (), {"long_name": note.long_name}) for note in notes}
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
-    coordinates["member"] = (("member",), np.array(asked), {"long_name": "member of the ensemble, one Brownian path"})
-    config = _config(sweep, first, asked, starts)
+    config = _config(sweep, first, starts)
     names = tuple(axis.name for axis in sweep.axes)
     made = Layout(
         sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
         merged_constants(runs, dims, names, sweep.shape), config,
         {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
-    )  # fmt: skip
-    return _checked_blocks(replace(made, block=_block(made, block, ranks)))
+    ).having(asked)  # fmt: skip
+    return checked_blocks(replace(made, block=_block(made, block, ranks)))
 
 
-def _checked_blocks(layout: Layout) -> Layout:
+def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
+    """Raise InputError for what the members of a point do not have in common shapes."""
+    if job.settings.save_flow:
+        raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
+    if job.settings.save_points and job.policy.hands_over(job.state):
+        problem = "members hand over at times of their own, if at all"
+        raise InputError("save_points", True, problem, "run fp.solve for the member")
+
+
+def checked_blocks(layout: Layout) -> Layout:
     """The layout. Raises InputError for more blocks than anyone counts."""
     blocks = layout.points * layout.blocks_a_point
     if blocks > MOST_BLOCKS:
@@ -156,15 +181,17 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    times = [n * job.dt for n in range(0, job.steps + 1, job.stride)]
-    ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
+    times = [saved_time(n * job.stepper.dt) for n in range(0, job.steps + 1, job.stride)]
+    record, own = job.recorder(job.state), job.recorder.own
+    check_record(record, [], own, job.state)
+    ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 
 
-def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> dict[str, Any]:
-    """The command as plain data: what decides the numbers, and nothing of where and how they are computed."""
+def _config(sweep: Sweep, first: Job, starts: Sequence[str]) -> dict[str, Any]:
+    """The command as plain data: what decides a member's numbers, and nothing of which ones, where and how."""
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
-    solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
+    solve = {key: value for key, value in first.settings.to_plain().items() if key not in {*swept, "member"}}
     try:
         model = to_plain(sweep.model, strict=True)
         values = {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes}
@@ -176,7 +203,6 @@ def _config(sweep: Sweep, first: Job, members: range, starts: Sequence[str]) -> 
         "initial": None if any("initial" in axis.places for axis in sweep.axes) else to_plain(sweep.initial),
         "solve": solve,
         "sweep": values,
-        "members": [members.start, members.stop],
         "initial_state": starts[0] if len(set(starts)) == 1 else list(starts),  # a law's name may not tell which
     }
     plain: dict[str, Any] = to_plain(config)
@@ -208,7 +234,7 @@ def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Conventions": run.attrs["Conventions"],
         "title": f"fpsolve ensemble: {config['model']['name']}",
-        "fpsolve_ensemble": 1,
+        "fpsolve_ensemble": STORE_FORMAT,
         "fpsolve_config": canonical(config).decode(),
         "fpsolve_config_sha256": digest(config),
         "fpsolve_versions": run.attrs["fpsolve_versions"],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fpsolve.ensemble.comm import Ranks
 from fpsolve.errors import InputError
+from fpsolve.surroundings import user_path
 
 ROOT = "fpsolve.ensemble"
 LINE = "%(asctime)s %(levelname)s %(message)s"
@@ -28,7 +29,7 @@ def logs(ranks: Ranks, work: Path | None, folder: str | os.PathLike[str] | None)
     if work is not None and ranks.rank == 0:
         handlers.append(_to(work / "log.txt"))
     if folder is not None:
-        handlers.append(_to(_made(Path(folder).expanduser()) / f"rank-{ranks.rank:05d}.log"))
+        handlers.append(_to(_made(user_path(folder, "log_dir")) / f"rank-{ranks.rank:05d}.log"))
     for handler in handlers:
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)

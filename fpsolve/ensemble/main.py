@@ -20,7 +20,7 @@ from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.lock import Lock
 from fpsolve.ensemble.logs import logs
 from fpsolve.ensemble.member import Runner
-from fpsolve.ensemble.mending import mend
+from fpsolve.ensemble.mending import extend, mend
 from fpsolve.ensemble.records import DONE, PENDING, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.sweep import Sweep, make_sweep
@@ -28,11 +28,12 @@ from fpsolve.ensemble.tasks import Deal, Desk, ordered
 from fpsolve.ensemble.watch import Watch
 from fpsolve.ensemble.worker import MemberFailed, News, Worker
 from fpsolve.errors import FPSolveError, InputError, Interrupted
-from fpsolve.io import check_output
+from fpsolve.io import check_output, check_space
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
-from fpsolve.surroundings import usual_arithmetic
+from fpsolve.plain.numbers import python_numbers
+from fpsolve.surroundings import user_path, usual_arithmetic
 from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Place:
 
 
 @usual_arithmetic
+@python_numbers
 def ensemble(
     model: Model,
     initial: Initial,
@@ -82,18 +84,19 @@ def ensemble(
 
     members: their number, or a range of them; a member is the Brownian path ``(seed, member)``, one for all points.
     sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the law
-    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed. comm: an mpi4py
+    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further
+    members included. comm: an mpi4py
     communicator, by default COMM_WORLD under an MPI launcher. block: members that one rank computes and writes
     together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast: end at the first failed member.
     progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank. stop: asked after every step.
-    arguments: those of ``solve``.
+    arguments: those of ``solve``; what ``observe`` names has to be there in the first state, NaN where there is none.
 
     Returns a Dataset with dimensions (sweep…, member, time, …), ``status`` (0 pending, 1 done, 2 failed) and ``cause``
     for every member; in a store the group ``statistics`` has what :func:`statistics` gives. The bits do not depend on
     the number of ranks. Raises InputError before any computing on all ranks, Interrupted when stopped.
     """
     ranks = communicator(comm)
-    place = None if output is None else Place(Path(output).expanduser().absolute())
+    place = None if output is None else Place(user_path(output, "output").absolute())
     if schedule not in (None, *SCHEDULES):
         raise InputError("schedule", schedule, f"not one of {', '.join(SCHEDULES)}", "leave it out")
     if place is None and ranks.size > 1:
@@ -146,11 +149,6 @@ def _set_up(
 
     def first() -> Layout:
         layout = make_layout(sweep, members, block, ranks.size)
-        if sweep.arguments.get("save_flow"):
-            raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-        if sweep.arguments.get("save_points") and sweep.arguments.get("on_underresolved") == "cloud":
-            problem = "members hand over at times of their own, if at all"
-            raise InputError("save_points", True, problem, "run fp.solve for the member")
         if place is None:
             group[0] = stores.create(None, layout)
             return layout
@@ -173,6 +171,7 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
     check_output(place.path, overwrite=True, suffixes=(".zarr",))
     if place.path.exists():
         stores.check_existing(place.path, layout)
+        stores.members_of(place.path, layout.members)
         if not place.work.is_dir():
             told = f"its folder of records {str(place.work)!r} is missing, so that nothing in it can be verified"
             raise InputError("output", str(place.path), told, "move it along with the store, or choose another name")
@@ -183,11 +182,20 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         place.checkpoints.mkdir(exist_ok=True)
     if place.path.exists():
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
+        had = stores.members_of(place.path, layout.members)
         with stores.naming("mending the store"):
-            return layout, mend(place.path, layout)
-    stores.check_space(place.path, layout)
+            mended = mend(place.path, layout.having(had))
+            if had != layout.members:
+                _check_space(place.path, layout.nbytes - layout.having(had).nbytes)
+                extend(place.path, layout)
+        return layout, mended
+    _check_space(place.path, layout.nbytes)
     stores.create(place.path, layout)
     return layout, []
+
+
+def _check_space(path: Path, nbytes: int) -> None:
+    check_space("output", path, nbytes, "save less (save_every, save_density), or choose another disk")
 
 
 def _refuse_failed(path: Path) -> None:
@@ -224,10 +232,12 @@ class Run:
             raise
         stopped = [one for one in self.ranks.gather(interrupted) if one is not None]
         if stopped:
-            raise Interrupted(stopped[0], self.place.path if self.place else None)
+            time, path = stopped[0][0], self.place.path if self.place else None
+            raise Interrupted(time, path, next((lost for _, lost in stopped if lost), ""), time if path else None)
 
-    def compute(self, fail_fast: bool, progress: bool | None, stop: Callable[[], bool]) -> float | None:
-        """Blocks until there are no more; the time reached by the member that was asked to stop, if one was."""
+    def compute(self, fail_fast: bool, progress: bool | None, stop: Callable[[], bool]) -> tuple[float, str] | None:
+        """Blocks until there are no more; the time reached by the member that was asked to stop, if one was, and why
+        that could not be kept."""
         finished = self.ranks.share(self.records.finished() if self.records and self.ranks.rank == 0 else set())
         deal = Deal(ordered(self.layout, finished), self.ranks.size, self._dynamic())
         watch = Watch(self.layout.points * len(self.layout.members), progress if self.ranks.rank == 0 else False)
@@ -243,7 +253,7 @@ class Run:
             while (block := desk.take()) is not None:
                 self.worker.work(block)
         except Interrupted as error:
-            interrupted = error.time
+            interrupted = error.time, f"of a member in work: {error.lost}" if error.lost else ""
             desk.stop()
         self.worker.at = ""
         desk.leave()

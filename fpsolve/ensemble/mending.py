@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpsolve.ensemble.layout import Layout
-from fpsolve.ensemble.store import consolidate, create, group_at, read_json
+from fpsolve.ensemble.store import ALL_CHUNKS, consolidate, create, group_at, read_json
 from fpsolve.io.atomic import clean, write_whole
+from fpsolve.io.files import CONSOLIDATED, check_seal
 
 if TYPE_CHECKING:
     import zarr
 
 VERSIONS = "fpsolve_versions"
 META = (".zgroup", ".zattrs", ".zarray")
-CONSOLIDATED = ".zmetadata"
 
 ZARRS_PARTIAL = re.compile(r"\.[0-9a-f]{32}")
 """Before ``.partial`` in the name under which zarr writes a chunk."""
@@ -41,10 +41,33 @@ def mend(path: Path, layout: Layout) -> list[str]:
     told = [_again(path, name, one) for name, one in expected.items() if not _same(name, read_json(path / name), one)]
     for name in (*layout.coordinates, *layout.constants):
         if not _equal(path, name, template):
-            array: Any = group_at(path, "r+")[name]
-            array[...] = np.asarray(template[name][...])  # type: ignore[index]
+            _fill(path, name, template)
             told.append(f"{name} was damaged: its values are written again")
     return [*told, *_consolidate(path)]
+
+
+def extend(path: Path, layout: Layout) -> None:
+    """Make room for further members in a store that is otherwise that of the layout; their numbers come last.
+
+    A job that is killed meanwhile leaves a store of the members of before, which :func:`mend` knows.
+    """
+    template = create(None, layout)
+    assert template is not None
+    expected = dict(_metadata(template))
+    about = expected.pop(".zattrs")
+    for name, one in expected.items():
+        if not _same(name, read_json(path / name), one):
+            write_whole(path / name, json.dumps(one, indent=2).encode())
+    _fill(path, "member", template)
+    about = {**about, VERSIONS: (read_json(path / ".zattrs") or {}).get(VERSIONS, about[VERSIONS])}
+    write_whole(path / ".zattrs", json.dumps(about, indent=2).encode())
+    consolidate(group_at(path, "r+"))
+
+
+def _fill(path: Path, name: str, template: zarr.Group) -> None:
+    """Write the values of a coordinate."""
+    array: Any = group_at(path, "r+")[name]
+    array.with_config(ALL_CHUNKS)[...] = np.asarray(template[name][...])  # type: ignore[index]
 
 
 def _clean(path: Path) -> None:
@@ -109,10 +132,17 @@ def _consolidate(path: Path) -> list[str]:
         shutil.rmtree(path / "statistics")  # the rest has been mended; they are taken again at the end
         files = {name: one for name, one in files.items() if not name.startswith("statistics/")}
         told.append("the metadata of the statistics were damaged: they are taken again")
-    if _consolidated(path) != files:
+    if _consolidated(path) != files or not _sealed(path):
         consolidate(group_at(path, "r+"))
         told.append(f"{CONSOLIDATED} was not that of the store: written again")
     return told
+
+
+def _sealed(path: Path) -> bool:
+    try:
+        return check_seal(path)
+    except ValueError:  # no JSON, or InputError
+        return False
 
 
 def _consolidated(path: Path) -> dict[str, Any]:

@@ -18,19 +18,20 @@ from typing import Any
 import numpy as np
 
 from fpsolve.ensemble.layout import Layout, make_layout
-from fpsolve.ensemble.store import codec
 from fpsolve.ensemble.sweep import make_sweep
 from fpsolve.ensemble.tasks import ordered
 from fpsolve.ensemble.trial import Cost, Extra, beside_blocks, trial
 from fpsolve.ensemble.watch import duration
 from fpsolve.errors import InputError
+from fpsolve.io.files import codec
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
+from fpsolve.plain.numbers import python_numbers
 
 MOST_RANKS = 100_000
 """Beyond this nothing was planned or tried."""
 
-FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 240
+FRAME, STATUS, DIGEST, BLOCK_RECORD = 17, 20, 73, 436
 """Bytes of a compressed chunk's frame, a chunk of statuses, a member's line in a block's record, the rest of it."""
 
 MANY_FILES = 1_000_000
@@ -60,6 +61,7 @@ class Plan:
     trial: str
 
 
+@python_numbers
 def plan(
     model: Model,
     initial: Initial,

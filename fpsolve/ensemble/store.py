@@ -18,20 +18,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.layout import Layout
+from fpsolve.ensemble.layout import MEMBERS, Layout, checked_blocks
 from fpsolve.ensemble.records import Outcome
 from fpsolve.ensemble.tasks import Block
 from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io import replacing
+from fpsolve.io.files import STORE_FORMAT, check_format, codec, seal
 from fpsolve.observe import versions
 from fpsolve.plain import differences
 
 if TYPE_CHECKING:
     import zarr
-    from numcodecs import Zstd
 
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
+
+ALL_CHUNKS: Any = {"write_empty_chunks": True}
+"""Of coordinates zeros are written too, so that a chunk that is missing is known."""
 
 KEPT = "members that were done are kept: mend the cause and give the same command again"
 
@@ -98,13 +101,9 @@ def consolidate(group: zarr.Group) -> None:
     import zarr
 
     zarr.consolidate_metadata(group.store)
-
-
-def codec() -> Zstd:
-    """Zstandard with a checksum: it knows a chunk that was cut short; the default, Blosc, reads on behind its end."""
-    from numcodecs import Zstd
-
-    return Zstd(level=1, checksum=True)
+    root = getattr(group.store, "root", None)
+    if root is not None:  # not in memory
+        seal(Path(root))
 
 
 def _template(group: zarr.Group, layout: Layout) -> zarr.Group:
@@ -128,6 +127,7 @@ def _fixed(group: zarr.Group, name: str, dims: tuple[str, ...], values: Any, att
         name, shape=array.shape, chunks=array.shape, dtype=array.dtype, fill_value=None,
         compressors=codec(),
         attributes={_DIMENSIONS: list(dims), **attrs},
+        config=ALL_CHUNKS,
     )  # fmt: skip
     made[...] = array
 
@@ -149,6 +149,8 @@ def _empty(group: zarr.Group, name: str, variable: Variable, layout: Layout) -> 
 def check_existing(path: Path, layout: Layout) -> Layout:
     """The layout with the existing store's block; raises InputError listing what differs in the configuration."""
     attrs = read_json(path / ".zattrs")
+    if attrs is not None and "fpsolve_ensemble" in attrs:
+        check_format("fpsolve_ensemble", attrs["fpsolve_ensemble"], STORE_FORMAT, path, "output")
     if attrs is None and (path / "status").is_dir():
         told = "its file .zattrs is missing or damaged: nothing tells which configuration it is of"
         raise InputError("output", str(path), told, "put the file back, or choose another name")
@@ -156,7 +158,19 @@ def check_existing(path: Path, layout: Layout) -> Layout:
         raise InputError("output", str(path), "exists and is not an ensemble of fpsolve", "choose another name")
     if attrs["fpsolve_config_sha256"] != layout.digest:
         raise _other(path, attrs, layout)
-    return replace(layout, block=_block_of(path, layout))
+    return checked_blocks(replace(layout, block=_block_of(path, layout)))
+
+
+def members_of(path: Path, asked: range) -> range:
+    """The members that a store has, of which the ones asked for are no fewer. Raises InputError where they are."""
+    told = str((read_json(path / ".zattrs") or {}).get(MEMBERS)).split(":")
+    if len(told) != 2 or not all(one.isdigit() for one in told):
+        raise InputError("output", str(path), f"its attribute {MEMBERS} is damaged", "choose another name")
+    had = range(int(told[0]), int(told[1]))
+    if asked.start != had.start or asked.stop < had.stop:
+        remedy = f"pass {had.start}:{max(asked.stop, had.stop)} (range({had.start}, …)), or choose another output"
+        raise InputError("members", f"{asked.start}:{asked.stop}", f"the store has {had.start}:{had.stop}", remedy)
+    return had
 
 
 def _other(path: Path, attrs: Mapping[str, Any], layout: Layout) -> InputError:
@@ -170,8 +184,6 @@ def _other(path: Path, attrs: Mapping[str, Any], layout: Layout) -> InputError:
     if len(listed) > 1:
         listed.pop("initial_state", None)  # the others tell why
     remedy = "choose another name"
-    if set(listed) == {"members"}:
-        remedy += f"; further members go into a store of their own, --members {stored['members'][1]}:END"
     if not listed:
         return InputError("output", str(path), "its attribute fpsolve_config_sha256 is damaged", remedy)
     told = "; ".join(f"{key} was {_cut(was)}, now {_cut(now)}" for key, (was, now) in listed.items())
@@ -208,14 +220,6 @@ def other_versions(path: Path) -> dict[str, tuple[Any, Any]]:
     """Versions of packages that differ between the store and this process."""
     attrs = read_json(path / ".zattrs") or {}
     return differences(json.loads(str(attrs["fpsolve_versions"])), versions())
-
-
-def check_space(path: Path, layout: Layout) -> None:
-    """Raise InputError unless the disk has room for the store as if nothing could be compressed."""
-    free = shutil.disk_usage(path.parent).free
-    if free < layout.nbytes:
-        told = f"needs up to {layout.nbytes / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left"
-        raise InputError("output", str(path), told, "save less (save_every, save_density), or choose another disk")
 
 
 def write_statistics(path: Path, found: xr.Dataset) -> None:

@@ -30,6 +30,11 @@ class Block:
     index: tuple[int, ...]
     members: range
 
+    @property
+    def name(self) -> str:
+        """What its records are called by: the same however many members the store has."""
+        return f"{self.point}-{self.members.start}"
+
 
 def blocks(layout: Layout) -> list[Block]:
     """Every block of the store, points in their order, members in theirs."""
@@ -65,10 +70,10 @@ class Deal:
                 queue.clear()
 
 
-def ordered(layout: Layout, finished: Iterable[int]) -> list[Block]:
+def ordered(layout: Layout, finished: Iterable[str]) -> list[Block]:
     """Blocks without a record first, the longest runs before the others; those that are only verified last."""
     known = set(finished)
-    return sorted(blocks(layout), key=lambda one: (one.number in known, -layout.steps[one.point], one.number))
+    return sorted(blocks(layout), key=lambda one: (one.name in known, -layout.steps[one.point], one.number))
 
 
 class Desk:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsolve.ensemble.member import BAD, Runner
-from fpsolve.ensemble.records import DONE, Damaged, Outcome, Records
+from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.store import KEPT, Store
 from fpsolve.ensemble.tasks import Block
 from fpsolve.errors import FPSolveError
+from fpsolve.io.sealed import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ class Worker:
         self.store.write(block, outcomes)
         if self.records is not None:
             with telling_what_is_kept():
-                self.records.write_block(block.number, {member: one.digest for member, one in outcomes.items()})
-            self.records.forget_members(block.number)
+                self.records.write_block(block.name, {member: one.digest for member, one in outcomes.items()})
+            self.records.forget_members(block.name)
         spent = time.perf_counter() - started
         log.info("block %d%s: %d members in %.2f s", block.number, self.runner.where(block.index), len(outcomes), spent)
 
@@ -80,7 +81,7 @@ class Worker:
         outcome = self.runner.run(block.index, block.point, member)
         if self.records is not None:
             with telling_what_is_kept():
-                self.records.write_member(block.number, block.point, member, outcome)
+                self.records.write_member(block.name, block.point, member, outcome)
             self.runner.forget(block.point, member)
         self._check(block, member, outcome)
         self._told(block, member, outcome, time.perf_counter() - started, True)
@@ -102,7 +103,7 @@ class Worker:
         if self.records is None:
             return {}, False
         try:
-            digests = self.records.read_block(block.number)
+            digests = self.records.read_block(block.name)
         except Damaged as error:
             log.warning("the record of block %d is not trusted: %s", block.number, error)
             digests = None
@@ -111,7 +112,7 @@ class Worker:
         stored = self.store.read(block)
         sound = {m: one for m, one in stored.items() if digests.get(m) == one.digest}
         for member in block.members:
-            if member not in sound:
+            if member in digests and member not in sound:
                 where = self.runner.where(block.index)
                 log.warning("member %d%s is not in the store as it was written: computed again", member, where)
         return {**self._recorded(block), **sound}, len(sound) == len(block.members)
@@ -119,7 +120,7 @@ class Worker:
     def _recorded(self, block: Block) -> dict[int, Outcome]:
         """Members of a block that is not complete, from its record."""
         assert self.records is not None
-        found, damages = self.records.read_members(block.number, block.point)
+        found, damages = self.records.read_members(block.name, block.point)
         for what, why in damages:
             log.warning("the record of %s%s is not trusted: %s", what, self.runner.where(block.index), why)
         return {member: one for member, one in found.items() if member in block.members}

@@ -1,16 +1,10 @@
-"""Checkpoints of one run: everything that its next step needs, under a digest, put into place as a whole.
+"""Checkpoints of one run: everything that its next step needs, one sealed entry, put into place as a whole.
 
-A file is the line ``fpsolve checkpoint 2``, a line with the SHA-256 of the rest in hexadecimal, and an ``.npz`` with
-the state's fields, the saved records and, as JSON, all that is no array.
+It holds the state's fields, the saved records and all that is no array.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,24 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.errors import FPSolveError, InputError
+from fpsolve.errors import InputError
 from fpsolve.io.atomic import place_of, write_whole
+from fpsolve.io.sealed import Damaged, Stranger, only, sealed, unsealed
 from fpsolve.measures import MEASURES, Cloud, Measure
 from fpsolve.observe.record import versions
 from fpsolve.sphere.harmonics import Coefficients
-
-FORMAT = 2
-"""Raised when a file of the new layout would mislead those who read the old one; 2 knows ``behind``."""
-
-READABLE = (1, FORMAT)
-"""Formats that are read."""
 
 BEGIN = b"fpsolve checkpoint "
 
 ALTERED = 3
 """So many of these bytes may be others in a damaged checkpoint."""
-
-HEAD = re.compile(rb"fpsolve checkpoint (\d+)\n([0-9a-f]{64})\n")
 
 
 @dataclass
@@ -62,14 +49,6 @@ class Snapshot:
         return self.step if isinstance(self.state, Cloud) else 0
 
 
-class Damaged(FPSolveError):
-    """A file is not a whole checkpoint; the message is a clause about it."""
-
-
-class Stranger(Damaged):
-    """A file is no checkpoint at all, or one of another version; nothing is to be done to it."""
-
-
 def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     """Write a snapshot and what it is ``about``, in place of what stood at ``path``.
 
@@ -94,10 +73,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     named |= {f"behind.{name}": value for name, value in behind_arrays.items()}
     named |= {f"record.{name}": value for name, value in stacked.items()}
     named["potentials"] = np.hstack(snapshot.fields) if snapshot.fields else np.zeros((2, 0), complex)
-    payload = io.BytesIO()
-    np.savez(payload, times=np.array(snapshot.times), meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **named)
-    body = payload.getbuffer()
-    write_whole(path, f"fpsolve checkpoint {FORMAT}\n{hashlib.sha256(body).hexdigest()}\n".encode(), body)
+    write_whole(path, *sealed("checkpoint", "", meta, {"times": np.array(snapshot.times), **named}))
 
 
 def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, dict[str, Any]]:
@@ -106,12 +82,12 @@ def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, d
     classes: measures beside those of the table. Raises Damaged for a checkpoint that is not whole, Stranger
     for what is none of this version, InputError for a file that cannot be read at all, FileNotFoundError.
     """
-    arrays = _arrays(path)
+    content = _content(path)
+    meta, arrays = unsealed(content, only(content, "checkpoint"))
     known = {cls.__name__: cls for cls in (*MEASURES.values(), *classes)}
     try:
-        meta = json.loads(arrays.pop("meta").tobytes())
         state = _joined(known[meta["measure"]], {**meta["fields"], **_under("state.", arrays)})
-        at = meta.get("behind")
+        at = meta["behind"]
         cloud = at and (at["step"], _joined(known[at["measure"]], {**at["fields"], **_under("behind.", arrays)}))
         times = arrays["times"].tolist()
         records = _apart(_under("record.", arrays), meta["records"], len(times))
@@ -121,8 +97,8 @@ def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, d
         raise Damaged(f"it is no checkpoint that this version of fpsolve reads ({error!r})") from error
 
 
-def _arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a file whose digest is right."""
+def _content(path: Path) -> memoryview:
+    """The bytes of a file that is a checkpoint, or what is left of one."""
     place_of(path, "checkpoint")
     try:
         content = path.read_bytes()
@@ -130,21 +106,9 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise
     except OSError as error:
         raise InputError("checkpoint", str(path), f"cannot be read ({error.strerror})", "check the file") from error
-    head = HEAD.match(content)
     if not is_one(content):
         raise Stranger("is no checkpoint, and stays as it is")
-    if head is None:
-        raise Damaged("it does not begin like a checkpoint")
-    if int(head[1]) not in READABLE:
-        raise Stranger(f"its format is {int(head[1])}, this version of fpsolve reads {FORMAT}")
-    body = content[head.end() :]
-    if hashlib.sha256(body).hexdigest() != head[2].decode():
-        raise Damaged("it was truncated or altered, its SHA-256 is wrong")
-    try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-            return dict(archive)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Damaged(f"it holds no arrays ({error})") from error
+    return memoryview(content)
 
 
 def is_one(content: bytes) -> bool:

@@ -14,11 +14,13 @@ import numpy as np
 
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
 from fpsolve.io.atomic import clean, place_of
-from fpsolve.io.checkpoint import BEGIN, Damaged, Snapshot, Stranger, is_one, read, split, write
+from fpsolve.io.checkpoint import BEGIN, Snapshot, is_one, read, split, write
 from fpsolve.io.output import check_output
+from fpsolve.io.sealed import Damaged, Stranger
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
 from fpsolve.plain import differences, to_plain
+from fpsolve.surroundings import user_path
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
@@ -42,6 +44,8 @@ class Keeper:
         self.start = start
         self._about = {"config": to_plain(config), "start": fingerprint(start)}
         self._written = time.monotonic()
+        self.step: int | None = None
+        """The step of the checkpoint that is there, None without one."""
 
     def resume(self, steps: int) -> Snapshot:
         """Where the run goes on: the checkpoint's snapshot, or the first state where there is no sound one.
@@ -66,21 +70,26 @@ class Keeper:
         if changed:
             told = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
             _warn(f"checkpoint = {str(self.path)!r}: {told}")
+        self.step = snapshot.step
         return snapshot
 
-    def see(self, snapshot: Snapshot, is_last: bool) -> None:
-        """Write when it is time to, and the last one.
+    def see(self, snapshot: Snapshot, is_last: bool) -> str:
+        """Write when it is time to, and the last one; why that could not be done, or nothing.
 
         Where the system refuses, the checkpoint of before stays, with a CheckpointWarning: no run ends for that.
         """
         if not is_last and time.monotonic() - self._written < self.every:
-            return
+            return ""
+        failed = ""
         try:
             self._refuse_strangers()
             write(self.path, snapshot, self._about)
+            self.step = snapshot.step
         except FPSolveError as error:
-            _warn(str(error))
+            failed = str(error)
+            _warn(failed)
         self._written = time.monotonic()
+        return failed
 
     def _refuse_strangers(self) -> None:
         """Raise FPSolveError where something else than a checkpoint has come into its place."""
@@ -138,7 +147,7 @@ def _same_start(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _place(path: str | os.PathLike[str]) -> Path:
     """The path, in a folder that can be written."""
-    place = Path(path).expanduser()
+    place = user_path(path, "checkpoint")
     try:
         if place.is_dir():
             raise InputError("checkpoint", str(path), "is a folder", "name a file in it")

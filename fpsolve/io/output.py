@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +11,17 @@ from pathlib import Path
 
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io.atomic import clean, place_of, put, room_for
+from fpsolve.surroundings import user_path
 
 RESULT_SUFFIXES = (".nc", ".zarr")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+ANIMATION_SUFFIXES = (".gif", ".mp4")
+
+LONGEST_NAME = 255
+"""Bytes of a name where the system does not say how many it takes."""
+
+BESIDE = ".work"
+"""The longest ending of what is put beside an output: the folder of an ensemble's records."""
 
 _ZARR_MARKS = (".zgroup", "zarr.json")
 
@@ -25,7 +34,7 @@ def check_output(
     Raises :class:`~fpsolve.errors.InputError` naming ``output`` for another suffix than ``suffixes``, a
     missing or unwritable folder, a device, and an existing file unless ``overwrite``. Nothing is created.
     """
-    target = Path(path).expanduser()
+    target = user_path(path, "output")
     if target.suffix not in suffixes:
         raise InputError(
             "output",
@@ -33,11 +42,21 @@ def check_output(
             f"the suffix {target.suffix!r} is not one of {', '.join(suffixes)}",
             f"end the name with {' or '.join(suffixes)}",
         )
+    _check_length(target)
     place = place_of(target)
     _check_folder(target, place.parent)
     if os.path.lexists(place):
         _check_existing(target, overwrite)
     return target
+
+
+def check_space(argument: str, path: Path, nbytes: int, remedy: str) -> None:
+    """Raise InputError naming the argument unless the disk has room for so many bytes beside ``path``."""
+    folder = place_of(path, argument).parent
+    free = shutil.disk_usage(folder).free if folder.is_dir() else nbytes  # where there is none, others say so
+    if free < nbytes:
+        problem = f"needs up to {nbytes / 1e9:.3g} GB, the disk has {free / 1e9:.3g} GB left"
+        raise InputError(argument, str(path), problem, remedy)
 
 
 @contextmanager
@@ -48,7 +67,7 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
     stays for good if the block fails; a link stays a link; the temporary folder is removed. The caller has called
     :func:`check_output` before.
     """
-    target = Path(path).expanduser()
+    target = user_path(path, "output")
     place = place_of(target)
     clean(place.parent, place.name)
     try:
@@ -59,6 +78,20 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
             put(temporary, place)
     except OSError as error:
         raise FPSolveError(f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed") from error
+
+
+def _check_length(target: Path) -> None:
+    """Raise InputError for a name that the file system does not take, with what is put beside it."""
+    try:
+        longest = os.pathconf(target.parent, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        longest = LONGEST_NAME
+    for name in target.parts:
+        length = len(os.fsencode(name))
+        room = longest - (len(BESIDE) if name == target.name and target.suffix == ".zarr" else 0)
+        if length > room:
+            problem = f"a name in it has {length} bytes, the place takes {room}"
+            raise InputError("output", str(target), problem, "choose a shorter name")
 
 
 def _check_folder(target: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
 from fpsolve.sphere.harmonics import Real
@@ -74,6 +75,7 @@ class Cloud(Measure):
         own_arrays(self)
 
     @classmethod
+    @python_numbers
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
         """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
         refuse_filter(filter, cls.name)

@@ -15,6 +15,7 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
@@ -52,6 +53,7 @@ class Density(Expansion):
     normalise: ClassVar[str] = "divide the density by its integral"
 
     @classmethod
+    @python_numbers
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Density:
         grid = geometry(law.dimension).grid(lmax)
         return cls(grid.to_modes(density_values(law, grid)), rtol, filter, law.dimension)

@@ -16,6 +16,7 @@ from fpsolve.measures.density import positive_quadrature
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
@@ -83,6 +84,7 @@ class HalfDensity(Expansion):
     normalise: ClassVar[str] = "divide ψ by the root of ∫ψ²"
 
     @classmethod
+    @python_numbers
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> HalfDensity:
         refuse_filter(filter, cls.name)
         here = geometry(law.dimension)

@@ -18,6 +18,7 @@ from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, Functio
 from fpsolve.measures.named import in_order, is_named
 from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath
+from fpsolve.plain.numbers import as_annotated
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
@@ -42,6 +43,7 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
     @usual_arithmetic
     def recorded(*args: Any, **kwargs: Any) -> _Made:
         bound = _bound(make.__name__, signature, args, kwargs)
+        bound.arguments |= as_annotated(make, bound.arguments)
         for key, value in bound.arguments.items():
             bound.arguments[key] = in_order(key, value) if is_named(value) else value
         made = make(*bound.args, **bound.kwargs)

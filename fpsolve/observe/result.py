@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import xarray as xr
 
+from fpsolve.observe.harmonic_index import with_harmonic_index
+
 
 class Result(xr.Dataset):
     """An xarray Dataset whose variable ``tail`` can be reached as ``ds.tail``.
@@ -23,5 +25,5 @@ class Result(xr.Dataset):
 
 
 def as_result(ds: xr.Dataset) -> Result:
-    """The same variables, coordinates and attributes as a Result."""
-    return Result(ds.data_vars, ds.coords, ds.attrs)
+    """The same variables, coordinates and attributes as a Result, its moments indexed by degree and order."""
+    return with_harmonic_index(Result(ds.data_vars, ds.coords, ds.attrs))

@@ -12,8 +12,17 @@ ABSENT = "-"
 
 
 def canonical(data: Any) -> bytes:
-    """Plain data as text that is equal for equal data."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False).encode()
+    """Plain data as text that is equal for equal data: 2 and 2.0 are one number, true is none."""
+    return json.dumps(_whole(data), sort_keys=True, ensure_ascii=False).encode()
+
+
+def _whole(data: Any) -> Any:
+    """Plain data with whole numbers as integers."""
+    if isinstance(data, Mapping):
+        return {key: _whole(one) for key, one in data.items()}
+    if isinstance(data, list | tuple):
+        return [_whole(one) for one in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 def digest(data: Any) -> str:

@@ -73,15 +73,15 @@ def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter]) ->
     """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
     from pydantic import ConfigDict, Field, create_model
 
-    hints = _hints(call)
+    known_hints = hints(call)
     fields: dict[str, Any] = {}
     for name, parameter in known.items():
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        fields[_field(name)] = (_checkable(hints.get(name, Any)), Field(default, alias=name))
+        fields[_field(name)] = (_checkable(known_hints.get(name, Any)), Field(default, alias=name))
     return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
 
-def _hints(call: Callable[..., Any]) -> dict[str, Any]:
+def hints(call: Callable[..., Any]) -> dict[str, Any]:
     """Annotations by parameter; those that cannot be resolved here are left out."""
     owner = vars(call).get("__init__", call) if isinstance(call, type) else call
     try:

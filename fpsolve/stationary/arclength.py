@@ -12,6 +12,7 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, chec
 from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.at_uniform import uniform_point
 from fpsolve.stationary.bordered import NOTHING, Family
@@ -46,6 +47,7 @@ STRAIGHT = 0.7
 """Least product of consecutive unit tangents: below it a step may have left the branch and is halved."""
 
 
+@python_numbers
 def continuation(
     model: Model,
     start: StationaryState | Density | Law,

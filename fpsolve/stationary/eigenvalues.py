@@ -17,6 +17,7 @@ from fpsolve.errors import InputError
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import dense
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import Family, moving_generators
 from fpsolve.stationary.equation import Generator, StationaryEquation
@@ -54,6 +55,7 @@ class Stability:
         return self.unstable == 0
 
 
+@python_numbers
 def stability(model: Model | StationaryState, density: Density | None = None, *, count: int = 8) -> Stability:
     """Leading eigenvalues of ∂_tσ = -div(σ v + ρ Dv[σ]) + νΔσ at a stationary density.
 

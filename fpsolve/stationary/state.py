@@ -17,6 +17,7 @@ from fpsolve.models.base import Model, checked_degree
 from fpsolve.petsc.library import parsed
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
@@ -97,6 +98,7 @@ class StationaryState:
     linear_iterations: int
 
 
+@python_numbers
 def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 

@@ -19,12 +19,16 @@ from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
-from fpsolve.solve import LONG_RUN
+from fpsolve.plain.numbers import python_numbers
+from fpsolve.settings import Settings
+from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
+from fpsolve.times import saved_time
 from fpsolve.transformer.limits import limit
 from fpsolve.transformer.members import Batch, member_dataset
 from fpsolve.transformer.weights import HeadLaw, matrices_of
+from fpsolve.values import Named
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
@@ -35,7 +39,7 @@ GROUP = 2**20
 
 
 @dataclass(frozen=True)
-class RandomTransformer:
+class RandomTransformer(metaclass=Named):
     """n tokens on S^{d-1} through ``depth`` layers of ``heads`` random heads, residual step η.
 
     x_i ← N(x_i + (η/H) Σ_h V_h m_{A_h}(x_i)), m_A(x) = Σ_j w_j x_j e^{β⟨Ax,x_j⟩} / Σ_j w_j e^{β⟨Ax,x_j⟩}, the weights
@@ -88,12 +92,13 @@ class RandomTransformer:
         """
         return self._layers(self._start(initial, self.member))
 
+    @python_numbers
     def run(
         self,
         initial: Initial | Real,
         *,
         save_every: int = 1,
-        moments_lmax: int = 8,
+        moments_lmax: int = Settings.moments_lmax,
         save_points: bool = False,
         progress: bool | None = None,
     ) -> Result:
@@ -115,6 +120,7 @@ class RandomTransformer:
         layers = np.array([layer for layer, _ in saved])
         return as_result(self.with_layers(ds.assign_coords(layer=("time", layers)).swap_dims(time="layer")))
 
+    @python_numbers
     def run_members(
         self,
         initial: Initial | Real,
@@ -163,7 +169,7 @@ class RandomTransformer:
         times = {"time": (self.step, "ballistic time, step × layer")}
         times["diffusive_time"] = (self.step**2 / self.heads, "diffusive time, step² × layer / heads")
         coords = {
-            name: ("layer", factor * layers, {"long_name": long_name, "units": "1"})
+            name: ("layer", [saved_time(t) for t in factor * layers], {"long_name": long_name, "units": "1"})
             for name, (factor, long_name) in times.items()
         }
         return ds.assign_coords(coords)

@@ -15,6 +15,7 @@ from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.weights import Gaussian, MatrixLaw, Sampled, is_rotation_invariant
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.transformer.weights import HeadLaw
 
 Diffusive = Homogenized | DeepStochasticTransformer | DrawnHeads
@@ -26,6 +27,7 @@ BALLISTIC: tuple[type[Model], ...] = (SelfAttention, Ballistic, ModifiedBallisti
 """What the other limits may be."""
 
 
+@python_numbers
 def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
 

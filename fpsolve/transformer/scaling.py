@@ -20,6 +20,7 @@ from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.weights import Gaussian, MatrixLaw, Product
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
@@ -136,6 +137,7 @@ def _or_network(of_numbers: Callable[..., Scaling]) -> Callable[..., Any]:
 
 
 @_or_network
+@python_numbers
 def scaling(
     n: int,
     d: int,

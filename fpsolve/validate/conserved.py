@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import initial
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
@@ -19,7 +20,6 @@ from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 from fpsolve.noise import BrownianPath
 from fpsolve.observe.free_energy import dissipation, free_energy, head_energies, interaction_energy
-from fpsolve.run import run
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, estimate

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import Measure, initial
 from fpsolve.measures.build import source_of
 from fpsolve.measures.cloud import Cloud
@@ -25,7 +26,6 @@ from fpsolve.models.isotropic_flow import IsotropicFlow
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers
 from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.schemes import SCHEMES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import HeadLaw, scaling

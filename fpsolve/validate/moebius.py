@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import initial
 from fpsolve.measures.build import build
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.random_linear import BrownianGradientFlow
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, tokens
 from fpsolve.validate.table import Row

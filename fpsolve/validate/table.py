@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fpsolve.errors import InputError
+from fpsolve.io.atomic import write_whole
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def as_text(rows: list[Row]) -> str:
 def write(rows: list[Row], path: Path, overwrite: bool = False) -> None:
     """The rows as JSON, one object each; what is not finite is null.
 
-    Raises InputError for an existing file or an unwritable folder.
+    Raises InputError for an existing file or an unwritable folder, FPSolveError where the disk is full.
     """
     check_writable(path, overwrite)
     records = [{**asdict(row), "error": row.error, "passed": row.passed} for row in rows]
     plain = [{key: _json(value) for key, value in record.items()} for record in records]
-    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def check_writable(path: Path, overwrite: bool) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fpsolve.errors import InputError, UnderResolvedWarning, check_number
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
+from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import usual_arithmetic
 from fpsolve.zoom.backward import backward
@@ -29,6 +30,7 @@ COARSE = 1e-2
 
 
 @usual_arithmetic
+@python_numbers
 def zoom(
     solution: xr.Dataset,
     centre: ArrayLike | str,

@@ -29,6 +29,8 @@ def here(tmp_path, monkeypatch):
 def same(path, expected):
     """Equal names, dimensions, attributes, and values bit for bit, texts apart from their width."""
     found = xr.load_dataset(path, decode_times=False, mask_and_scale=False)
+    marks = {name: found.attrs.pop(name) for name in ("fpsolve_format", "fpsolve_sha256")}
+    assert marks["fpsolve_format"] == 2 and len(marks["fpsolve_sha256"]) == 64
     assert found.attrs == expected.attrs and set(found.variables) == set(expected.variables)
     for name, one in expected.variables.items():
         other = found[name].variable

@@ -56,7 +56,7 @@ def test_options_come_before_the_configuration(capsys):
     run("sweep.noise=[0.1, 0.2]", "sweep.initial.kappa=[1.0, 2.0]", members="3:5", block=1, output="b.zarr")
     assert capsys.readouterr().out.startswith("wrote b.zarr: noise 2 x kappa 2 x member 2; 8 members done")
     assert xr.open_zarr("b.zarr").member.values.tolist() == [3, 4]
-    with pytest.raises(InputError, match="another configuration: members was"):
+    with pytest.raises(InputError, match=r"members = '0:2': the store has 3:5; pass 3:5"):
         run("sweep.noise=[0.1, 0.2]", "sweep.initial.kappa=[1.0, 2.0]", output="b.zarr")
 
 
@@ -87,14 +87,14 @@ def test_a_signal_ends_the_command_with_its_own_status(monkeypatch, capsys):
     import os
     import signal
 
-    from fpsolve.solve import Job
+    from fpsolve.solving import Job
 
-    course = Job._course
-    monkeypatch.setattr(Job, "_course", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or course(self, *a))
+    course = Job.course
+    monkeypatch.setattr(Job, "course", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or course(self, *a))
     with pytest.raises(typer.Exit) as left:
         run()
     assert left.value.exit_code == 75 and "SIGUSR1: stopped on request at t = 0" in capsys.readouterr().err
-    monkeypatch.setattr(Job, "_course", course)
+    monkeypatch.setattr(Job, "course", course)
     run()
 
 

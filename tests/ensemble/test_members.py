@@ -8,10 +8,11 @@ import xarray as xr
 
 import fpsolve as fp
 from fpsolve.ensemble import ensemble, member, statistics
-from fpsolve.ensemble.records import DONE, UNRESOLVED, Damaged, Outcome, Records
+from fpsolve.ensemble.records import DONE, UNRESOLVED, Outcome, Records
 from fpsolve.errors import FPSolveError, InputError, Interrupted
+from fpsolve.io.sealed import Damaged
 from fpsolve.models import IsotropicFlow
-from fpsolve.solve import Job
+from fpsolve.solving import Job
 from tests.ensemble.conftest import LAW, RUN
 
 SHARP = IsotropicFlow([0.2, 4.0, 1.0], noise=0.5)
@@ -186,52 +187,62 @@ def records(tmp_path):
     made = Records(tmp_path, "digest")
     made.prepare()
     for n in range(3):
-        made.write_member(4, 1, n, outcome(n, UNRESOLVED if n == 2 else DONE))
+        made.write_member("1-4", 1, n, outcome(n, UNRESOLVED if n == 2 else DONE))
     return made
 
 
 def test_a_block_has_one_record_whatever_it_holds(records):
     for n in range(3, 100):
-        records.write_member(4, 1, n, outcome(n))
-    assert [path.name for path in records.work.rglob("*") if path.is_file()] == ["4.records"]
-    found, damages = records.read_members(4, 1)
+        records.write_member("1-4", 1, n, outcome(n))
+    assert [path.name for path in records.work.rglob("*") if path.is_file()] == ["1-4.records"]
+    found, damages = records.read_members("1-4", 1)
     assert damages == [] and list(found) == list(range(100)) and found[2].cause == "why"
     assert all(one.digest == outcome(n, one.status).digest for n, one in found.items())
 
 
 def test_a_record_that_was_cut_short_anywhere_gives_what_is_whole(records):
-    path = records.members_path(4)
+    path = records.members_path("1-4")
     whole = path.read_bytes()
-    ends = [n for n in range(len(whole)) if whole[n : n + 13] in (b"000000000001 ", b"000000000002 ")]
+    ends = [n for n in range(len(whole)) if whole.startswith((b"fpsolve member:1 ", b"fpsolve member:2 "), n)]
     for length in (*range(0, len(whole), 7), *ends, *(end + 91 for end in ends)):
         path.write_bytes(whole[:length])
-        found, damages = records.read_members(4, 1)
+        found, damages = records.read_members("1-4", 1)
         assert len(found) == sum(end <= length for end in ends)
         assert bool(damages) == (length not in (0, *ends))
         assert path.stat().st_size == max([0, *(end for end in ends if end <= length)])
-    records.write_member(4, 1, 7, outcome(7))
-    assert list(records.read_members(4, 1)[0]) == [0, 1, 7]
+    records.write_member("1-4", 1, 7, outcome(7))
+    assert list(records.read_members("1-4", 1)[0]) == [0, 1, 7]
 
 
 def test_an_altered_entry_is_named_and_the_others_are_kept(records):
-    path = records.members_path(4)
+    path = records.members_path("1-4")
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.write_bytes(data)
-    found, damages = records.read_members(4, 1)
-    assert list(found) == [1, 2] and damages == [("member 0", "its digest is wrong, it was truncated or altered")]
+    found, damages = records.read_members("1-4", 1)
+    assert list(found) == [1, 2] and damages == [("member 0", "it was truncated or altered, its SHA-256 is wrong")]
 
 
 def test_records_of_another_point_or_command_are_not_trusted(records, tmp_path):
-    for found, damages in (records.read_members(4, 0), Records(tmp_path, "other").read_members(4, 1)):
+    for found, damages in (records.read_members("1-4", 0), Records(tmp_path, "other").read_members("1-4", 1)):
         assert not found and {why for _, why in damages} == {"it belongs to another command"}
 
 
-@pytest.mark.parametrize("text", ["[1]", "3", "null", '{"sha256": 1}', '"a"', '{"sha256": "a", "config": 1}',
-                                  '{"sha256": "a", "config": 1, "block": 2, "members": [1]}'])  # fmt: skip
-def test_a_block_record_that_is_other_json_is_damaged(records, text):
-    records.write_block(2, {0: "a"})
-    assert records.read_block(2) == {0: "a"}
-    records.block_path(2).write_text(text)
-    with pytest.raises(Damaged, match="truncated or altered"):
-        records.read_block(2)
+@pytest.mark.parametrize("change", [
+    lambda whole: b"", lambda whole: b'{"sha256": 1}', lambda whole: whole[:-1], lambda whole: whole + b"\n",
+    lambda whole: whole.replace(b"block", b"member", 1), lambda whole: whole.replace(b"digest", b"Digest", 1),
+])  # fmt: skip
+def test_a_block_record_that_is_not_whole_is_damaged(records, change):
+    records.write_block("1-2", {0: "a"})
+    assert records.read_block("1-2") == {0: "a"}
+    path = records.block_path("1-2")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(Damaged, match=r"truncated or altered|it was altered|does not begin like a block"):
+        records.read_block("1-2")
+
+
+def test_a_block_record_under_another_name_is_not_trusted(records, tmp_path):
+    records.write_block("1-2", {0: "a"})
+    records.block_path("1-2").rename(records.block_path("1-4"))
+    with pytest.raises(Damaged, match="belongs to another command"):
+        records.read_block("1-4")

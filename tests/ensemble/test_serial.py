@@ -49,7 +49,7 @@ def test_a_store_holds_what_memory_does(small, tmp_path):
     assert here.identical(there.load()) and (there.status == 1).all()
     found = xr.open_zarr(path, group="statistics")
     assert (found["count"] == 3).all() and np.allclose(found.overlap_mean, here.overlap.mean("member"), rtol=1e-13)
-    assert files(tmp_path / "a.zarr.work") == ["blocks/0.json", "blocks/1.json", "blocks/2.json", "lock", "log.txt"]
+    assert files(tmp_path / "a.zarr.work") == [*(f"blocks/0-{n}.record" for n in range(3)), "lock", "log.txt"]
 
 
 def test_blocks_change_files_and_no_bits(small, tmp_path):
@@ -102,21 +102,21 @@ def test_stopped_anywhere_the_same_call_goes_on(small, tmp_path, steps, counted)
     path, asked = tmp_path / "a.zarr", []
     with pytest.raises(Interrupted, match="goes on from"):
         small(output=path, block=3, stop=lambda: asked.append(1) or len(asked) > steps)
-    assert files(tmp_path / "a.zarr.work/members") == ["0.records"][: steps // 2]
+    assert files(tmp_path / "a.zarr.work/members") == ["0-0.records"][: steps // 2]
     assert (xr.open_zarr(path).status == 0).all()
     counted.clear()
     small(output=path, block=3)
     assert [one for _, one in counted] == list(range(steps // 2, 3))
     small(output=tmp_path / "b.zarr")
     assert same(path, tmp_path / "b.zarr") and same(path, tmp_path / "b.zarr", "statistics")
-    assert files(tmp_path / "a.zarr.work") == ["blocks/0.json", "lock", "log.txt"]
+    assert files(tmp_path / "a.zarr.work") == ["blocks/0-0.record", "lock", "log.txt"]
 
 
 def test_a_damaged_record_is_named_and_its_member_computed_again(small, tmp_path, capfd):
     path, asked = tmp_path / "a.zarr", []
     with pytest.raises(Interrupted):
         small(output=path, block=3, stop=lambda: asked.append(1) or len(asked) > 4)
-    one = tmp_path / "a.zarr.work/members/0.records"
+    one = tmp_path / "a.zarr.work/members/0-0.records"
     whole = one.read_bytes()
     one.write_bytes(whole[:500] + b"\xff" + whole[501:-7])
     small(output=path, block=3)
@@ -129,8 +129,8 @@ def test_a_damaged_record_is_named_and_its_member_computed_again(small, tmp_path
 def test_a_damaged_block_record_is_not_trusted(small, tmp_path, counted, capfd):
     path = tmp_path / "a.zarr"
     small(output=path)
-    record = tmp_path / "a.zarr.work/blocks/1.json"
-    record.write_text(record.read_text().replace("1", "2", 1))
+    record = tmp_path / "a.zarr.work/blocks/0-1.record"
+    record.write_bytes(record.read_bytes().replace(b"1", b"2", 1))
     counted.clear()
     small(output=path)
     assert counted == [(0, 1)] and "record of block 1 is not trusted" in capfd.readouterr().err
@@ -157,7 +157,7 @@ def test_other_errors_are_no_members_fault(small, fragile, tmp_path):
     """They end the call; what is done stays."""
     with pytest.raises(KeyError):
         small(fragile("bug"), output=tmp_path / "a.zarr", block=3)
-    assert files(tmp_path / "a.zarr.work/members") == ["0.records"]
+    assert files(tmp_path / "a.zarr.work/members") == ["0-0.records"]
 
 
 def test_laws_and_measures_as_values_of_a_sweep(small):
@@ -198,7 +198,7 @@ def test_records_of_another_command_are_not_trusted(small, tmp_path, capfd):
         asked = []
         with pytest.raises(Interrupted):
             small(output=path, block=3, seed=seed, stop=lambda asked=asked: asked.append(1) or len(asked) > 3)
-    record = "members/0.records"
+    record = "members/0-0.records"
     (tmp_path / "b.zarr.work" / record).write_bytes((tmp_path / "a.zarr.work" / record).read_bytes())
     small(output=stores[1], seed=1, block=3)
     assert "record of member 0 is not trusted: it belongs to another command" in capfd.readouterr().err

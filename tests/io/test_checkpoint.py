@@ -11,9 +11,10 @@ import pytest
 import fpsolve as fp
 from fpsolve.errors import CheckpointWarning, InputError, Interrupted
 from fpsolve.io import checkpoint, keeper
-from fpsolve.io.checkpoint import Damaged, Snapshot, read, write
+from fpsolve.io.checkpoint import Snapshot, read, write
+from fpsolve.io.sealed import Damaged, Stranger
 from fpsolve.measures.build import build
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
 MODEL = fp.models.SelfAttention(beta=2.0)
@@ -101,9 +102,19 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_recomputed(whole, file, kep
 
 
 def test_a_file_of_another_format_is_not_read(whole, file):
-    file.write_bytes(file.read_bytes().replace(b"checkpoint 2\n", b"checkpoint 3\n", 1))
-    with pytest.raises(Damaged, match="format is 3"):
-        read(file)
+    content = file.read_bytes()
+    line, _, body = content.partition(b"\n")
+    *_, length, digest = line.split()
+    before = b"fpsolve checkpoint 2\n" + digest + b"\n" + body  # length and digest stood in no line of their own
+    later = content.replace(b"checkpoint 3 ", b"checkpoint 4 ", 1)
+    assert later != content and int(length) == len(body)
+    for number, other in ((2, before), (4, later)):
+        file.write_bytes(other)
+        with pytest.raises(Stranger, match=f"its format is {number}, this version of fpsolve reads 3"):
+            read(file)
+        with pytest.raises(InputError, match=rf"checkpoint = .*its format is {number}"):
+            fp.solve(MODEL, LAW, **FEW, checkpoint=file)
+        assert file.read_bytes() == other
 
 
 def test_objects_are_not_unpickled(file, monkeypatch):

@@ -10,6 +10,7 @@ import zarr
 
 import fpsolve as fp
 from fpsolve.cli.exporting import export_store
+from fpsolve.config import load_config
 from fpsolve.errors import InputError
 from fpsolve.observe import as_result
 
@@ -90,7 +91,7 @@ def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
             fp.load(tmp_path / name)
     os.mkfifo(tmp_path / "run.toml")
     with pytest.raises(InputError, match=r"config = .*is no file"):
-        fp.config.load_config(tmp_path / "run.toml")
+        load_config(tmp_path / "run.toml")
     law = fp.initial.uniform()
     model = fp.models.SelfAttention(1.0)
     os.mkfifo(tmp_path / "c")

@@ -66,7 +66,7 @@ def test_bad_input_leaves_every_rank_with_the_same_status(tmp_path):
 def test_a_stop_on_one_rank_stops_all_and_the_same_call_goes_on(alone, tmp_path):
     status, told, _ = job(2, "stopped", tmp_path / "a.zarr")
     assert status == 75, told
-    assert not (tmp_path / "a.zarr.work/blocks/1.json").exists(), "the block of rank 1"
+    assert not (tmp_path / "a.zarr.work/blocks/1-0.record").exists(), "the block of rank 1"
     assert job(2, "dynamic", tmp_path / "a.zarr")[0] == 0
     assert identical(tmp_path / "a.zarr", alone)
 

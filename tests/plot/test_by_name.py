@@ -5,9 +5,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fpsolve as fp
+from fpsolve.observe.flow import Flow
 from fpsolve.stationary.state import as_density
 from fpsolve.zoom.evaluate import _dataset
-from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.patch import patch
 
 
