@@ -15,8 +15,7 @@ import numpy as np
 
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, check_number, unknown_name
-from fpsolve.measures import Cloud, Density, Expansion, Measure
-from fpsolve.measures.build import build
+from fpsolve.measures import Cloud, Measure
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
 from fpsolve.notes import FILTERED, HANDED_OVER, REFINED, STOPPED, Note
@@ -63,7 +62,7 @@ class Policy:
 
     def prepared(self, model: Model, scheme_name: str, scheme: Scheme, initial: Initial, state: Measure) -> Policy:
         """The policy for a run that starts from this state. Raises InputError where it cannot be followed."""
-        if self.acts and isinstance(state, Cloud):
+        if self.acts and state.points is not None:
             raise InputError("on_underresolved", self.name, "points have no degree to outgrow", "leave it out")
         return self
 
@@ -148,7 +147,7 @@ class Filter(Policy):
         if not scheme.uses_filter:
             idle = f"scheme={scheme_name!r} filters nothing"
             raise InputError("on_underresolved", self.name, idle, 'use "refine" or "cloud", or another scheme')
-        if isinstance(state, Expansion) and not isinstance(state, Density):
+        if state.points is None and state.filtered(self.strength) is None:
             problem = f"a {state.name} has no filter"
             raise InputError("on_underresolved", self.name, problem, 'use "refine" or "cloud"')
         return super().prepared(model, scheme_name, scheme, initial, state)
@@ -199,7 +198,7 @@ class Refine(Policy):
         return max(lmax, self.lmax_cap)
 
     def _can_rise(self, state: Measure) -> bool:
-        return isinstance(state, Expansion) and state.lmax < self.lmax_cap
+        return bool(getattr(state, "lmax", self.lmax_cap) < self.lmax_cap)
 
     def _next_degree(self, lmax: int) -> int:
         return min(2 * lmax + 1, self.lmax_cap)
@@ -237,9 +236,7 @@ class HandOver(Policy):
         def begin() -> Cloud:
             if not isinstance(initial, Law):
                 return cloud_of(initial)
-            made = build(initial, "cloud", quadrature_degree(state.lmax, cap), state.rtol)
-            assert isinstance(made, Cloud)
-            return made
+            return Cloud.from_law(initial, lmax=quadrature_degree(state.lmax, cap), rtol=state.rtol)
 
         bound = replace(self, lmax_cap=cap)
         object.__setattr__(bound, "begin", begin)
@@ -247,11 +244,11 @@ class HandOver(Policy):
 
     def successor(self, state: Any, shown: Sequence[Defect] = ()) -> Measure | None:
         """The density's own quadrature."""
-        return cloud_of(state) if isinstance(state, Expansion) else None
+        return cloud_of(state) if state.points is None else None
 
     def hands_over(self, state: Measure) -> bool:
         """Densities, once the cloud of step 0 is known."""
-        return self.begin is not None and isinstance(state, Expansion)
+        return self.begin is not None and state.points is None
 
     def points(self, state: Measure) -> Measure:
         """The cloud of step 0."""
@@ -290,13 +287,13 @@ def may_follow_points(recorded: Any) -> bool:
 
 def refined(measure: Any, lmax: int) -> Any:
     """The same density, of whatever kind, at a higher degree."""
-    return measure.at(measure.geometry.resized(measure.coefficients, lmax))
+    return measure.refined(lmax)
 
 
-def filtered(measure: Any, strength: float) -> Density | None:
+def filtered(measure: Any, strength: float) -> Measure | None:
     """The same density under a filter of this strength; None where there is one already, or can be none."""
-    weaker = isinstance(measure, Density) and (measure.filter or 0.0) < strength
-    return replace(measure, filter=strength) if weaker else None
+    stronger: Measure | None = measure.filtered(strength)
+    return stronger if (getattr(measure, "filter", None) or 0.0) < strength else None
 
 
 def cloud_of(measure: Any) -> Cloud:

@@ -11,7 +11,6 @@ import numpy as np
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.build import measure_class
-from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe.flow_recorder import check_flow
@@ -79,10 +78,10 @@ def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -
 
 def check_saved(state: Measure, policy: Policy, asked: Settings, scheme_name: str) -> None:
     """Raise InputError for asked variables that neither the measure has nor the cloud that may take over from it."""
-    if asked.save_points and not isinstance(state, Cloud) and not policy.hands_over(state):
+    if asked.save_points and state.points is None and not policy.hands_over(state):
         remedy = 'use measure="cloud" or on_underresolved="cloud"'
         raise InputError("save_points", True, f"a {state.name} has no points", remedy)
-    if asked.save_density and isinstance(state, Cloud) and state.log_density is None:
+    if asked.save_density and not state.has_density:
         raise InputError("save_density", True, "these points carry no density", "start a cloud from a law, not tokens")
     if asked.save_flow:
         check_flow(policy.points(state), scheme_name)
@@ -147,9 +146,7 @@ def _check_saved_times(every: float | None, count: int) -> None:
 
 def first_state(state: Measure, scheme: Scheme) -> Measure:
     """Where a scheme carries no density along the points, the run starts without one."""
-    if not scheme.carries_density and isinstance(state, Cloud):
-        state = replace(state, log_density=None)
-    return _contiguous(state)
+    return _contiguous(state if scheme.carries_density else state.without_density())
 
 
 def _contiguous(state: Measure) -> Measure:

@@ -178,7 +178,7 @@ class Job:
         ds = _with_noise(ds.assign_attrs(notes))
         if flow is None:
             return ds
-        if not isinstance(last, Cloud):
+        if last.points is None:
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
         if flow.given_up:
             return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")

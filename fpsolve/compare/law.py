@@ -103,7 +103,7 @@ def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int,
     for member in range(problem.path.member, problem.path.member + members):
         path = BrownianPath(problem.path.seed, member, problem.path.cell)
         last = resolved_state(replace(problem, path=path), rung)
-        on_clouds += rung.route == "density" and isinstance(last, Cloud)
+        on_clouds += rung.route == "density" and last.points is not None
         limit.append(observed(last, model))
         drawn.append(drawn_points(last, chain.n, path))
         tick()
@@ -132,8 +132,8 @@ def last_state(problem: Problem, rung: Rung) -> Measure:
 
 def drawn_points(measure: Measure, n: int, path: BrownianPath) -> Real:
     """n iid points of a measure, by its quadrature: a pure function of the path's seed and member, shape (n, d)."""
-    if isinstance(measure, Cloud):
-        x, weights = measure.x, measure.weights
+    if measure.points is not None:
+        x, weights = measure.points, measure.masses
     else:
         x, weights = positive_quadrature(measure.grid, measure.values)  # type: ignore[attr-defined]
     u = _philox.uniforms(Address(path.seed, path.member, DRAWS, Purpose.NORMAL), n)

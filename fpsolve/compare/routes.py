@@ -241,11 +241,9 @@ def attempted(problem: Problem, rung: Rung, warm: bool) -> Outcome | str:
 
 
 def _points(state: Measure) -> int:
-    return len(state.x) if isinstance(state, Cloud) else int(state.grid.x[..., 0].size)  # type: ignore[attr-defined]
+    return int(state.masses.size)
 
 
 def _plain(state: Measure, problem: Problem) -> Measure:
     """A quadrature without its log-density, which the comparison does not ask for: its steps are cheaper."""
-    if isinstance(state, Cloud):
-        return Cloud(state.x, state.weights, None, state.rtol)
-    return state
+    return state.without_density()

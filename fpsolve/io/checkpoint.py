@@ -15,7 +15,7 @@ import numpy as np
 from fpsolve.errors import InputError
 from fpsolve.io.atomic import place_of, write_whole
 from fpsolve.io.sealed import Damaged, Stranger, only, sealed, unsealed
-from fpsolve.measures import MEASURES, Cloud, Measure
+from fpsolve.measures import MEASURES, Measure
 from fpsolve.observe.record import versions
 from fpsolve.sphere.harmonics import Coefficients
 
@@ -46,7 +46,7 @@ class Snapshot:
         """The steps that have been made with points."""
         if self.behind is not None:
             return self.behind[0]
-        return self.step if isinstance(self.state, Cloud) else 0
+        return 0 if self.state.points is None else self.step
 
 
 def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:

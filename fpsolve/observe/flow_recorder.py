@@ -75,7 +75,7 @@ class FlowRecorder:
 
     def _step(self, model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
         """The step of the scheme, whose flows are kept where it moves points, and not while a density does."""
-        if not isinstance(measure, Cloud):
+        if measure.points is None:
             return self.stepper.scheme.step(model, measure, path, t0, t1)
         end: Any = self.stepper.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
         self._keep(end.flows(), measure.dimension, t0)
@@ -216,7 +216,7 @@ def _trimmed(pair: Pair, d: int) -> Pair:
 def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None:
     """Raise InputError unless this is a quadrature cloud of S² or S¹ under a scheme whose flow runs backwards."""
     problem, remedy = "", 'use measure="cloud"'
-    if not isinstance(state, Cloud):
+    if state.points is None:
         problem = f"a {state.name} is moved by coefficients, not by a flow of points"
     elif state.dimension not in GEOMETRIES:
         problem, remedy = f"densities exist for d = 2 and d = 3, not d = {state.dimension}", "leave it out"
@@ -224,7 +224,7 @@ def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None
         why = WHY_NOT.get(scheme, "is not known to be made of flows of fields")
         problem = f"scheme={scheme!r} {why}, so that it cannot be run backwards"
         remedy = 'use scheme="lie_euler", "heun" or "ninomiya", or "rk4" without common noise'
-    elif state.log_density is None:
+    elif not state.has_density:
         problem, remedy = "these points carry no density", "start a cloud from a law"
     if problem:
         raise InputError(argument, True, problem, remedy)

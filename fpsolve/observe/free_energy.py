@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model, checked_matrix, checked_number
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.self_attention import attention
@@ -41,7 +40,7 @@ def log_interaction_energy(measure: Measure, beta: float, matrix: ArrayLike = 1.
 def _scaled_energy(measure: Measure, beta: float, matrix: ArrayLike) -> tuple[float, float]:
     """(E e^{-s}, s)."""
     checked_number("beta", beta, positive=True)
-    sites, weights = _quadrature(measure)
+    sites, weights = measure.sites, measure.masses
     log_m, _ = attention(measure.source, beta * checked_matrix("matrix", matrix), sites)
     return quantities.scaled_sum(weights / (2 * beta), log_m)
 
@@ -120,23 +119,11 @@ def dissipation(model: Model, measure: Measure) -> float:
 
     Raises InputError for ν > 0 on points, whose log ρ has no gradient.
     """
-    sites, weights = _quadrature(measure)
+    sites, weights = measure.sites, measure.masses
     speed = sites.to_ambient(model.drift_field(measure.source).on(sites))
     if model.diffusion > 0:
-        if isinstance(measure, Cloud):
+        score = measure.score
+        if score is None:
             raise InputError("measure", measure.name, "points have no ∇log ρ", "use a density")
-        speed = speed - model.diffusion * _gradient_of_log(measure)
+        speed = speed - model.diffusion * score
     return float(np.sum(weights * np.einsum("...a,...a", speed, speed)))
-
-
-def _quadrature(measure: Any) -> tuple[Any, Real]:
-    """Sites and weights that integrate functions against μ."""
-    if isinstance(measure, Cloud):
-        return measure.sites, measure.weights
-    return measure.grid, measure.grid.weights * measure.values
-
-
-def _gradient_of_log(measure: Any) -> Real:
-    """∇log ρ on the grid of a density, ambient vectors; zero where ρ ≤ 0."""
-    gradient = measure.grid.to_ambient(measure.grid.gradient(measure.moments(measure.lmax)))
-    return gradient * np.where(measure.values > 0, 1 / np.maximum(measure.values, 1e-300), 0.0)[..., None]

@@ -6,7 +6,6 @@ import numpy as np
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 
@@ -39,10 +38,8 @@ def scaled_energy(measure: Measure, beta: float) -> tuple[float, float] | None:
         here = geometry(measure.dimension)
         terms = plane_wave(measure.dimension, degree, beta) * here.power(moments)
         return float(here.area / (2 * beta) * np.sum(terms)), beta
-    if not isinstance(measure, Cloud):
-        return None
     log_m, _ = measure.source.F_sphere(beta, measure.sites)
-    return scaled_sum(measure.weights / (2 * beta), log_m)
+    return scaled_sum(measure.masses / (2 * beta), log_m)
 
 
 def scaled_sum(weights: Real, logarithms: Real) -> tuple[float, float]:

@@ -14,8 +14,6 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.expansion import Expansion
 from fpsolve.models.base import Model
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.result import Result, as_result
@@ -79,12 +77,11 @@ def dataset(
         ds = ds.assign_coords(one) if table[name].coordinate else ds.assign(one)
     ds = ds.assign_coords(component=_component_names(first.dimension))
     ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
-    if "density" in ds and not isinstance(first, Cloud):
-        assert isinstance(first, Expansion)
-        ds = _with_latitudes(ds, first.grid) if first.dimension == 3 else _with_angles(ds, first.grid)
+    if "density" in ds and first.points is None:
+        ds = _with_latitudes(ds, first.sites) if first.dimension == 3 else _with_angles(ds, first.sites)
     if "points" in ds:
-        cloud: Any = first if isinstance(first, Cloud) else last
-        ds["weights"] = OBSERVABLES["weights"].variable(cloud, cloud.weights.copy())
+        points: Any = last if first.points is None else first
+        ds["weights"] = OBSERVABLES["weights"].variable(points, points.masses.copy())
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11",
         title=f"fpsolve: {config['model']['name']}, {config['solve']['measure']}, {config['solve']['scheme']}",

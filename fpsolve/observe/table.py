@@ -9,8 +9,6 @@ import numpy as np
 
 from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.expansion import Expansion
 from fpsolve.observe import quantities
 from fpsolve.observe.observable import Context, Observable, Panel
 
@@ -34,7 +32,7 @@ def _coordinate(compute: Callable[[Any], Any]) -> Callable[[Any, Context], Any]:
 
 
 def _density_dims(state: Measure) -> tuple[str, ...]:
-    if isinstance(state, Cloud):
+    if state.points is not None:
         return ("point",)
     return ("lat", "lon") if state.dimension == 3 else ("angle",)
 
@@ -45,15 +43,15 @@ def _density(state: Measure, context: Context) -> Any:
     A cloud that took over from a density has none on that density's grid.
     """
     grid = context.saved.grid
-    if isinstance(state, Cloud):
-        return None if state.log_density is None or grid is not None else np.exp(state.log_density)
-    if not isinstance(state, Expansion):
-        return None
-    grid = state.grid if grid is None else grid
-    values = state.values if grid.lmax == state.lmax else state.density_at(grid.x)
-    if state.dimension == 2:
+    values = state.density_on(grid)
+    if values is None or values.ndim == 1:
         return values
+    grid = state.sites if grid is None else grid
     return values if values.shape == (grid.nlat, grid.nphi) else values.T.copy()
+
+
+def _weights(state: Measure) -> Any:
+    return None if state.points is None else state.masses.copy()
 
 
 _ALL = (
@@ -130,11 +128,11 @@ _ALL = (
         lambda state: {3: "sr-1", 2: "rad-1"}.get(state.dimension, "1"), where="`save_density`",
     ),
     Observable(
-        "points", lambda state, context: state.x if context.saved.save_points else None,
+        "points", lambda state, context: state.points if context.saved.save_points else None,
         "positions of the points", ("point", "component"), measures=POINTS, where="`save_points`",
     ),
     Observable(
-        "weights", lambda state, context: state.weights.copy() if context.saved.save_points else None,
+        "weights", lambda state, context: _weights(state) if context.saved.save_points else None,
         "weights of the points", ("point",), measures=POINTS, where="`save_points`", once=True,
     ),
     Observable(

@@ -10,6 +10,7 @@ from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build, source_of
 from fpsolve.models import Homogenized, SpectralSelection
+from fpsolve.observe.free_energy import dissipation, interaction_energy
 from fpsolve.schemes.euler_maruyama import euler_maruyama
 
 X, WEIGHTS = fp.initial.simplex(3, -0.2, 3).x, np.array([0.5, 0.3, 0.2])
@@ -168,3 +169,27 @@ def test_a_quadrature_cloud_carries_its_density_until_it_is_left_behind():
     left = cloud.without_density()
     assert not left.has_density and left.density_on() is None and left.without_density() is left
     assert not cloud.placed(cloud.x).has_density
+
+
+class Moved(OfPoints):
+    """Points that schemes of points move: everything that a cloud has, but a flow of its own."""
+
+    name = "cloud"
+
+    def placed(self, x):
+        return Moved(x, self.weights)
+
+
+def test_a_run_of_an_outside_measure_has_all_that_a_cloud_has():
+    """Energies, moments, points and weights of a result, and the energies of the gradient flow by hand."""
+    law, model = fp.initial.points(X, WEIGHTS), fp.models.SelfAttention(2.0)
+    few = {"t_end": 0.2, "dt": 0.1, "scheme": "geodesic_euler", "save_points": True}
+    mine, cloud = (fp.solve(model, law, measure=kind, **few) for kind in (Moved, "cloud"))
+    assert set(mine.variables) == set(cloud.variables)
+    for name in mine.data_vars:
+        np.testing.assert_allclose(mine[name], cloud[name], rtol=1e-13, err_msg=name)
+    bare, known = Bare(X, WEIGHTS), fp.Cloud(X, WEIGHTS)
+    assert interaction_energy(bare, 2.0) == interaction_energy(known, 2.0)
+    assert dissipation(model, bare) == dissipation(model, known)
+    with pytest.raises(InputError, match="save_density"):
+        fp.solve(model, law, measure=Moved, t_end=0.1, dt=0.1, scheme="geodesic_euler", save_density=True)
