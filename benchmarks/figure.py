@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -28,7 +29,8 @@ def draw(results: dict[str, Any]) -> Figure:
         for column, (name, paint, rows) in enumerate(line):
             axes = figure.add_subplot(grid[n, :] if len(line) == 1 and name in WIDE else grid[n, column])
             paint(axes, rows)
-            axes.set_title(name, fontsize=11, loc="left", weight="bold")
+            what = results[name].get("what", "").rstrip(".")
+            axes.set_title(fill(f"{what} ({name})".strip(), 150 if name in WIDE else 62), fontsize=9, loc="left")
             axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -63,7 +63,7 @@ def problem(measure: str, lmax: int, radius: float, degree: int = 3) -> tuple[Co
 
 def flows() -> dict[str, Callable[..., Coefficients]]:
     """The ways of transport to compare."""
-    from fpsolve.petsc.transport import petsc_transport
+    from fpsolve.transport.petsc import petsc_transport
 
     return {"chebyshev": exponential, "petsc": petsc_transport, "petsc_gauss": partial(petsc_transport, stages=4)}
 
@@ -115,7 +115,7 @@ def krylov() -> list[dict[str, object]]:
 
 def _applications(method: str, counted: Counting, u: Coefficients, radius: float) -> int | str:
     """Those of one step, or why it failed."""
-    from fpsolve.petsc.transport import petsc_transport
+    from fpsolve.transport.petsc import petsc_transport
 
     options = f"-ksp_type {method} -ksp_max_it 2000"
     try:
@@ -127,7 +127,7 @@ def _applications(method: str, counted: Counting, u: Coefficients, radius: float
 
 def drift(steps: int = 10_000) -> dict[str, object]:
     """The norm over midpoint steps at hR = 28, ten times RK4's limit, rtol 1e-13, nothing renormalised."""
-    from fpsolve.petsc.transport import petsc_transport
+    from fpsolve.transport.petsc import petsc_transport
 
     counted, u = problem("half_density", 15, 28.0)
     form = RealForm.of(counted.operator, u)

@@ -13,9 +13,9 @@ import warnings
 import numpy as np
 
 import fpsolve as fp
+from fpsolve.defects import is_resolved
 from fpsolve.errors import FPSolveError, UnderResolvedWarning
 from fpsolve.measures.build import build
-from fpsolve.policies import is_resolved
 from fpsolve.sphere.harmonics import Real
 
 ERROR, TIME, DT = 1e-4, 0.1, 0.02
@@ -67,12 +67,12 @@ def _rows(kappa: float, name: str) -> list[dict[str, object]]:
 def _end(law: fp.initial.Law, name: str, measure: str, lmax: int, rtol: float = 1e-6) -> tuple[Real, bool, float]:
     """Moments at the end, whether every state was resolved, and the processor seconds of the steps."""
     start = build(law, measure, lmax, rtol)
-    path, resolved = fp.BrownianPath(3, cell=DT), is_resolved(start)
+    path, resolved = fp.BrownianPath(3, cell=DT), is_resolved(start, MODELS[name])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnderResolvedWarning)
         begun = time.process_time()
         for _, state in fp.run(MODELS[name], start, path, t_end=TIME, dt=DT):
-            resolved = resolved and is_resolved(state)
+            resolved = resolved and is_resolved(state, MODELS[name])
         spent = time.process_time() - begun
     moments = state.moments(8)
     assert moments is not None

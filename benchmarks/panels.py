@@ -26,10 +26,10 @@ def density_step(axes: Axes, rows: Rows) -> None:
         field = f", field {100 * row['making_field']:.0f} %" if "making_field" in row else ""
         axes.annotate(f"  {row['step_ms']:.3g} ms{field}", (100, n), va="center", fontsize=8)
         _mark(axes, bound_of(row.get("aim", "")), n, 100)
-    axes.set_xlim(0, 145)
+    axes.set_xlim(0, 240)
     axes.set_xticks([0, 25, 50, 75, 100])
     _named(axes, "% of a density step")
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="center right")
 
 
 def _mark(axes: Axes, bound: float | None, at: int, scale: float = 1.0) -> None:
@@ -63,6 +63,39 @@ def exponentials(axes: Axes, rows: Rows) -> None:
     axes.legend(fontsize=8, frameon=False, loc="center right")
 
 
+def affine_flow(axes: Axes, rows: Rows) -> None:
+    """Applications of the operator by each way over Chebyshev's; hollow where the tolerance was missed."""
+    cases = list(dict.fromkeys((row["lmax"], row["R"], row["rtol"]) for row in rows))
+    ways = [way for way in dict.fromkeys(row["way"] for row in rows) if way != "chebyshev"]
+    for way, colour in zip(ways, (BLUE, ORANGE, GREEN, PURPLE), strict=False):
+        for row in (row for row in rows if row["way"] == way):
+            first = "_" if any(line.get_label() == way for line in axes.lines) else ""
+            place = row["over_chebyshev"], cases.index((row["lmax"], row["R"], row["rtol"]))
+            filled = colour if row["error"] <= row["rtol"] else "white"
+            axes.plot(*place, "o", color=colour, markerfacecolor=filled, label=first + way)
+    axes.axvline(1.0, color="0.5", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(cases)), [f"ℓmax {lmax}, R = {r:.3g}, rtol {rtol:.0e}" for lmax, r, rtol in cases])
+    _named(axes, "applications over Chebyshev's (hollow: tolerance missed)")
+    axes.legend(fontsize=8, frameon=False)
+
+
+def low_moments(axes: Axes, rows: Rows) -> None:
+    """Time to 1e-4 over the log density's; hollow where no degree reached it, a cross where that was not announced."""
+    cases = list(dict.fromkeys((row["kappa"], row["model"]) for row in rows))
+    measures = dict.fromkeys(row["measure"] for row in rows)
+    for measure, colour in zip(measures, (BLUE, ORANGE, GREEN, PURPLE), strict=False):
+        for row in (row for row in rows if row["measure"] == measure):
+            first = "_" if any(line.get_label() == measure for line in axes.lines) else ""
+            place = row["over_log_density"], cases.index((row["kappa"], row["model"]))
+            sign = "o" if row["reached"] or row["announced"] else "X"
+            axes.plot(*place, sign, color=colour, mfc=colour if row["reached"] else "white", label=first + measure)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(cases)), [f"κ = {kappa:g}, {law}" for kappa, law in cases])
+    _named(axes, "time over the log density's (hollow: error 1e-4 not reached)")
+    axes.legend(fontsize=8, frameon=False)
+
+
 def spectrum_update(axes: Axes, rows: Rows) -> None:
     """A step and its spectrum update by measure."""
     names = [
@@ -74,7 +107,7 @@ def spectrum_update(axes: Axes, rows: Rows) -> None:
     axes.set_xscale("log")
     _named(axes, "ms")
     axes.tick_params(axis="y", labelsize=6.5)
-    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 
 def attention_sums(axes: Axes, rows: Rows) -> None:
@@ -191,7 +224,7 @@ def orders(axes: Axes, rows: Rows) -> None:
     axes.set_yticks(places, [f"{row['kind']}: {row['problem']}" for row in rows])
     _named(axes, "order")
     axes.tick_params(axis="y", labelsize=6.5)
-    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 
 def listed(axes: Axes, rows: Rows) -> None:
@@ -213,6 +246,8 @@ def _short(value: object) -> str:
 PANELS: dict[str, Paint] = {
     "density_step": density_step,
     "exponentials": exponentials,
+    "affine_flow": affine_flow,
+    "low_moments": low_moments,
     "attention_sums": attention_sums,
     "token_steps": token_steps,
     "dedalus_step": peers,
@@ -231,6 +266,8 @@ PANELS: dict[str, Paint] = {
 NEEDED: dict[str, Sequence[str]] = {
     "density_step": ("outside_shtns", "step_ms"),
     "exponentials": ("over_chebyshev",),
+    "affine_flow": ("over_chebyshev", "error"),
+    "low_moments": ("over_log_density",),
     "attention_sums": ("moments_s", "direct_s"),
     "token_steps": ("us_per_token",),
     "dedalus_step": ("ratio",),

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import fpsolve as fp
 from fpsolve.measures import MEASURES
-from fpsolve.observe.record import LONG_NAMES
+from fpsolve.measures.build import build
+from fpsolve.observe import OBSERVABLES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", HERE / "theory.md", HERE / "benchmarks.md", HERE / "networks.md")
+PAGES = (HERE.parent / "README.md", *(HERE / f"{page}.md" for page in "long-times theory benchmarks networks".split()))
 MEASURED = HERE / "benchmarks.json"
 NETWORKS = HERE.parent / "tests" / "transformer" / "data" / "networks.json"
 """Pages with tables."""
@@ -73,6 +72,15 @@ def measures() -> str:
     return _table(("measure", "class", "state", "own noise ν", "for"), rows)
 
 
+def policies() -> str:
+    """What every policy does, and what a result says of it."""
+    rows = []
+    for name, one in fp.policies.POLICIES.items():
+        notes = ", ".join(f"`{note.name}`" for note in one.notes)
+        rows.append((f'`"{name}"`', f"`{one.__name__}`", one.sentence, notes))
+    return _table(("value", "`fp.policies.`", "once a state is no longer resolved", "attributes"), rows)
+
+
 def laws() -> str:
     """Every initial law with its parameters."""
     rows = []
@@ -85,21 +93,14 @@ def laws() -> str:
 
 
 def dataset() -> str:
-    """The variables of the results of short runs with every measure."""
-    law = fp.initial.von_mises_fisher([0, 0, 1], 1.0)
-    starts = {name: (law, name) for name in MEASURES} | {"tokens": (fp.initial.samples(law, 8, 1), "cloud")}
-    results = {name: _short_run(*start) for name, start in starts.items()}
-    results["several heads"] = _short_run(law, "density", fp.models.MultiHead(1.0, (1.0, 0.5), (1.0, 1.0)))
-    tokens = fp.initial.points(np.eye(4)[:3])
-    results["sampled drifts"] = _short_run(tokens, "cloud", fp.models.Ballistic(1.0, 1.0, "gaussian", tolerance=1e-2))
-    results["isotropic noise of attention or MLPs"] = _short_run(law, "density", fp.models.Homogenized(1.0, "gaussian"))
+    """The variables of a result."""
+    state = build(fp.initial.uniform(), "density", 4, 1e-6)
     rows = []
-    for variable, meaning in LONG_NAMES.items():
-        having = [name for name, ds in results.items() if variable in ds]
-        dims = ", ".join(results[having[0]][variable].dims)
-        measures = [name for name in having if name in starts] or having
-        where = "all" if len(measures) == len(starts) else ", ".join(measures)
-        rows.append((f"`{variable}`", f"({dims})", meaning, where))
+    for name, one in OBSERVABLES.items():
+        if not one.coordinate:
+            dims = ", ".join([*["time"] * (not one.once), *one.dims_of(state)])
+            where = ", ".join(one.measures or ("all",)) + (f"; {one.where}" if one.where else "")
+            rows.append((f"`{name}`", f"({dims})", one.long_name, where))
     return _table(("variable", "dimensions", "meaning", "measures"), rows)
 
 
@@ -206,12 +207,6 @@ def _number(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _short_run(start, measure, model=None):  # type: ignore[no-untyped-def]
-    kept = {"save_points": measure == "cloud", "save_density": measure != "cloud"}
-    model = model or fp.models.SelfAttention(beta=1.0)
-    return fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, lmax=15, **kept)
-
-
 def _order(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"
 
@@ -221,7 +216,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-MADE = (models, schemes, measures, laws, dataset, theory, speed, aims, benchmarks, bench_machine, networks)
+MADE = (models, schemes, measures, laws, dataset, policies, theory, speed, aims, benchmarks, bench_machine, networks)
 TABLES = {make.__name__: make for make in MADE}
 
 

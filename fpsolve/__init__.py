@@ -5,16 +5,17 @@ from importlib.metadata import version
 from types import ModuleType
 
 from fpsolve import _start as _start  # first: it hears signals while the rest is imported
-from fpsolve import errors, models, plot, theory, transformer
+from fpsolve import errors, models, plot, policies, theory, transformer
 from fpsolve.compare import compare
+from fpsolve.course import run
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
 from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
+from fpsolve.observe import Observable
 from fpsolve.schemes import SCHEMES, Scheme
-from fpsolve.solve import solve
+from fpsolve.solving import solve
 from fpsolve.transformer import scaling
 from fpsolve.transport import AmbientField, HarmonicField, Velocity
 from fpsolve.zoom import zoom
@@ -34,6 +35,7 @@ __all__ = [
     "LogDensity",
     "Measure",
     "Model",
+    "Observable",
     "Scheme",
     "Velocity",
     "compare",
@@ -43,6 +45,7 @@ __all__ = [
     "load",
     "models",
     "plot",
+    "policies",
     "run",
     "save",
     "scaling",

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 TABLES = ("model", "initial", "solve", "output", "sweep")
 
+NOT_KEYS = ("model", "initial", "observe")
+"""Arguments of ``solve`` that are no keys of its table."""
+
 
 class ConfigError(InputError):
     """Everything that is wrong with a configuration, one line each; ``errors`` holds them apart."""
@@ -117,7 +120,10 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = made_of(tables["initial"], "initial", catalogue.laws, errors)
-    arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=("model", "initial"), owner="[solve]")
+    if "observe" in tables["solve"]:  # code has no place in a configuration
+        told, remedy = "is no key of a configuration", "pass --observe module:function, or observe= in Python"
+        errors.append(InputError("solve.observe", tables["solve"].pop("observe"), told, remedy))
+    arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=NOT_KEYS, owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve))
     extras = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from fpsolve.attention.floor import Floor
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
+from fpsolve.notes import ATTENTION, UNRESOLVED, Note
 
 ATTENTION_UNRESOLVED = 2e-5
 """A density whose floor may change C_ℓ by more than this part of C_0: √C_ℓ soon drives low moments off by 1e-4."""
@@ -20,45 +22,54 @@ ATTENTION_REFINE_FROM = 2e-6
 class Defect:
     """A number of a state that may say that it is not resolved.
 
-    name: the variable of a result that keeps it. since: the attribute of a result with the time from which on it was
-    above ``limit``. early: the value from which ``refine`` acts. is_truncation: whether the degree is too low, where
+    name: the variable of a result that keeps it. since: the note of a result with the time from which on it was above
+    ``limit``. early: the value from which ``refine`` acts. is_truncation: whether the degree is too low, where
     accuracy may be to blame instead.
     """
 
     name: str
-    since: str
+    since: Note
     value: float
     limit: float
     early: float
     is_truncation: bool = True
 
-    def is_shown(self, early: bool = False) -> bool:
-        """Whether the size of the number exceeds its limit; a NaN does."""
-        return not abs(self.value) <= (self.early if early else self.limit)
+    def exceeds(self, limit: float) -> bool:
+        """Whether the size of the number is beyond this; a NaN is."""
+        return not abs(self.value) <= limit
 
     def __str__(self) -> str:
         return f"{self.name} = {self.value:.2g}"
 
 
-def defects(measure: Measure, model: Model | None = None, early: bool = False) -> list[Defect]:
+Limit = Callable[[Defect], float]
+"""The size from which a defect counts."""
+
+
+def usual(defect: Defect) -> float:
+    """The limit that a defect has of its own."""
+    return defect.limit
+
+
+def defects(measure: Measure, model: Model | None = None, limit: Limit = usual) -> list[Defect]:
     """Those that a state shows: of its own, and with a model what that makes of its floor."""
     tail, off = measure.tail, measure.mass_defect
     floor = None if model is None else attention_floor(measure, model)
     known = []
     if tail is not None:
-        known.append(Defect("tail", "unresolved_from", tail, measure.tail_limit, measure.refine_from))
+        known.append(Defect("tail", UNRESOLVED, tail, measure.tail_limit, measure.refine_from))
     if off is not None:
-        known.append(Defect("mass_defect", "unresolved_from", off, measure.mass_limit, measure.mass_limit))
+        known.append(Defect("mass_defect", UNRESOLVED, off, measure.mass_limit, measure.mass_limit))
     if floor is not None:
         limits = ATTENTION_UNRESOLVED, ATTENTION_REFINE_FROM
         truncation = measure.floor is not None and measure.floor.is_truncation
-        known.append(Defect("attention_floor", "attention_unresolved_from", floor, *limits, truncation))
-    return [one for one in known if one.is_shown(early)]
+        known.append(Defect("attention_floor", ATTENTION, floor, *limits, truncation))
+    return [one for one in known if one.exceeds(limit(one))]
 
 
-def is_resolved(measure: Measure, model: Model | None = None, early: bool = False) -> bool:
+def is_resolved(measure: Measure, model: Model | None = None, limit: Limit = usual) -> bool:
     """Whether a state shows no defect."""
-    return not defects(measure, model, early)
+    return not defects(measure, model, limit)
 
 
 _SEEN: WeakKeyDictionary[Floor, tuple[Model, float]] = WeakKeyDictionary()

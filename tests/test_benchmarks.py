@@ -93,13 +93,13 @@ def test_a_benchmark_that_fails_does_not_end_the_others(tmp_path, capsys, monkey
 
 @pytest.mark.parametrize("name", PANELS)
 def test_a_benchmark_without_rows_has_no_panel(name):
-    steps = {"rows": [{"tokens": 10, "step_s": 1.0, "us_per_token": 2.0}]}
+    steps = {"what": "Steps of tokens.", "rows": [{"tokens": 10, "step_s": 1.0, "us_per_token": 2.0}]}
     missing = [{"peer": "Dedalus", "scheme": "RK4 by hand", "ratio": "", "aim": unmeasured(">=", 20, "not installed")}]
     assert not draw({name: {"rows": []}}).axes
     other = "setup_time" if name == "token_steps" else "token_steps"
-    rows = [{"what": "import", "seconds": 1.0}] if other == "setup_time" else steps["rows"]
-    titles = [axes.get_title(loc="left") for axes in draw({name: {"rows": []}, other: {"rows": rows}}).axes]
-    assert titles == [other]
+    shown = {"rows": [{"what": "import", "seconds": 1.0}]} if other == "setup_time" else steps
+    titles = [axes.get_title(loc="left") for axes in draw({name: {"rows": []}, other: shown}).axes]
+    assert titles == ["(setup_time)" if other == "setup_time" else "Steps of tokens (token_steps)"]
     assert not draw({"dedalus_step": {"rows": missing}}).axes
 
 

@@ -3,9 +3,11 @@
 import contextlib
 import importlib.util
 import io
+import linecache
 import re
 import shlex
 import tomllib
+import warnings
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,11 +16,13 @@ import typer
 
 import fpsolve as fp
 from fpsolve.cli import app
-from fpsolve.config import parse_config
+from fpsolve.config import load_config, parse_config
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = [path for folder in ("fpsolve", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")]
+BEGINNINGS = [ROOT / "README.md", ROOT / "docs" / "quickstart.md"]
+"""What a newcomer runs first."""
 HOSTS = {"keepachangelog.com", "semver.org", "doi.org", "arxiv.org"}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -55,20 +59,38 @@ def unit(number):
 
 @pytest.mark.parametrize("path", [p for p in PAGES if blocks(p, "python")], ids=name)
 def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
-    """Blocks share a namespace; a text block shows what the Python block before it prints."""
+    """Blocks share a namespace; a text block shows what the Python block before it prints.
+
+    In what a newcomer runs first nothing is warned about and no density is negative.
+    """
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
     printed = ""
-    with contextlib.ExitStack() as stack:
+    solve, results = fp.solve, []
+    monkeypatch.setattr(fp, "solve", lambda *given, **named: results.append(solve(*given, **named)) or results[-1])
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        if path in BEGINNINGS:
+            warnings.simplefilter("error", UserWarning)
         for table in (fp.MODELS, fp.SCHEMES, fp.initial.LAWS):
             stack.enter_context(patch.dict(table))  # what a page enters goes again
-        for language, text in blocks(path, "python", "text"):
+        for n, (language, text) in enumerate(blocks(path, "python", "text")):
             if language == "text":
                 assert same_output(printed, text), f"printed:\n{printed}\nshown:\n{text}"
                 continue
             with contextlib.redirect_stdout(io.StringIO()) as output:
-                exec(compile(text, name(path), "exec"), namespace)
+                place = f"<{name(path)} {n}>"  # known to linecache as a notebook's cells are: observables have a source
+                monkeypatch.setitem(linecache.cache, place, (len(text), None, text.splitlines(True), place))
+                exec(compile(text, place, "exec"), namespace)
             printed = output.getvalue()
+    if path in BEGINNINGS:
+        assert results and all(float(ds.min_density.min()) > 0 for ds in results if "min_density" in ds)
+
+
+def test_the_demo_is_resolved_and_its_density_positive():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        ds = load_config(ROOT / "examples" / "demo.toml").solve()
+    assert float(ds.min_density.min()) > 0 and not {name for name in ds.attrs if "unresolved" in name}
 
 
 def test_comparison_of_outputs_sees_a_wrong_digit():

@@ -10,6 +10,8 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 
+module load openmpi 2>/dev/null    # the MPI that mpi4py was installed with
+[ -d venv ] && . venv/bin/activate # the environment of docs/cluster.md, beside this script
 export OMP_NUM_THREADS=1
 ranks=
 trap '[ -n "$ranks" ] && kill -USR1 "$ranks"' USR1 TERM

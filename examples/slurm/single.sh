@@ -8,5 +8,6 @@
 #SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
 
+[ -d venv ] && . venv/bin/activate # the environment of docs/cluster.md, beside this script
 export OMP_NUM_THREADS=1
 exec fpsolve run run.toml -o run.nc --checkpoint run.ckpt --checkpoint-every 300 --no-progress

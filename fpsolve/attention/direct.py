@@ -23,6 +23,11 @@ class Source(ABC):
     """d."""
 
     @property
+    def points(self) -> PointSource | None:
+        """Weighted points that stand for μ wherever g is; None where there are none."""
+        return None
+
+    @property
     @abstractmethod
     def mean(self) -> Real:
         """∫ y μ(dy), shape (d,)."""
@@ -59,6 +64,10 @@ class PointSource(Source):
         self.x, self.weights, self.labels = np.ascontiguousarray(x), np.ascontiguousarray(weights), labels
         self.dimension = x.shape[1]
 
+    @property
+    def points(self) -> PointSource:
+        return self
+
     @cached_property
     def mean(self) -> Real:
         return np.sum(self.weights[:, None] * self.x, axis=0)
@@ -74,11 +83,11 @@ class PointSource(Source):
         return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
 
     def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        f, second = self._second(radius * sites.x.reshape(-1, self.dimension))[1:]
+        f, second = self.second(radius * sites.x.reshape(-1, self.dimension))[1:]
         product = np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
         return f.reshape(sites.x.shape), product.reshape(sites.x.shape)
 
-    def _second(self, g: Real) -> tuple[Real, ...]:
+    def second(self, g: Real) -> tuple[Real, ...]:
         """(log M, F, ∫ y yᵀ e^{g·y} dμ / M)."""
         return softmax_second(g, self.x, self.weights)
 
@@ -96,9 +105,9 @@ class TiledSource(PointSource):
         log_m, f = self._tiles_for(g).attention(g)
         return log_m, f
 
-    def _second(self, g: Real) -> tuple[Real, ...]:
+    def second(self, g: Real) -> tuple[Real, ...]:
         if len(g) * len(self.x) <= DIRECT_PAIRS:
-            return super()._second(g)
+            return super().second(g)
         return self._tiles_for(g).attention(g, second=True)
 
     def _tiles_for(self, g: Real) -> Tiles:

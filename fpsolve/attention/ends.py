@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.attention.kernel import SphereSource, sampling_circle, sampling_grid
+from fpsolve.attention.kernel import SphereSource, sampling
 from fpsolve.attention.laws import PRODUCT_REACH, Cutoffs, KeyQueryLaw
 from fpsolve.attention.radial import Real, half_line
 from fpsolve.attention.source import PointSource, by_moments
@@ -36,7 +36,7 @@ def kernel_ends(law: KeyQueryLaw, beta: float, value_std: float, source: SphereS
     if isinstance(source, PointSource) and d == 3 and not few:
         source = by_moments(source)
     degree = 512 if d == 2 else 96 if few else 48
-    grid: Any = sampling_circle(degree) if d == 2 else sampling_grid(degree)
+    grid: Any = sampling(d, degree)
     radii, plain, squared, slopes = _rule(law, beta)
     fields = [source.F_sphere(float(r), grid)[1] for r in radii]
     strength = np.array([float(grid.integral((f * f).sum(-1))) for f in fields])

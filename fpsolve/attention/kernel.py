@@ -21,7 +21,6 @@ from fpsolve.attention.laws import (
     KeyQueryLaw,
     gaussian_rows,
     power_coefficients,
-    power_spectra,
     radius_weights,
     spectrum_by_rows,
     spectrum_tensor,
@@ -30,6 +29,7 @@ from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource, PointSource, by_moments
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
+from fpsolve.noise import isotropic
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
@@ -114,16 +114,16 @@ class SpectrumEngine:
         self.law, self.beta, self.value_std, self.noise_lmax = law, beta, value_std, noise_lmax
         self.cutoffs = StepCutoffs.of(law, beta, noise_lmax, tolerance)
         self.radii: Real = self.cutoffs.mesh(law, beta).radii
-        degree, sampled = self.cutoffs.degree, sampling_circle if law.d == 2 else sampling_grid
-        self.grid: Any = sampled(degree)
-        self._grids: list[Any] = [sampled(degree, moment_degree(float(r))) for r in self.radii]
+        degree = self.cutoffs.degree
+        self.grid: Any = sampling(law.d, degree)
+        self._grids: list[Any] = [sampling(law.d, degree, moment_degree(float(r))) for r in self.radii]
         self._upper = np.triu_indices(len(self.radii))
         self._last: tuple[Callable[[], SphereSource | None], Real] = (lambda: None), np.empty(0)
         self._rows: tuple[Real, Real] | None = None
         if noise_lmax > MANY and law.kind == "gaussian":
             self._rows = gaussian_rows(law, beta, self.cutoffs)
             K = 2 * self._rows[0].shape[1] + degree
-            self._tensor: Real = value_std**2 * power_spectra(law.d, K, noise_lmax)
+            self._tensor: Real = value_std**2 * isotropic(law.d, noise_lmax).spectrum_of_powers(K)
             tensor = spectrum_tensor(law, beta, FEW, self.cutoffs)
         else:
             tensor = spectrum_tensor(law, beta, noise_lmax, self.cutoffs)
@@ -236,21 +236,29 @@ def _two_degrees(degree: int, lmax: int) -> tuple[NDArray[np.int64], Real]:
     return positions, np.where(orders[positions] == 0, 1.0, 2.0)
 
 
-@lru_cache(maxsize=64)
-def sampling_grid(degree: int, holds: int = 0) -> Grid:
-    """A small grid, a quarter finer than ``degree`` needs: the functions are not band-limited.
+@lru_cache(maxsize=128)
+def sampling(d: int, degree: int, holds: int = 0) -> Any:
+    """A small grid, finer than ``degree`` needs: the functions are not band-limited.
 
     It also holds fields of degree ``holds``, so that the moments of M are summed on it directly.
     """
+    return SAMPLINGS[d](degree, holds)
+
+
+def _sampling_sphere(degree: int, holds: int) -> Grid:
+    """A quarter finer."""
     nlat = max(32, 8 * -(-5 * (degree + 1) // 32), 8 * -(-(holds + 1) // 8))
     return Grid(degree, nlat, 2 * nlat)
 
 
-@lru_cache(maxsize=64)
-def sampling_circle(degree: int, holds: int = 0) -> CircleGrid:
-    """The same on the circle, twice finer than ``degree`` needs: an even number of angles."""
+def _sampling_circle(degree: int, holds: int) -> CircleGrid:
+    """Twice finer: an even number of angles."""
     least = max(64, 4 * (degree + 1), 2 * (holds + 1))
     return CircleGrid(degree, 8 * -(-least // 8))
+
+
+SAMPLINGS: dict[int, Callable[[int, int], Any]] = {2: _sampling_circle, 3: _sampling_sphere}
+"""The grids by d."""
 
 
 def degree_fields(grid: Any, degree: int, values: Real, d: int = 3) -> list[Real]:
@@ -324,7 +332,7 @@ def kernel(
 
 
 def _kernel(law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource, cutoffs: Cutoffs) -> IsotropicKernel:
-    grid: Any = sampling_circle(cutoffs.degree) if law.d == 2 else sampling_grid(cutoffs.degree)
+    grid: Any = sampling(law.d, cutoffs.degree)
     radii = cutoffs.mesh(law, beta).radii
     log_m, same, opposite = _on_spheres(source, grid, radii)
     fields = _compressed(degree_fields(grid, cutoffs.degree, log_m, law.d))

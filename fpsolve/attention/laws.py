@@ -17,7 +17,7 @@ That is for d = 3. In d = 2, cos^k γ = Σ_p c_p τ[p, k] cos pγ with c_0 = 1/2
 
 The chaos beyond the cut-off is closed by its total ∫ φ² w (Parseval) with one factor for all orders left out. In
 d = 3, k τ[p, k-1] tends to 4π and the first factor left out will do: C_0 of the Gaussian law is exact at any cut-off.
-In d = 2 the factors grow as √k and the closing takes their mean over ``KINK_TAIL``.
+In d = 2 the factors grow as √k and the closing takes their mean, ``CLOSING``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from fpsolve.attention.radial import REACH, RadialMesh, Real, chaos_projection, half_line, node_count
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.noise.isotropic import spectrum_of_powers
+from fpsolve.noise import isotropic
 from fpsolve.sphere.geometry import geometry
 
 KINDS = ("gaussian", "product")
@@ -44,8 +44,9 @@ PRODUCT_REACH = 40.0
 SMALLEST_SCALE = 1e-5
 """Below this ρ the limit ρ → 0 is taken here: k changes by O(ρ²), the round-off of log M grows as 1/ρ."""
 
-KINK_TAIL = 1.5
-"""Mean of √(k/K) over k > K with the weights k^{-5/2} that the chaos of a kink of log M has: ∫u^{-2} / ∫u^{-5/2}."""
+CLOSING = {2: 1.5, 3: 1.0}
+"""By d, the factor of all orders left out in parts of the first of them. In d = 2 it is the mean of √(k/K) over k > K
+with the weights k^{-5/2} that the chaos of a kink of log M has: ∫u^{-2} / ∫u^{-5/2}."""
 
 
 @dataclass(frozen=True)
@@ -169,26 +170,9 @@ def _closed(factors: Real, grams: Real, total: Real) -> Real:
 def _chaos_factors(d: int, pmax: int, degree: int, count: int) -> Real:
     """k τ[p, k-1] at k = 2n+ℓ for n < count (0 at k = 0), then the factor of the rest; (pmax+1, degree+1, count+1)."""
     k = 2 * np.arange(count + 1) + np.arange(degree + 1)[:, None]
-    factors: Real = k * power_spectra(d, int(k.max()), pmax)[:, np.maximum(k - 1, 0)]
-    if d == 2:
-        factors[..., -1] *= KINK_TAIL
+    factors: Real = k * isotropic(d, pmax).spectrum_of_powers(int(k.max()))[:, np.maximum(k - 1, 0)]
+    factors[..., -1] *= CLOSING[d]
     return factors
-
-
-def circular_spectrum_of_powers(K: int, lmax: int) -> Real:
-    """τ[m, k] = ∫_0^{2π} cos^k Δ cos mΔ dΔ = 2π 2^{-k} binom(k, (k-m)/2) (m ≤ k of its parity), shape (lmax+1, K+1).
-
-    By τ[0, k+2] / τ[0, k] = (k+1)/(k+2), τ[1, k] = τ[0, k+1] and τ[m+2, k] / τ[m, k] = (k-m)/(k+m+2).
-    """
-    k, j = np.arange(K + 1), np.arange(K // 2 + 1)
-    even = np.cumprod(np.append(2 * np.pi, (2 * j + 1) / (2 * j + 2)))
-    tau = np.zeros((lmax + 1, K + 1))
-    tau[0] = np.where(k % 2 == 0, even[k // 2], 0.0)
-    if lmax > 0:
-        tau[1] = np.where(k % 2 == 1, even[(k + 1) // 2], 0.0)
-    for m in range(2, lmax + 1):
-        tau[m] = tau[m - 2] * np.maximum(k - m + 2, 0) / (k + m)
-    return tau
 
 
 def gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> tuple[Real, Real]:
@@ -200,11 +184,11 @@ def gaussian_rows(law: KeyQueryLaw, beta: float, cutoffs: Cutoffs) -> tuple[Real
 def spectrum_by_rows(law: KeyQueryLaw, beta: float, rows: tuple[Real, Real], tau: Real, fields: list[Real]) -> Real:
     """C_p = σ_V² ρ^-2 Σ_k τ[p, k-1] k Σ|φ_nℓm|², closed as the tensor closes it: for many p, which share the chaos.
 
-    ``tau`` from :func:`power_spectra` up to k = 2N+degree. All sums are in fixed order, whatever BLAS does.
+    ``tau``: spectra of the powers up to k = 2N+degree. All sums are in fixed order, whatever BLAS does.
     """
     H, totals = rows
     c, count = np.zeros(tau.shape[1]), H.shape[1]
-    closing = KINK_TAIL if law.d == 2 else 1.0
+    closing = CLOSING[law.d]
     for ell, field in enumerate(fields):
         gram = np.einsum("im,jm->ij", field, field)
         power = np.einsum("nj,nj->n", np.einsum("ni,ij->nj", H[ell], gram), H[ell])
@@ -213,11 +197,6 @@ def spectrum_by_rows(law: KeyQueryLaw, beta: float, rows: tuple[Real, Real], tau
         last = 2 * count + ell
         c[last - 1] += closing * last * (np.einsum("ij,ij->", totals[ell % 2], gram) - power.sum())
     return np.asarray(np.einsum("pk,k->p", tau, c)) / law.scale(beta) ** 2
-
-
-def power_spectra(d: int, K: int, lmax: int) -> Real:
-    """τ[ℓ, k], the spectrum of t^k in dimension d, shape (lmax+1, K+1)."""
-    return spectrum_of_powers(K, lmax) if d == 3 else circular_spectrum_of_powers(K, lmax)
 
 
 def _gaussian_coefficients(law: KeyQueryLaw, beta: float, fields: list[Real], cutoffs: Cutoffs) -> Real:
@@ -303,7 +282,7 @@ def _product_factors(d: int, cutoffs: Cutoffs) -> Real:
 
 def _product_tensor(law: KeyQueryLaw, beta: float, noise_lmax: int, cutoffs: Cutoffs) -> Real:
     rows, J = _product_rows(law, beta, cutoffs), cutoffs.radii
-    factors, powers = _product_factors(law.d, cutoffs), power_spectra(law.d, cutoffs.outer, noise_lmax)
+    factors, powers = _product_factors(law.d, cutoffs), isotropic(law.d, noise_lmax).spectrum_of_powers(cutoffs.outer)
     tensor = np.zeros((noise_lmax + 1, cutoffs.degree + 1, J, J))
     for parity in (0, 1):
         ells = np.arange(parity, cutoffs.degree + 1, 2)

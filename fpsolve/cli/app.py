@@ -50,6 +50,10 @@ app = typer.Typer(
 )
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Observed = Annotated[
+    list[str] | None,
+    typer.Option("--observe", metavar="module:function", help="Keep an observable of your own; repeatable."),
+]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")]
 
 
@@ -92,6 +96,7 @@ def run(
     checkpoint_every: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Between two writings of it; default: 60.")
     ] = None,
+    observe: Observed = None,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
@@ -103,7 +108,7 @@ def run(
     """
     from fpsolve.cli.running import run_config
 
-    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every)
+    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every, observe or [])
 
 
 @app.command()
@@ -127,6 +132,7 @@ def ensemble(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and compute nothing.")] = False,
     ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
+    observe: Observed = None,
 ) -> None:
     """Solve CONFIG.toml for many members, over its [sweep], into one Zarr store.
 
@@ -137,7 +143,7 @@ def ensemble(
     from fpsolve.cli.ensembling import Options, run_ensemble
     from fpsolve.cli.planning import plan_ensemble
 
-    options = Options(members, block, schedule, fail_fast, progress, log_dir)
+    options = Options(members, block, schedule, fail_fast, progress, log_dir, observe or [])
     if plan:
         typer.echo(plan_ensemble(config, changes or [], options, ranks))
     else:
@@ -235,7 +241,7 @@ def models() -> None:
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that `fpsolve run` wrote.")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
@@ -243,8 +249,8 @@ def plot(
 ) -> None:
     """Draw a saved result.
 
-    The picture is a .png, .pdf or .svg, an animation a .gif; without -o it is RESULT-KIND.png (or .gif) in
-    the current folder.
+    The picture is a .png, .pdf or .svg, an animation a .gif or .mp4; without -o it is RESULT-KIND.png (or .gif) in
+    the current folder. An overview of an ensemble has its means and fans, that of a comparison its errors.
     """
     from fpsolve.cli.plotting import plot_result
 

@@ -13,6 +13,7 @@ from fpsolve.config import load_config
 from fpsolve.ensemble.comm import Ranks, communicator, together
 from fpsolve.ensemble.main import ensemble
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnresolvedError
+from fpsolve.observe.own import imported
 from fpsolve.signals import EX_IOERR, EX_TEMPFAIL, stop_on_signal
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Options:
     fail_fast: bool | None = None
     progress: bool | None = None
     log_dir: Path | None = None
+    observe: Sequence[str] = ()
 
 
 def run_ensemble(config: Path, output: Path | None, changes: Sequence[str], options: Options) -> None:
@@ -70,15 +72,6 @@ def _run(ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str]
         raise UnresolvedError(last, problem, "see the variable cause")
 
 
-def plan_ensemble(config: Path, changes: Sequence[str], options: Options, ranks: int) -> str:
-    """What the ensemble would take on so many ranks; nothing is written."""
-    from fpsolve.ensemble.planner import as_text, plan
-
-    model, initial, arguments = asked(config, changes, options)
-    kept = {key: value for key, value in arguments.items() if key not in ("output", "fail_fast")}
-    return as_text(plan(model, initial, ranks=ranks, **kept))
-
-
 def asked(config: Path, changes: Sequence[str], options: Options) -> tuple[Any, Any, dict[str, Any]]:
     """Model, initial law and arguments of ``fp.ensemble`` for a configuration under the command line's options."""
     described = load_config(config, changes)
@@ -87,6 +80,7 @@ def asked(config: Path, changes: Sequence[str], options: Options) -> tuple[Any, 
     table["members"] = members_of(table.get("members", 1))
     solve = {key: value for key, value in described.arguments.items() if key != "progress"}
     arguments = {**solve, **table, "sweep": described.sweep}
+    arguments |= {"observe": imported(options.observe)} if options.observe else {}
     if described.output is not None:
         arguments["output"] = described.output
     return described.model, described.initial, arguments

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fpsolve.cli.listing import KINDS
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.io import FIGURE_SUFFIXES, check_output, load, replacing
+from fpsolve.io import ANIMATION_SUFFIXES, FIGURE_SUFFIXES, check_output, load, replacing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,11 +23,9 @@ def plot_result(result: Path, output: Path | None, kind: str, time: float | None
         raise unknown_name("kind", kind, KINDS)
     if time is not None and kind not in _TIMED:
         raise InputError("time", time, f"{kind} shows all times", "leave it out, or choose the kind map")
-    suffixes = (".gif",) if kind == "animation" else FIGURE_SUFFIXES
+    suffixes = ANIMATION_SUFFIXES if kind == "animation" else FIGURE_SUFFIXES
     target = check_output(output or Path(f"{result.stem}-{kind}{suffixes[0]}"), overwrite, suffixes)
     ds = load(result)
-    if "time" not in ds.dims:
-        raise InputError("result", str(result), "has no times of a run", "name a result of fpsolve run")
     if kind == "animation":
         from fpsolve.plot import animation
 
@@ -39,10 +37,23 @@ def plot_result(result: Path, output: Path | None, kind: str, time: float | None
 
 
 def _figure(ds: xr.Dataset, kind: str, time: float | None) -> Figure:
+    """The picture of this kind; an overview is the page of whatever the result is."""
     from fpsolve import plot
 
     if kind == "map":
         return plot.density_map(ds, time)
     if kind == "orthographic":
         return plot.density_orthographic(ds, time)
-    return plot.observables(ds) if kind == "observables" else plot.overview(ds)
+    if kind == "observables":
+        return plot.observables(ds)
+    if "route" in ds.coords:
+        return plot.comparison(ds)
+    if "layer" in ds.dims:
+        return plot.layers(ds)
+    if "plane_x" in ds.coords or "offset" in ds.coords:
+        return plot.zoomed(ds)
+    if "arclength" in ds:
+        return plot.branches(ds)
+    if "count" in ds or (ds.sizes.get("member", 1) > 1 and "status" in ds):
+        return plot.ensemble(ds)
+    return plot.overview(ds)

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+from fpsolve._kernels import _softmax, _transport
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError
-from fpsolve.solve import prepare
-
-Place = tuple[Any, str, str]
-"""An object, the name of one of its functions, and the row of the table that the function's time belongs to."""
+from fpsolve.instrument import Wrapped, wrapped
+from fpsolve.measures import MEASURES
+from fpsolve.noise import BrownianPath
+from fpsolve.observe import Recorder
+from fpsolve.resolution import Resolution
+from fpsolve.solving import prepare
+from fpsolve.sphere._shtns import shtns
+from fpsolve.sphere.circle import CircleGrid, CirclePoints
+from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.stepping import Stepper
+from fpsolve.transport.velocity import AmbientField
 
 ROUNDS = (3, 20)
 """Runs that are measured, at least and at most, after one that is not: whatever disturbs one makes it slower."""
 
 ENOUGH = 1.0
 """Seconds of measured runs after which no more than the least number is made."""
-
-ABSENT = object()
 
 
 class Clock:
@@ -130,7 +135,8 @@ def _measured(described: RunConfig, options: dict[str, Any]) -> Profile:
     def solver(model: Any, initial: Any, progress: bool, **arguments: Any) -> Any:
         return prepare(model, initial, **arguments).run(progress=progress, stop=asked_to_stop)
 
-    with watched(clock, _places(described.model)), _before_the_result(ended):
+    assembly = Wrapped(sys.modules["fpsolve.solving"], "dataset", partial(_after, ended))
+    with wrapped([*_places(clock, described.model), assembly]):
         ds = replace(described, solver=solver).solve(**options)
     called, begun, ready, done = *marks, time.perf_counter()
     reached = ds.attrs.get("stopped_at", options["t_end"])  # a policy may end a run early
@@ -138,21 +144,15 @@ def _measured(described: RunConfig, options: dict[str, Any]) -> Profile:
     return Profile(steps, total=done - called, set_up=begun - called, result=done - ready, **kept)
 
 
-@contextmanager
-def _before_the_result(ended: Callable[[], None]) -> Iterator[None]:
-    """Call ``ended`` once a run begins to assemble its Dataset."""
-    solving: Any = sys.modules["fpsolve.solve"]
-    assemble = solving.dataset
+def _after(first: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, before which ``first`` is called."""
 
-    def marked(*args: Any) -> Any:
-        ended()
-        return assemble(*args)
+    @wraps(function)
+    def run(*args: Any) -> Any:
+        first()
+        return function(*args)
 
-    solving.dataset = marked
-    try:
-        yield
-    finally:
-        solving.dataset = assemble
+    return run
 
 
 def _shortened(described: RunConfig, steps: int) -> dict[str, Any]:
@@ -164,18 +164,8 @@ def _shortened(described: RunConfig, steps: int) -> dict[str, Any]:
     return {"t_end": count * dt, "progress": False}
 
 
-def _places(model: Any) -> list[Place]:
+def _places(clock: Clock, model: Any) -> list[Wrapped]:
     """What is timed: transforms, compiled kernels, the model's fields, the path, observers, and what drives them."""
-    from fpsolve._kernels import _softmax, _transport
-    from fpsolve.measures import Cloud, Density, HalfDensity, LogDensity
-    from fpsolve.noise import BrownianPath
-    from fpsolve.observe import Recorder
-    from fpsolve.resolution import Resolution
-    from fpsolve.sphere._shtns import shtns
-    from fpsolve.sphere.circle import CircleGrid, CirclePoints
-    from fpsolve.sphere.scattered import SpherePoints
-    from fpsolve.transport.velocity import AmbientField
-
     by_row: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
         "scalar synthesis": [(shtns.sht, ("SH_to_spat",)), (CircleGrid, ("to_grid",))],
         "vector synthesis": [(shtns.sht, ("SHsphtor_to_spat", "SHsph_to_spat"))],
@@ -189,25 +179,15 @@ def _places(model: Any) -> list[Place]:
         "noise": [(BrownianPath, ("increment", "normals")), (type(model), ("noise_field", "drawn"))],
         "drift": [(type(model), ("drift_field", "correction_field"))],
         "fields at sites": [(AmbientField, ("ambient",))],
-        "spectrum": [(type(model), ("spectrum",))],
         "observers": [(Recorder, ("__call__",))],
-        "transport": [(one, ("transport", "diffuse")) for one in (Density, HalfDensity, LogDensity, Cloud)],
-        "scheme": [(sys.modules[f"fpsolve.{name}"], ("step",)) for name in ("run", "resolution")],
-        "checks": [(sys.modules["fpsolve.run"], ("_check_state",)), (Resolution, ("see",))],
+        "transport": [(one, ("transport", "diffuse")) for one in MEASURES.values()],
+        "scheme": [(Stepper, ("__call__",))],
+        "checks": [(sys.modules["fpsolve.stepping"], ("_check_state",)), (Resolution, ("see",))],
     }
-    places = [(owner, name, row) for row, pairs in by_row.items() for owner, names in pairs for name in names]
-    return [place for place in places if hasattr(place[0], place[1])]
-
-
-@contextmanager
-def watched(clock: Clock, places: list[Place]) -> Iterator[None]:
-    """Time the functions; all are put back afterwards, inherited ones as inherited."""
-    with ExitStack() as stack:
-        for owner, name, row in places:
-            own = vars(owner).get(name, ABSENT)
-            setattr(owner, name, clock.timed(row, getattr(owner, name)))
-            stack.callback(delattr, owner, name) if own is ABSENT else stack.callback(setattr, owner, name, own)
-        yield
+    if callable(getattr(type(model), "spectrum", None)):  # isotropic noise alone has one
+        by_row["spectrum"] = [(type(model), ("spectrum",))]
+    named = ((owner, name, row) for row, pairs in by_row.items() for owner, names in pairs for name in names)
+    return [Wrapped(owner, name, partial(clock.timed, row)) for owner, name, row in named]
 
 
 def _milliseconds(name: str, seconds: float) -> str:

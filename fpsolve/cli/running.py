@@ -16,8 +16,12 @@ import typer
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, check_space, save
+from fpsolve.notes import NOTES, STOPPED
+from fpsolve.observe import OBSERVABLES
+from fpsolve.observe.own import imported
+from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
-from fpsolve.solve import OF_THE_CALL, prepare, solve
+from fpsolve.solving import prepare, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -25,20 +29,6 @@ if TYPE_CHECKING:
 
 EX_UNRESOLVED = 3
 """Exit status of a run whose numbers could no longer be trusted before its end."""
-
-OBSERVABLES = ("overlap", "energy", "entropy", "mass", "min_density", "tail", "attention_floor")
-"""What a summary tells of a result."""
-
-ATTRIBUTES = {
-    "unresolved_from": "under-resolved from t = {time:g} on",
-    "attention_unresolved_from": "far attention under-resolved from t = {time:g} on",
-    "refined_from": "refined from t = {time:g} on, to lmax = {lmax:g}",
-    "filtered_from": "filtered from t = {time:g} on",
-    "handed_over_at": "carried by a cloud from t = {time:g} on",
-    "stopped_at": "stopped at t = {time:g}, before its end",
-}
-"""What a result says of its resolution."""
-
 
 def run_config(
     config: Path,
@@ -48,6 +38,7 @@ def run_config(
     changes: Sequence[str],
     checkpoint: Path | None = None,
     checkpoint_every: float | None = None,
+    observe: Sequence[str] = (),
 ) -> Path:
     """Solve and save; every refusal comes before the computing.
 
@@ -60,13 +51,14 @@ def run_config(
     options: dict[str, Any] = {} if progress is None else {"progress": progress}
     options |= {} if checkpoint is None else {"checkpoint": checkpoint}
     options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
+    options |= {"observe": imported(observe)} if observe else {}
     if described.solver is solve:
         described = replace(described, solver=_with_room(target))
     ds = _solved(described, options)
     with stop_on_signal((*STOPPING, signal.SIGINT)):  # a run that is finished is saved
         target = save_finished(ds, target, overwrite)
     typer.echo(summary(ds, target))
-    if "stopped_at" in ds.attrs:
+    if STOPPED.name in ds.attrs:
         raise typer.Exit(EX_UNRESOLVED)
     return target
 
@@ -126,12 +118,13 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     """What was written, the last value of each observable of the run, and which method carried it from when on."""
     times = ds["time"].values
     lines = [f"wrote {target}: {len(times)} saved times, t = {times[0]:g} to {times[-1]:g}"]
-    names = [name for name in OBSERVABLES if name in ds]
+    names = [name for name, one in OBSERVABLES.items() if one.summary and name in ds]
+    names += [str(name) for name in ds.data_vars if "panel" in ds[name].attrs and ds[name].dims == ("time",)]
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    told = {name: text.format(time=ds.attrs[name], lmax=lmax) for name, text in ATTRIBUTES.items() if name in ds.attrs}
-    return "\n".join([*lines, *(f"  {text}" for text in told.values())])
+    told = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
+    return "\n".join([*lines, *(f"  {text}" for text in told)])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

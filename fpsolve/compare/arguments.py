@@ -14,10 +14,10 @@ from fpsolve.measures.initial import Law
 from fpsolve.memory import check_memory, installed_memory
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.run import count_steps, default_scheme
+from fpsolve.policies import LARGEST_DEGREE
 from fpsolve.schemes import SCHEMES, Scheme, named
-from fpsolve.solve import LARGEST_DEGREE
 from fpsolve.sphere.geometry import GEOMETRIES
+from fpsolve.stepping import count_steps, default_scheme
 
 LEAST_DEGREE = 11
 """Ladders of degrees go down to about this."""

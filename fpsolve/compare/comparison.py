@@ -25,6 +25,7 @@ from fpsolve.observe.wasserstein import transport_library
 from fpsolve.plain import to_plain
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.schemes import Scheme
+from fpsolve.settings import Settings
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.transformer import RandomTransformer
 
@@ -44,18 +45,18 @@ def compare(
     samples: int = 8,
     members: int = 64,
     transformer: bool | Mapping[str, int] = True,
-    scheme: str | Scheme | None = None,
-    lmax: int = 63,
+    scheme: str | Scheme | None = Settings.scheme,
+    lmax: int = Settings.lmax,
     degrees: Sequence[int] | None = None,
     reference_lmax: int | None = None,
-    rtol: float = 1e-6,
+    rtol: float = Settings.rtol,
     tokens_rtol: float = 1e-4,
-    filter: float | None = None,
-    seed: int = 0,
-    member: int = 0,
-    path_cell: float = 0.01,
-    save_every: float | None = None,
-    moments_lmax: int = 8,
+    filter: float | None = Settings.filter,
+    seed: int = Settings.seed,
+    member: int = Settings.member,
+    path_cell: float = Settings.path_cell,
+    save_every: float | None = Settings.save_every,
+    moments_lmax: int = Settings.moments_lmax,
     kappa: float = 16.0,
     wasserstein_cells: int = 2000,
     targets: Sequence[float] = (1e-2, 1e-3, 1e-4),

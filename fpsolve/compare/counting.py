@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ import ducc0
 import numpy as np
 
 from fpsolve._kernels import _softmax
+from fpsolve.instrument import Wrapped, wrapped
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
 from fpsolve.sphere.scattered import SpherePoints
@@ -63,14 +65,8 @@ def counting() -> Iterator[Counter]:
     One block at a time in a process. Transforms of other threads are counted as well.
     """
     counter = Counter()
-    replaced = [(owner, name, getattr(owner, name)) for owner, name in _entries()]
-    try:
-        for owner, name, original in replaced:
-            setattr(owner, name, _wrapped(original, name, counter))
+    with wrapped(Wrapped(owner, name, partial(_counted, name, counter)) for owner, name in _entries()):
         yield counter
-    finally:
-        for owner, name, original in replaced:
-            setattr(owner, name, original)
 
 
 def _entries() -> list[tuple[Any, str]]:
@@ -80,7 +76,7 @@ def _entries() -> list[tuple[Any, str]]:
     return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular + direct
 
 
-def _wrapped(original: Callable[..., Any], name: str, counter: Counter) -> Callable[..., Any]:
+def _counted(name: str, counter: Counter, original: Callable[..., Any]) -> Callable[..., Any]:
     if name in GRID_TRANSFORMS:
         fields = GRID_TRANSFORMS[name]
 

@@ -127,8 +127,7 @@ def resolved_state(problem: Problem, rung: Rung) -> Measure:
 def last_state(problem: Problem, rung: Rung) -> Measure:
     """The state at ``t_end``."""
     start, path = start_of(problem, rung)
-    *_, (_, last) = problem.states(start, path)
-    return last
+    return problem.course(start, path).follow(problem).state
 
 
 def drawn_points(measure: Measure, n: int, path: BrownianPath) -> Real:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from fpsolve.compare.counting import counting
+from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
@@ -20,9 +22,10 @@ from fpsolve.noise import BrownianPath
 from fpsolve.noise.path import Array
 from fpsolve.observe import overlap
 from fpsolve.observe.free_energy import head_energy
-from fpsolve.run import run
-from fpsolve.schemes import Scheme
+from fpsolve.policies import Warn
+from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.stepping import Stepper, check_run
 
 Route = Literal["density", "cloud", "tokens"]
 
@@ -59,16 +62,18 @@ class Problem:
         """d."""
         return self.law.dimension
 
-    def states(self, start: Measure, path: BrownianPath) -> Iterator[tuple[float, Measure]]:
-        """The states of a run; raises InputError at once where the measure does not fit."""
-        states = run(self.model, start, path, t_end=self.t_end, dt=self.dt, scheme=self.scheme)
-        return _until(self.stop, states)
+    def course(
+        self, start: Measure, path: BrownianPath, steps: int | None = None,
+        within: AbstractContextManager[object] | None = None,
+    ) -> Course:  # fmt: skip
+        """A run of all steps, or so many; raises InputError at once where the measure does not fit."""
+        stepper = Stepper(self.model, path, self.dt, self.scheme, named(SCHEMES, self.scheme)[0])
+        every = check_run(stepper, start, self.t_end)
+        return Course(stepper.prepared(start), Warn(), Instant(0, start), every if steps is None else steps, within)
 
-
-def _until(stop: Callable[[], bool], states: Iterator[tuple[float, Measure]]) -> Iterator[tuple[float, Measure]]:
-    for t, state in states:
-        yield t, state
-        if stop():
+    def see(self, t: float, instant: Instant) -> None:
+        """Raise Interrupted where the run is asked to stop before its end."""
+        if instant.step < round(self.t_end / self.dt) and self.stop():
             raise Interrupted(t)
 
 
@@ -87,6 +92,7 @@ class Outcome:
 
     rung: Rung
     points: int
+    problem: Problem
     times: list[float] = field(default_factory=list)
     moments: list[Coefficients] = field(default_factory=list)
     means: list[Real] = field(default_factory=list)
@@ -99,9 +105,29 @@ class Outcome:
     point_transforms: int = 0
     values: int = 0
     pair_evaluations: int = 0
+    _entered: Any = None
 
-    def see(self, t: float, state: Measure, problem: Problem) -> None:
-        """Keep the observables of a state."""
+    def __enter__(self) -> None:
+        """A step begins: its time and transforms count."""
+        block = counting()
+        self._entered = block, block.__enter__(), time.perf_counter(), time.process_time()
+
+    def __exit__(self, *error: Any) -> None:
+        block, counter, begun, used = self._entered
+        self.seconds += time.perf_counter() - begun
+        self.cpu_seconds += time.process_time() - used
+        block.__exit__(*error)
+        self.grid_transforms += counter.grid
+        self.point_transforms += counter.points
+        self.values += counter.values
+        self.pair_evaluations += counter.pairs
+        self._entered = None
+
+    def see(self, t: float, instant: Instant) -> None:
+        """Keep the observables of a state that is to be saved."""
+        problem, state = self.problem, instant.state
+        if instant.step % problem.stride:
+            return
         moments = state.moments(problem.degree)
         assert moments is not None
         self.times.append(t)
@@ -159,24 +185,10 @@ def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
     A quick run is timed again, and its least times are kept. Raises UnresolvedError where it stops being a measure.
     """
     if warm:  # plans and tables of the noise law are made once in a process
-        states = problem.states(*start_of(problem, rung))
-        next(states), next(states)
+        problem.course(*start_of(problem, rung), steps=1).follow(problem)
     start, path = start_of(problem, rung)
-    outcome = Outcome(rung, _points(start))
-    states = problem.states(start, path)
-    for n in range(round(problem.t_end / problem.dt) + 1):
-        with counting() as counter:
-            begun, used = time.perf_counter(), time.process_time()
-            t, state = next(states)
-            outcome.seconds += time.perf_counter() - begun
-            outcome.cpu_seconds += time.process_time() - used
-        outcome.grid_transforms += counter.grid
-        outcome.point_transforms += counter.points
-        outcome.values += counter.values
-        outcome.pair_evaluations += counter.pairs
-        if n % problem.stride == 0:
-            outcome.see(t, state, problem)
-    outcome.last = copied(state)
+    outcome = Outcome(rung, _points(start), problem)
+    outcome.last = copied(problem.course(start, path, within=outcome).follow(outcome, problem).state)
     _time_again(outcome, problem)
     return outcome
 
@@ -185,10 +197,9 @@ def _time_again(outcome: Outcome, problem: Problem) -> None:
     """The least times of a quick run and of repetitions of its steps."""
     spent, repeats = outcome.cpu_seconds, 1
     while spent < QUICK and repeats < REPEATS:
-        states = problem.states(*start_of(problem, outcome.rung))
+        course = problem.course(*start_of(problem, outcome.rung))
         begun, used = time.perf_counter(), time.process_time()
-        for _ in states:
-            pass
+        course.follow(problem)
         outcome.seconds = min(outcome.seconds, time.perf_counter() - begun)
         again = time.process_time() - used
         outcome.cpu_seconds = min(outcome.cpu_seconds, again)
@@ -203,7 +214,7 @@ def copied(state: Any) -> Any:
 def refusal(problem: Problem, rung: Rung) -> InputError | None:
     """Why a run cannot begin; None where it can."""
     try:
-        problem.states(*start_of(problem, rung))
+        problem.course(*start_of(problem, rung))
     except InputError as error:
         return error
     return None

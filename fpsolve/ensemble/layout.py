@@ -14,15 +14,16 @@ from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coo
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
-from fpsolve.ensemble.variables import ALWAYS, NOTES, OWN, Variable
+from fpsolve.ensemble.variables import ALWAYS, Variable
 from fpsolve.errors import InputError
 from fpsolve.io.files import STORE_FORMAT
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
+from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
-from fpsolve.solve import Job, prepare
+from fpsolve.solving import Job, prepare
 from fpsolve.times import saved_time
 
 MEMBERS = "fpsolve_members"
@@ -111,20 +112,25 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     """
     asked = checked_members(members)
     first, runs, steps, starts, solved = None, [], [], [], []
-    notes: dict[str, None] = dict.fromkeys(ALWAYS)
+    notes = dict.fromkeys(ALWAYS)
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
+        _refuse_what_is_kept_of_single_runs(job)
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
         solved.append(job.config)
         starts.append(_fingerprint(job.state))
-        notes |= dict.fromkeys(NOTES.get(job.policy.name, ()))
+        notes |= dict.fromkeys(job.policy.notes)
     assert first is not None
+    for name in first.recorder.own:
+        if all(name not in run for run in runs):
+            remedy = "return NaN, in an array of its shape, where there is none"
+            raise InputError(f"observe[{name}]", None, "absent at t = 0, so that its shape is not known", remedy)
     dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
-    variables |= {name: Variable((), (), OWN[name]) for name in notes}
+    variables |= {note.name: Variable((), (), {"long_name": note.long_name}) for note in notes}
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
         coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
@@ -136,6 +142,15 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
     ).having(asked)  # fmt: skip
     return checked_blocks(replace(made, block=_block(made, block, ranks)))
+
+
+def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
+    """Raise InputError for what the members of a point do not have in common shapes."""
+    if job.settings.save_flow:
+        raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
+    if job.settings.save_points and job.policy.hands_over(job.state):
+        problem = "members hand over at times of their own, if at all"
+        raise InputError("save_points", True, problem, "run fp.solve for the member")
 
 
 def checked_blocks(layout: Layout) -> Layout:
@@ -166,15 +181,17 @@ def checked_members(members: int | range) -> range:
 
 def _first_record(job: Job) -> xr.Dataset:
     """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
-    times = [saved_time(n * job.dt) for n in range(0, job.steps + 1, job.stride)]
-    ds = dataset([0.0], [job.recorder(job.state)], job.state, job.config).assign_attrs(times=times)
+    times = [saved_time(n * job.stepper.dt) for n in range(0, job.steps + 1, job.stride)]
+    record, own = job.recorder(job.state), job.recorder.own
+    check_record(record, [], own, job.state)
+    ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 
 
 def _config(sweep: Sweep, first: Job, starts: Sequence[str]) -> dict[str, Any]:
     """The command as plain data: what decides a member's numbers, and nothing of which ones, where and how."""
     swept = {axis.parameter for axis in sweep.axes if "solve" in axis.places}
-    solve = {key: value for key, value in first.config["solve"].items() if key not in {*swept, "member"}}
+    solve = {key: value for key, value in first.settings.to_plain().items() if key not in {*swept, "member"}}
     try:
         model = to_plain(sweep.model, strict=True)
         values = {axis.key: [_plain(value) for value in axis.values] for axis in sweep.axes}

@@ -83,12 +83,13 @@ def ensemble(
     """Runs of ``solve`` for many members of the common noise and every point of a sweep, over the ranks of MPI.
 
     members: their number, or a range of them; a member is the Brownian path ``(seed, member)``, one for all points.
-    sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the
-    law or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further
-    members included. comm: an mpi4py communicator, by default COMM_WORLD under an MPI launcher. block: members that
-    one rank computes and writes together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast:
-    end at the first failed member. progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank.
-    stop: asked after every step. arguments: those of ``solve``.
+    sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the law
+    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further
+    members included. comm: an mpi4py
+    communicator, by default COMM_WORLD under an MPI launcher. block: members that one rank computes and writes
+    together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast: end at the first failed member.
+    progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank. stop: asked after every step.
+    arguments: those of ``solve``; what ``observe`` names has to be there in the first state, NaN where there is none.
 
     Returns a Dataset with dimensions (sweep…, member, time, …), ``status`` (0 pending, 1 done, 2 failed) and ``cause``
     for every member; in a store the group ``statistics`` has what :func:`statistics` gives. The bits do not depend on
@@ -148,11 +149,6 @@ def _set_up(
 
     def first() -> Layout:
         layout = make_layout(sweep, members, block, ranks.size)
-        if sweep.arguments.get("save_flow"):
-            raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-        if sweep.arguments.get("save_points") and sweep.arguments.get("on_underresolved") == "cloud":
-            problem = "members hand over at times of their own, if at all"
-            raise InputError("save_points", True, problem, "run fp.solve for the member")
         if place is None:
             group[0] = stores.create(None, layout)
             return layout

@@ -16,11 +16,11 @@ from fpsolve.ensemble.layout import Layout
 from fpsolve.ensemble.merging import of_members
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensemble.sweep import Sweep
-from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, OWN, Variable, padded
+from fpsolve.ensemble.variables import ALWAYS, CAUSE_LENGTH, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.keeper import set_aside_stranger
-from fpsolve.noise import BrownianPath
-from fpsolve.solve import Job, prepare
+from fpsolve.notes import ATTENTION, STOPPED
+from fpsolve.solving import Job, prepare
 
 CHECKPOINT_EVERY = 20.0
 """Seconds between two checkpoints of a member, the first one after as many: a kill costs no more of its work."""
@@ -85,8 +85,8 @@ class Runner:
             point = self.sweep.point(index)
             self._index, self._job = index, prepare(point.model, point.initial, **point.arguments)
         job = self._job
-        config = {**job.config, "solve": {**job.config["solve"], "member": member}}
-        return replace(job, path=BrownianPath(job.path.seed, member, job.path.cell), config=config)
+        stepper = replace(job.stepper, path=replace(job.stepper.path, member=member))
+        return replace(job, stepper=stepper, settings=replace(job.settings, member=member))
 
     def _checkpoint(self, point: int, member: int) -> Path | None:
         """Where a member keeps its checkpoint: once it has run for ``CHECKPOINT_EVERY``, and when it is stopped."""
@@ -110,25 +110,26 @@ class Runner:
 
 
 def is_a_members(error: BaseException) -> bool:
-    """Whether an error is one member's own: not a request to stop, a package that lacks, another run's checkpoint."""
+    """Whether an error is one member's own: no stop, package that lacks, other run's checkpoint, false observable."""
     shared = isinstance(error, Interrupted | ImportError)
-    return not shared and not (isinstance(error, InputError) and error.argument == "checkpoint")
+    return not shared and not (isinstance(error, InputError) and error.argument.startswith(("checkpoint", "observe")))
 
 
 def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
     """Why the end of a run does not count; empty where its density was resolved, or where a policy took care of it."""
-    stopped = attributes.get("stopped_at")
+    stopped = attributes.get(STOPPED.name)
     if stopped is not None:
-        begun = min((attributes[name] for name in ALWAYS if name in attributes), default=stopped + job.dt)
+        later = stopped + job.stepper.dt
+        begun = min((attributes[one.name] for one in ALWAYS if one.name in attributes), default=later)
         return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
-    cared_for = job.policy.name != "warn" or getattr(job.state, "filter", None) is not None
-    shown = ALWAYS[1:] if cared_for else ALWAYS  # no filter helps far attention
-    begun = min((attributes[name] for name in shown if name in attributes), default=None)
+    cared_for = job.policy.acts or getattr(job.state, "filter", None) is not None
+    shown = (ATTENTION,) if cared_for else ALWAYS  # no filter helps far attention
+    begun = min((attributes[one.name] for one in shown if one.name in attributes), default=None)
     return "" if begun is None else f"under-resolved from t = {begun:.6g}"
 
 
 def _value(ds: xr.Dataset, name: str, variable: Variable) -> Any:
-    if name in OWN:
+    if not variable.dims:  # a note
         return np.array(ds.attrs.get(name, np.nan))
     if name not in ds:
         return padded([], variable.shape, variable.dtype)

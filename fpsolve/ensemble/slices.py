@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import xarray as xr
 from fpsolve.ensemble.sweep import NOT_SWEPT, Axis, Sweep
 from fpsolve.ensemble.variables import OWN
 from fpsolve.errors import InputError
-from fpsolve.solve import solve
+from fpsolve.settings import SETTINGS
 
 SWEPT = "swept parameter "
 """How the long name of a sweep's coordinate begins; the key of the parameter follows."""
@@ -106,7 +105,7 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
         config["initial"] = value
     elif table:
         config[table][parameter] = value
-    elif key in signature(solve).parameters and key not in NOT_SWEPT:
+    elif key in SETTINGS and key not in NOT_SWEPT:
         config["solve"][key] = value
     else:
         for one in (config["model"], config["initial"] or {}):

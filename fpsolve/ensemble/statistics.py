@@ -15,6 +15,7 @@ import xarray as xr
 from fpsolve.ensemble.records import DONE, FAILED, UNRESOLVED
 from fpsolve.ensemble.variables import ALWAYS
 from fpsolve.errors import InputError
+from fpsolve.notes import STOPPED
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 QUANTILE_BYTES = 1 << 26
@@ -66,7 +67,7 @@ class Trusted:
         self.until = np.where(self.status == DONE, np.inf, -np.inf)
         near = 1e-9 * float(np.abs(self.time).max(initial=0.0))
         lost = np.full(self.status.shape, np.inf)
-        for name, shift in (*((name, -near) for name in ALWAYS), ("stopped_at", near)):
+        for name, shift in (*((one.name, -near) for one in ALWAYS), (STOPPED.name, near)):
             if name in ds:
                 lost = np.fmin(lost, ds[name].values + shift)
         self.until = np.where(self.status == UNRESOLVED, lost, self.until)

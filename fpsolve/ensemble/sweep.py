@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, is_dataclass, replace
-from inspect import signature
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -18,9 +17,9 @@ from fpsolve.models.base import Model
 from fpsolve.plain import to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.plain.numbers import as_annotated
-from fpsolve.solve import OF_THE_CALL, solve
+from fpsolve.settings import OF_THE_CALL, SETTINGS, Settings
 
-NOT_SWEPT = ("model", "initial", "member", "save_every", "save_flow", *OF_THE_CALL)
+NOT_SWEPT = ("member", "save_every", "save_flow", "observe", *OF_THE_CALL)
 """Arguments of ``solve`` that no sweep may change."""
 
 MOST_POINTS = 1_000_000
@@ -162,15 +161,15 @@ def _check_size(sweep: Mapping[str, Any]) -> None:
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:
     """Raise InputError for arguments that ``solve`` does not know, lacks, or that belong to each member."""
-    known = signature(solve).parameters
+    known = [*SETTINGS, *OF_THE_CALL]
     for name, value in arguments.items():
-        if name in NOT_SWEPT and name != "save_every" and value is not None:
+        if name in NOT_SWEPT and name not in ("save_every", "observe") and value is not None:
             remedy = "choose members=, and output= to keep what is done"
             raise InputError(name, value, "is not for all members of an ensemble", remedy)
         if name not in known:
             raise unknown_name("arguments", name, known)
-    for name, one in known.items():
-        if one.default is one.empty and name not in ("model", "initial") and name not in arguments:
+    for name, one in SETTINGS.items():
+        if one.default is MISSING and name not in arguments:
             raise InputError(name, None, "is required", f"pass {name}=..., or sweep it")
 
 
@@ -181,7 +180,7 @@ def _axis(key: str, values: Any, model: Model, initial: Any) -> Axis:
         raise InputError(f"sweep.{key}", values, "not a list of values", f"write {parameter} = [1, 2], for example")
     law = LAWS.get(getattr(initial, "recipe", {}).get("name", ""))
     takes: dict[str, Callable[..., Any] | None] = {"model": type(model), "law": law}
-    call = takes.get(places[0]) or solve
+    call = takes.get(places[0]) or Settings
     listed = tuple(as_annotated(call, {parameter: value})[parameter] for value in values)
     axis = Axis(key, parameter if parameter not in TAKEN else key, parameter, places, listed)
     if len(set(axis.labels.tolist())) < len(listed):
@@ -209,7 +208,7 @@ def _places(key: str, model: Model, initial: Any) -> tuple[str, ...]:
 
 
 def _solve_arguments() -> list[str]:
-    return [name for name in signature(solve).parameters if name not in NOT_SWEPT]
+    return [name for name in SETTINGS if name not in NOT_SWEPT]
 
 
 def parameters(model: Model) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsolve.course import Instant
 from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.statistics import statistics
@@ -21,7 +22,8 @@ from fpsolve.ensemble.sweep import Point, Sweep
 from fpsolve.ensemble.tasks import Block
 from fpsolve.ensemble.variables import padded
 from fpsolve.errors import FPSolveError
-from fpsolve.solve import Job, prepare
+from fpsolve.observe.saved import SavedStates
+from fpsolve.solving import Job, prepare
 
 TRIAL_POINTS = 8
 """Points of a sweep that are timed; the others take the nearest one's time for a step."""
@@ -98,19 +100,19 @@ class Stretches:
 
 def _steps(job: Job, stretches: Stretches, end: float) -> list[dict[str, Any]]:
     """The records of a member's steps, to its end or that of the time; an unresolved one's until then."""
-    states, records = job.states(), []
+    states, records = job.course().states(), SavedStates(job.recorder, job.stride)
     for n in range(job.steps + 1):
         try:
             with stretches.timed("step" if n else "prepare"):
-                _, state = next(states)
+                t, state = next(states)
         except (FPSolveError, StopIteration):
             break
         if n % job.stride == 0:
             with stretches.timed("record"):
-                records.append(job.recorder(state))
+                records.see(t, Instant(n, state))
         if n >= 3 and time.perf_counter() > end:
             break
-    return records
+    return records.records
 
 
 def _values(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fpsolve.notes import ATTENTION, UNRESOLVED
+
 OWN: Mapping[str, Mapping[str, Any]] = {
     "status": {
         "long_name": "what became of the member",
@@ -16,25 +18,11 @@ OWN: Mapping[str, Mapping[str, Any]] = {
         "flag_meanings": "pending done failed under_resolved",
     },
     "cause": {"long_name": "why the member failed, or from when it is under-resolved"},
-    "unresolved_from": {"long_name": "time from which the density is under-resolved, NaN for never"},
-    "attention_unresolved_from": {"long_name": "time from which far attention outgrows the density, NaN for never"},
-    "stopped_at": {"long_name": "time of the last resolved state, where the member stopped, NaN for not at all"},
-    "filtered_from": {"long_name": "time from which the density is filtered, NaN for never"},
-    "refined_from": {"long_name": "time from which the density has a higher degree, NaN for never"},
-    "handed_over_at": {"long_name": "time from which a cloud carries the measure, NaN for never"},
 }
-"""What a store has for every member beside the variables of its run."""
+"""What a store has for every member beside the variables of its run and the notes of its policy."""
 
-ALWAYS = ("unresolved_from", "attention_unresolved_from")
-"""What a member always says: from when on its density, or the attention to it, is not resolved."""
-
-NOTES: Mapping[str, tuple[str, ...]] = {
-    "stop": ("stopped_at",),
-    "filter": ("filtered_from", "stopped_at"),
-    "refine": ("refined_from", "filtered_from", "stopped_at"),
-    "cloud": ("handed_over_at", "stopped_at"),
-}
-"""What beside ``ALWAYS`` a member says under each policy for densities that outgrow their degree."""
+ALWAYS = (UNRESOLVED, ATTENTION)
+"""What a member notes under every policy: from when on its density, or the attention to it, is not resolved."""
 
 CAUSE_LENGTH, TEXT_LENGTH = 240, 16
 

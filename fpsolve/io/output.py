@@ -15,6 +15,7 @@ from fpsolve.surroundings import user_path
 
 RESULT_SUFFIXES = (".nc", ".zarr")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+ANIMATION_SUFFIXES = (".gif", ".mp4")
 
 LONGEST_NAME = 255
 """Bytes of a name where the system does not say how many it takes."""

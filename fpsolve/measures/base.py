@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from fpsolve.attention.floor import Floor
-from fpsolve.attention.source import Source
+from fpsolve.attention.source import PointSource, Source
+from fpsolve.errors import InputError
+from fpsolve.measures.laws import Law, Tokens
 from fpsolve.noise import BrownianPath
+from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.transport.velocity import Velocity
+from fpsolve.transport.velocity import Sites, Velocity, sites_of
 from fpsolve.values import Named, Value
-
-if TYPE_CHECKING:
-    from fpsolve.measures.initial import Law, Tokens
 
 Living = Callable[[Source], Velocity]
 """A velocity that is evaluated anew, v[μ_s], at every stage of every sub-step."""
@@ -30,7 +30,9 @@ REFINE_FROM = 1e-6
 class Measure(Value, metaclass=Named):
     """A probability measure on the unit sphere of R^d.
 
-    What a representation does not have (moments, entropy, a least density, a spectral tail) stays None.
+    A subclass states ``from_law``, ``dimension``, ``source``, ``transport``, ``diffuse``, ``mass`` and ``is_finite``;
+    what integrals, energies and moments need follows from the source's points unless it says better. What a
+    representation does not have (a density, entropy, points, a spectral tail) stays None. Nobody asks for its class.
     """
 
     name: ClassVar[str]
@@ -85,8 +87,75 @@ class Measure(Value, metaclass=Named):
     def is_finite(self) -> bool:
         """Whether every number that represents μ is finite."""
 
+    @property
+    def sites(self) -> Sites:
+        """Where functions are evaluated to be integrated against μ: its points, or its grid."""
+        return sites_of(self._support.x)
+
+    @property
+    def masses(self) -> Real:
+        """∫ f dμ = Σ masses·f(sites), of the shape of the sites; negative where a truncated density is."""
+        return self._support.weights
+
+    def quadrature(self) -> tuple[Real, Real, Real | None]:
+        """Points (n, d) and their masses ≥ 0, log ρ there where it is known: what a cloud goes on with from here."""
+        return self._support.x, self._support.weights, None
+
+    @property
+    def _support(self) -> PointSource:
+        points = self.source.points
+        if points is None:
+            problem = f"the source of a {self.name} has no points to integrate by"
+            raise InputError("measure", self.name, problem, f"define sites and masses in {type(self).__name__}")
+        return points
+
     def moments(self, degree: int) -> Coefficients | None:
-        """ρ_ℓm = ∫ Y*_ℓm dμ up to ``degree``."""
+        """ρ_ℓm = ∫ Y*_ℓm dμ up to ``degree``; None where there are no harmonics."""
+        if self.dimension not in GEOMETRIES:
+            return None
+        moments: Coefficients = self.sites.moments(self.masses, degree)
+        return moments
+
+    @property
+    def points(self) -> Real | None:
+        """The points that μ is made of and that its flow moves, shape (n, d); None where it is a function."""
+        return None
+
+    def placed(self, x: Real) -> Measure:
+        """The same masses at other points, for schemes that move points; a density that these carried is left behind.
+
+        Raises InputError for a measure that is not made of points.
+        """
+        raise InputError("measure", self.name, f"a {self.name} is not made of points", 'use measure="cloud"')
+
+    @property
+    def has_density(self) -> bool:
+        """Whether it knows ρ, on a grid or along its points."""
+        return False
+
+    def density_on(self, grid: Any = None) -> Real | None:
+        """ρ on a grid, by default its own, or at its points where these carry it; None where it is not known there."""
+        return None
+
+    @property
+    def score(self) -> Real | None:
+        """∇log ρ at the sites, ambient vectors, zero where ρ ≤ 0; None where it is not known."""
+        return None
+
+    def without_density(self) -> Measure:
+        """The same measure, which carries no density along its points any more: its steps are cheaper."""
+        return self
+
+    def holds(self, degree: int) -> bool:
+        """Whether it can carry what a field of this degree makes of it: points can for every degree."""
+        return True
+
+    def refined(self, lmax: int) -> Measure | None:
+        """The same measure at a higher degree; None where it has none to raise."""
+        return None
+
+    def filtered(self, strength: float) -> Measure | None:
+        """The same measure with a filter of this strength in every transport; None where there is no filter."""
         return None
 
     @property

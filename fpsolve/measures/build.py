@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
-from fpsolve.measures.initial import Initial, Law, Tokens
+from fpsolve.measures.initial import Initial
+from fpsolve.measures.laws import Law, Tokens
 from fpsolve.measures.log_density import LogDensity
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
@@ -63,6 +65,16 @@ def build(
 def _has_flow(cls: Any) -> bool:
     """Whether a measure says what moves it."""
     return is_dataclass(cls) and any(one.name == "flow" for one in fields(cls))
+
+
+def source_of(initial: Any) -> Source:
+    """The source of tokens or of a measure, or of a law by its quadrature. Raises InputError for anything else."""
+    if isinstance(initial, Law):
+        return quadrature(initial, 1e-6).source
+    source: object = getattr(initial, "source", None)
+    if not isinstance(source, Source):
+        raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.* or a measure")
+    return source
 
 
 def quadrature(law: Law, rtol: float) -> Cloud:

@@ -11,12 +11,12 @@ from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
-from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
@@ -98,6 +98,30 @@ class Cloud(Measure):
         """The points as sites of evaluation."""
         return sites_of(self.x)
 
+    @property
+    def masses(self) -> Real:
+        return self.weights
+
+    def quadrature(self) -> tuple[Real, Real, Real | None]:
+        return self.x, self.weights, self.log_density
+
+    @property
+    def points(self) -> Real:
+        return self.x
+
+    def placed(self, x: Real) -> Cloud:
+        return replace(self, x=x, log_density=None)
+
+    @property
+    def has_density(self) -> bool:
+        return self.log_density is not None
+
+    def density_on(self, grid: Any = None) -> Real | None:
+        return None if self.log_density is None or grid is not None else np.exp(self.log_density)
+
+    def without_density(self) -> Cloud:
+        return self if self.log_density is None else replace(self, log_density=None)
+
     @cached_property
     def source(self) -> Source:
         direct = PointSource(self.x, self.weights, self.labels)
@@ -120,14 +144,6 @@ class Cloud(Measure):
     @property
     def mass(self) -> float:
         return float(self.weights.sum())
-
-    def moments(self, degree: int) -> Coefficients | None:
-        """ρ_ℓm = Σ w_i Y*_ℓm(x_i) up to ``degree`` (d = 2 or 3)."""
-        return self._moments(degree) if self.dimension in GEOMETRIES else None
-
-    def _moments(self, degree: int) -> Coefficients:
-        sites: Any = self.sites
-        return sites.moments(self.weights, degree)
 
     @property
     def entropy(self) -> float | None:

@@ -13,7 +13,7 @@ from fpsolve.attention.thinning import above_error
 from fpsolve.cached import cached_property
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
-from fpsolve.measures.initial import Law, Tokens, density_values
+from fpsolve.measures.laws import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry
@@ -85,6 +85,9 @@ class Density(Expansion):
     def at(self, coefficients: Coefficients) -> Density:
         """The density of other coefficients."""
         return replace(self, coefficients=coefficients)
+
+    def filtered(self, strength: float) -> Density:
+        return replace(self, filter=strength)
 
     def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
         moved = super().carried(u, v, rtol)

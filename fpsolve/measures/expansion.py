@@ -16,6 +16,7 @@ from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import spectral_bound
 from fpsolve.transport.runge_kutta import for_living, integrate
+from fpsolve.transport.velocity import Sites
 from fpsolve.values import own_arrays
 
 LIVING_SHARE = 0.1
@@ -66,6 +67,35 @@ class Expansion(Measure):
     @abstractmethod
     def values(self) -> Real:
         """ρ on the grid."""
+
+    @property
+    def sites(self) -> Sites:
+        """The grid of this degree."""
+        return self.grid
+
+    @property
+    def masses(self) -> Real:
+        """w ρ on the grid."""
+        return np.asarray(self.grid.weights * self.values)
+
+    @property
+    def has_density(self) -> bool:
+        return True
+
+    def density_on(self, grid: Any = None) -> Real:
+        return self.values if grid is None or grid.lmax == self.lmax else self.density_at(grid.x)
+
+    @property
+    def score(self) -> Real:
+        gradient = self.grid.to_ambient(self.grid.gradient(self.moments(self.lmax)))
+        inverse = np.where(self.values > 0, 1 / np.maximum(self.values, 1e-300), 0.0)
+        return np.asarray(gradient * inverse[..., None])
+
+    def holds(self, degree: int) -> bool:
+        return bool(self.grid.holds(degree))
+
+    def refined(self, lmax: int) -> Self:
+        return self.at(self.geometry.resized(self.coefficients, lmax))
 
     @property
     def entropy(self) -> float:

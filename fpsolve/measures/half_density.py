@@ -14,7 +14,7 @@ from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
 from fpsolve.measures.density import positive_quadrature
 from fpsolve.measures.expansion import Expansion
-from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry

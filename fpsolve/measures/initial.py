@@ -1,4 +1,4 @@
-"""Initial laws by name, their recipes for configurations, and what a run takes of them: values and a source."""
+"""Initial laws by name, and their recipes for configurations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.attention.source import PointSource, Source
 from fpsolve.cached import read_only
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures.base import Measure
@@ -24,9 +23,6 @@ from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import usual_arithmetic
-
-MASS_TOLERANCE = 1e-6
-"""How far the mass of an initial law, by the grid's quadrature, may be from one."""
 
 Initial = Law | Tokens | Measure
 
@@ -205,6 +201,27 @@ def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
     return points(law.draw(int(n), BrownianPath(seed, member)))
 
 
+def tokens_of(argument: str, given: Any, n: int, d: int, seed: int, member: int = 0) -> Tokens:
+    """n tokens of R^d from tokens, a measure of points, an array (n, d), or n draws of a law.
+
+    Raises InputError, naming the ``argument``, for anything else and for another n or d.
+    """
+    if isinstance(given, Law):
+        given = samples(given, n, seed, member)
+    if isinstance(given, np.ndarray | list):
+        given = points(given)
+    if not isinstance(given, Tokens) and getattr(given, "points", None) is not None:
+        given = Tokens(given.points, given.masses)
+    if not isinstance(given, Tokens):
+        remedy = "pass fp.initial.von_mises_fisher(...), for example"
+        raise InputError(argument, given, "not tokens, a law or an array (n, d)", remedy)
+    if given.x.shape != (n, d):
+        raise InputError(
+            argument, given.x.shape, f"there are n = {n} tokens in d = {d}", "pass as many, or change n and d"
+        )
+    return given
+
+
 LAWS: dict[str, Callable[..., Law | Tokens]] = {
     f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function, array)
 }
@@ -215,47 +232,6 @@ __all__ = ["LAWS", *LAWS]
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def source_of(initial: Any) -> Source:
-    """The source of a law, of tokens or of a measure."""
-    if isinstance(initial, Measure):
-        return initial.source
-    if isinstance(initial, Tokens):
-        return PointSource(initial.x, initial.weights)
-    if not isinstance(initial, Law):
-        raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.* or a measure")
-    from fpsolve.measures.build import quadrature
-
-    return quadrature(initial, 1e-6).source
-
-
-def density_values(law: Law | Tokens, sphere: Any) -> Real:
-    """The law's density on the grid, checked: finite, non-negative, of mass one by the grid's quadrature."""
-    if isinstance(law, Tokens):
-        raise InputError("measure", "density", "tokens have no density", 'use measure="cloud"')
-    values = np.asarray(law.density(sphere.x), float)
-    if values.shape != sphere.shape:
-        raise InputError("initial", values.shape, "the density must map (..., 3) to (...)", "vectorise the function")
-    if not np.isfinite(values).all():
-        raise InputError("initial", "NaN or infinity", "the initial density is not finite", "check the function")
-    if (values < 0).any():
-        raise InputError("initial", float(values.min()), "the initial density is negative", "pass a density ρ >= 0")
-    mass = sphere.integral(values)
-    if not abs(mass - 1) < MASS_TOLERANCE:
-        raise InputError(
-            "initial",
-            mass,
-            f"the mass on the grid of lmax={sphere.lmax} is not 1: the law is sharper than the grid, or not normalised",
-            "raise lmax, or normalise the density",
-        )
-    return values / mass
-
-
-def refuse_filter(filter: float | None, measure: str) -> None:
-    """Raise InputError for a filter where there is none."""
-    if filter is not None:
-        raise InputError("filter", filter, f"measure={measure!r} has no filter", 'use measure="density" or filter=None')
 
 
 def _direction(argument: str, value: ArrayLike) -> Real:

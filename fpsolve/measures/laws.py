@@ -1,4 +1,7 @@
-"""Probability laws on S^{d-1}: densities that can be sampled, and given points; :mod:`initial` builds them by name."""
+"""Probability laws on S^{d-1}: densities that can be sampled, and given points; what measures take of them.
+
+:mod:`fpsolve.measures.initial` builds them by name.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from scipy.integrate import cumulative_simpson, quad
 from scipy.interpolate import PchipInterpolator
 from scipy.special import gammaln, logsumexp
 
+from fpsolve.attention.source import PointSource, Source
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.noise import BrownianPath
@@ -19,6 +23,9 @@ from fpsolve.sphere.circle import CirclePoints
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import SpherePoints
 from fpsolve.values import Value, own_arrays
+
+MASS_TOLERANCE = 1e-6
+"""How far the mass of an initial law, by the grid's quadrature, may be from one."""
 
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
 """Mesh of the angle to the axis, for distribution functions."""
@@ -198,11 +205,54 @@ class Tokens(Value):
         """d."""
         return int(self.x.shape[1])
 
+    @property
+    def points(self) -> Real:
+        """``x``, as measures of points name theirs."""
+        return self.x
+
+    @property
+    def masses(self) -> Real:
+        """``weights``."""
+        return self.weights
+
+    @property
+    def source(self) -> Source:
+        """That of the points."""
+        return PointSource(self.x, self.weights)
+
 
 def off_sphere(x: Any) -> float:
     """How far from one the norms of unit rows may be, by the precision in which they were given."""
     kind = np.asarray(x).dtype
     return max(1e-8, 8 * float(np.finfo(kind).eps)) if kind.kind == "f" else 1e-8
+
+
+def density_values(law: Law | Tokens, sphere: Any) -> Real:
+    """The law's density on the grid, checked: finite, non-negative, of mass one by the grid's quadrature."""
+    if isinstance(law, Tokens):
+        raise InputError("measure", "density", "tokens have no density", 'use measure="cloud"')
+    values = np.asarray(law.density(sphere.x), float)
+    if values.shape != sphere.shape:
+        raise InputError("initial", values.shape, "the density must map (..., 3) to (...)", "vectorise the function")
+    if not np.isfinite(values).all():
+        raise InputError("initial", "NaN or infinity", "the initial density is not finite", "check the function")
+    if (values < 0).any():
+        raise InputError("initial", float(values.min()), "the initial density is negative", "pass a density ρ >= 0")
+    mass = sphere.integral(values)
+    if not abs(mass - 1) < MASS_TOLERANCE:
+        raise InputError(
+            "initial",
+            mass,
+            f"the mass on the grid of lmax={sphere.lmax} is not 1: the law is sharper than the grid, or not normalised",
+            "raise lmax, or normalise the density",
+        )
+    return values / mass
+
+
+def refuse_filter(filter: float | None, measure: str) -> None:
+    """Raise InputError for a filter where there is none."""
+    if filter is not None:
+        raise InputError("filter", filter, f"measure={measure!r} has no filter", 'use measure="density" or filter=None')
 
 
 def _tangential(normals: Real, axis: Real) -> Real:

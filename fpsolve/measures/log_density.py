@@ -13,7 +13,7 @@ from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
-from fpsolve.measures.initial import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.geometry import Geometry, geometry
@@ -101,6 +101,11 @@ class Exponential:
         return with_mass(grid.x, grid.weights * exponential(phi))
 
 
+def mass_limit(rtol: float) -> float:
+    """The largest |∫ρ - 1| of a resolved log density of accuracy ``rtol``."""
+    return max(MASS_LIMIT, MASS_SHARE * rtol)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LogDensity(Expansion):
     """φ = log ρ = Σ φ_ℓm Y_ℓm on S² (d = 3) or S¹ (d = 2), ∫e^φ = 1.
@@ -180,7 +185,7 @@ class LogDensity(Expansion):
 
     @property
     def mass_limit(self) -> float:
-        return max(MASS_LIMIT, MASS_SHARE * self.rtol)
+        return mass_limit(self.rtol)
 
     @property
     def entropy(self) -> float:

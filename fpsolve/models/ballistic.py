@@ -302,7 +302,7 @@ class ModifiedBallistic(MeanHeads):
 
 def _points(source: Any) -> tuple[Real, Real]:
     """The points of a source, or a positive quadrature of it."""
-    where = source if isinstance(source, PointSource) else getattr(source, "points", None)
+    where = source.points
     if where is None:
         raise InputError("measure", type(source).__name__, "has no points to be moved", "use a cloud or a density")
     return where.x, where.weights

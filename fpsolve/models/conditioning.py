@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammaincinv, ndtri
 from scipy.stats import qmc
 
-from fpsolve.attention.kernel import sampling_circle, sampling_grid
+from fpsolve.attention.kernel import sampling
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, radius_weights
 from fpsolve.attention.source import Source
 from fpsolve.cached import lru_cache
@@ -86,8 +86,7 @@ def radial_mean(law: KeyQueryLaw, beta: float, source: Source) -> Real:
 @lru_cache(maxsize=16)
 def _radial_rule(law: KeyQueryLaw, beta: float) -> tuple[Real, Real, Any]:
     cutoffs = Cutoffs.for_tolerance(law, beta)
-    grid: Any = (sampling_circle if law.d == 2 else sampling_grid)(cutoffs.degree)
-    return cutoffs.mesh(law, beta).radii, radius_weights(law, beta, cutoffs), grid
+    return cutoffs.mesh(law, beta).radii, radius_weights(law, beta, cutoffs), sampling(law.d, cutoffs.degree)
 
 
 def _antithetic(f: Integrand, g: Real) -> Real:

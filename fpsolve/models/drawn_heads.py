@@ -172,9 +172,8 @@ def hessian_F(source: Source, g: Real) -> Real:
 
     From second moments where the source has its points, otherwise by differences of |F|² (error about 1e-10).
     """
-    points: Any = source if hasattr(source, "_second") else getattr(source, "points", None)
-    if points is not None:
-        _, f, second = points._second(np.ascontiguousarray(g))
+    if source.points is not None:
+        _, f, second = source.points.second(np.ascontiguousarray(g))
         return np.einsum("nab,nb->na", second, f) - f * np.einsum("na,na->n", f, f)[:, None]
     h, columns = 1e-3, []
     for e in np.eye(g.shape[1]):

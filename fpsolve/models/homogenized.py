@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +15,7 @@ from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
 from fpsolve.models.base import (
     Calculus,
     Model,
@@ -33,7 +34,7 @@ from fpsolve.models.noise_degree import (
     noise_tail,
     resolved_degree,
 )
-from fpsolve.noise import channel_count, circular_channel_count, circular_field, isotropic_channels
+from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
@@ -105,23 +106,22 @@ class Homogenized(Model):
         if not self.is_isotropic:
             return d * d
         self._law(d)  # refuses other dimensions
-        degree = known_degree(self.noise_lmax)
-        return circular_channel_count(degree) if d == 2 else channel_count(degree)
+        return isotropic(d, known_degree(self.noise_lmax)).channels
 
     def prepared(self, measure: Any) -> Homogenized:
         """With ``noise_lmax`` as a number; warns (SamplingWarning) where that loses more than ``auto`` may."""
         if not (self.is_isotropic and self.is_stochastic):
             return self
-        return replace(self, noise_lmax=self._degree(measure.source, measure))
+        return replace(self, noise_lmax=self._degree(measure.source, measure.holds))
 
-    def _degree(self, source: Source, measure: Any) -> int:
-        """``noise_lmax`` of a run from the measure, of that source."""
+    def _degree(self, source: Source, holds: Callable[[int], bool]) -> int:
+        """``noise_lmax`` of a run from a measure of that source, which ``holds`` fields of these degrees."""
         law = self._law(source.dimension)
         deviation = self.value_deviation(law.d)
         ends = kernel_ends(law, self.beta, deviation, source)
         made = lambda degree: spectrum_engine(law, self.beta, deviation, degree).of(source)  # noqa: E731
         steps = STEPS if law.kind == "gaussian" else PRODUCT_STEPS
-        return resolved_degree(self.noise_lmax, measure, ends, made, steps)
+        return resolved_degree(self.noise_lmax, law.d, holds, ends, made, steps)
 
     def noise_loss(self, measure: Any) -> Lost:
         """What of κ and of k'(1) of a measure the degrees above ``noise_lmax``, a number, would give, relatively."""
@@ -155,11 +155,10 @@ class Homogenized(Model):
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
             return ZeroField()
-        if self.is_isotropic:
-            degree = known_degree(self.noise_lmax)
-            draw = circular_field if source.dimension == 2 else isotropic_channels(degree).field
-            return self.noise * HarmonicField(*draw(self.spectrum(source), increment), d=source.dimension)
         d = source.dimension
+        if self.is_isotropic:
+            law = isotropic(d, known_degree(self.noise_lmax))
+            return self.noise * HarmonicField(*law.field(self.spectrum(source), increment), d=d)
         values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
         return AmbientField(lambda sites: apply_matrix(values, self._attention(source, sites)))
 
@@ -170,7 +169,7 @@ class Homogenized(Model):
     def spectrum(self, source: Source) -> Real:
         """C_ℓ[μ] of the isotropic noise, ℓ ≤ noise_lmax (``auto``: of a run from μ), value variance included, ε not."""
         law = self._law(source.dimension)
-        degree = self._degree(source, source) if self.noise_lmax == "auto" else known_degree(self.noise_lmax)
+        degree = self._degree(source, _every_degree) if self.noise_lmax == "auto" else known_degree(self.noise_lmax)
         return spectrum_engine(law, self.beta, self.value_deviation(law.d), degree).of(source)
 
     def kernel(self, measure: Any) -> IsotropicKernel:
@@ -197,3 +196,8 @@ class Homogenized(Model):
 
     def _attention(self, source: Source, sites: Sites) -> Real:
         return source.F_sphere(self.beta, sites)[1]
+
+
+def _every_degree(degree: int) -> bool:
+    """Points hold all."""
+    return True

@@ -11,17 +11,7 @@ import numpy as np
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, checked_number
-from fpsolve.noise import (
-    channel_count,
-    circular_channel_count,
-    circular_field,
-    circular_kernel,
-    circular_spectrum,
-    isotropic_channels,
-    kernel_from_spectrum,
-    spectrum_from_kernel,
-)
-from fpsolve.sphere.geometry import GEOMETRIES
+from fpsolve.noise import ISOTROPIC, IsotropicNoise, isotropic
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import HarmonicField, Velocity, ZeroField
 
@@ -47,7 +37,7 @@ class IsotropicFlow(Model):
     def __post_init__(self) -> None:
         for name in ("noise", "diffusion"):
             checked_number(name, getattr(self, name))
-        if self.d not in GEOMETRIES:
+        if self.d not in ISOTROPIC:
             remedy = "use SynchronisationByNoise(draws=8), LinearGaussianLayers or BrownianGradientFlow, in any d"
             raise InputError("d", self.d, "a spectrum makes a field in harmonics, d = 2 or d = 3", remedy)
         try:
@@ -63,7 +53,7 @@ class IsotropicFlow(Model):
         cls, kernel: Callable[[Real], Any], noise_lmax: int, d: int = 3, **parameters: float
     ) -> IsotropicFlow:
         """The flow of covariance k(t), t = ⟨x,y⟩, kept up to degree ``noise_lmax``."""
-        spectrum = (circular_spectrum if d == 2 else spectrum_from_kernel)(kernel, noise_lmax)
+        spectrum = isotropic(d, noise_lmax).spectrum(kernel)
         scale = max(float(np.abs(spectrum).max()), 1e-300)
         return cls(tuple(np.where(np.abs(spectrum) < 1e-13 * scale, 0.0, spectrum)), d=d, **parameters)
 
@@ -77,14 +67,17 @@ class IsotropicFlow(Model):
         return self.d
 
     def channels(self, d: int) -> int:
-        return circular_channel_count(self.noise_lmax) if self.d == 2 else channel_count(self.noise_lmax)
+        return self._law.channels
 
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
             return ZeroField()
-        draw = circular_field if self.d == 2 else isotropic_channels(self.noise_lmax).field
-        return self.noise * HarmonicField(*draw(np.array(self.spectrum), increment), d=self.d)
+        return self.noise * HarmonicField(*self._law.field(self.spectrum, increment), d=self.d)
 
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
         """t ↦ k(t), the same for every measure."""
-        return (circular_kernel if self.d == 2 else kernel_from_spectrum)(np.array(self.spectrum))
+        return self._law.kernel(self.spectrum)
+
+    @property
+    def _law(self) -> IsotropicNoise:
+        return isotropic(self.d, self.noise_lmax)

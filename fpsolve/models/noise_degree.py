@@ -1,20 +1,21 @@
 r"""How many degrees of isotropic noise a run keeps: ``noise_lmax="auto"``, by what is lost of κ = k(1) and of k'(1).
 
 κ is the strength of the noise at a point, k'(1) that with which it parts or joins close points: they make the distance
-exponent ½[(d-3)k'(1) - (d-1)κ]. A spectrum that ends at L has
-κ_L = Σ (2ℓ+1)/(4π) C_ℓ and k_L'(1) = Σ (2ℓ+1)/(4π) C_ℓ ℓ(ℓ+1)/2 on S², (C_0 + 2Σ C_m)/2π and Σ 2m² C_m/2π on S¹.
+exponent ½[(d-3)k'(1) - (d-1)κ]. What each degree gives to them is known to the noise of each dimension,
+:meth:`fpsolve.noise.IsotropicNoise.end_terms`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.models.base import checked_degree
+from fpsolve.noise import ISOTROPIC, isotropic
 from fpsolve.sphere.harmonics import Real
 
 NoiseDegree = int | Literal["auto"]
@@ -27,9 +28,6 @@ STEPS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 TRIALS = (16, 32, 64, 128, 256)
 """Those whose spectra it computes on the way."""
-
-MOST = {2: 256, 3: 128}
-"""The largest that it takes for points, which hold any degree; a density holds what its grid does."""
 
 TAIL_LIMIT = 2e-2
 """A share of k'(1) in the upper tenth of the degrees from which a run is said to need more of them."""
@@ -64,26 +62,16 @@ def known_degree(value: NoiseDegree) -> int:
     return value
 
 
-def end_terms(spectrum: Real, d: int) -> tuple[Real, Real]:
-    """What each degree gives to κ and to k'(1), shapes of ``spectrum``."""
-    ell = np.arange(len(spectrum))
-    if d == 2:
-        terms = np.where(ell == 0, 1, 2) * spectrum / (2 * np.pi)
-        return terms, ell**2 * terms
-    terms = (2 * ell + 1) * spectrum / (4 * np.pi)
-    return terms, ell * (ell + 1) / 2 * terms
-
-
 def noise_tail(spectrum: Real, d: int) -> float:
     """The share of k'(1) in the degrees above 0.9 of the last; of κ where k'(1) vanishes."""
-    kappas, slopes = end_terms(spectrum, d)
+    kappas, slopes = isotropic(d, len(spectrum) - 1).end_terms(spectrum)
     terms = slopes if slopes.sum() > 0 else kappas
     return float(terms[int(0.9 * (len(spectrum) - 1)) + 1 :].sum() / terms.sum()) if terms.sum() > 0 else 0.0
 
 
 def lost(spectrum: Real, d: int, ends: tuple[float, float]) -> Lost:
     """What a spectrum lacks of κ and k'(1), ``ends``."""
-    kept = (float(terms.sum()) for terms in end_terms(spectrum, d))
+    kept = (float(terms.sum()) for terms in isotropic(d, len(spectrum) - 1).end_terms(spectrum))
     return Lost(*(1 - k / whole if whole > 0 else 0.0 for k, whole in zip(kept, ends, strict=True)))
 
 
@@ -95,33 +83,31 @@ def short_from(times: Real, tails: Real) -> float | None:
 
 def resolved_degree(
     asked: NoiseDegree,
-    measure: Any,
+    d: int,
+    holds: Callable[[int], bool],
     ends: tuple[float, float],
     spectrum: Callable[[int], Real],
     steps: tuple[int, ...] = STEPS,
 ) -> int:
-    """The degree of a run from the measure: as asked, or the least of ``steps`` that loses no more than it may.
+    """The degree of a run: as asked, or the least of ``steps`` that loses no more than it may.
 
-    ``ends``: κ and k'(1) of all degrees; ``spectrum``: C_ℓ up to a degree. ``auto`` ends where the measure's grid or
-    ``MOST`` does. Warns (SamplingWarning) where more is lost.
+    ``holds``: whether what is moved can carry a field of a degree, :meth:`fpsolve.Measure.holds`. ``ends``: κ and k'(1)
+    of all degrees; ``spectrum``: C_ℓ up to a degree. ``auto`` ends where the measure or :attr:`IsotropicNoise.most`
+    does. Warns (SamplingWarning) where more is lost.
     """
-    d = measure.dimension
     if asked != "auto":
         degree = known_degree(asked)
         _warn(degree, lost(spectrum(degree), d, ends), 'pass more, or noise_lmax="auto"')
         return degree
-    held = [step for step in steps if step <= MOST[d] and _holds(measure, step + 1)] or [1]
+    most = ISOTROPIC[d].most
+    held = [step for step in steps if step <= most and holds(step + 1)] or [1]
     for trial in (*(one for one in TRIALS if one < held[-1]), held[-1]):
         C = spectrum(trial)
         enough = [step for step in held if step <= trial and lost(C[: step + 1], d, ends).is_small]
         if enough:  # a spectrum of fewer degrees is computed with less: it is looked at itself
             return enough[0] if enough[0] == trial or lost(spectrum(enough[0]), d, ends).is_small else trial
-    _warn(held[-1], lost(C, d, ends), "raise lmax, or follow points" if held[-1] < MOST[d] else "that is the most")
+    _warn(held[-1], lost(C, d, ends), "raise lmax, or follow points" if held[-1] < most else "that is the most")
     return held[-1]
-
-
-def _holds(measure: Any, degree: int) -> bool:
-    return not hasattr(measure, "grid") or bool(measure.grid.holds(degree))
 
 
 def _warn(degree: int, lost: Lost, remedy: str) -> None:

@@ -35,8 +35,6 @@ from scipy.special import expit
 from fpsolve.attention.source import Source
 from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, check_number
-from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Tokens
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
@@ -123,13 +121,13 @@ class SpectralSelection(Model):
 
         Raises InputError for a measure without points, and for another d.
         """
-        points = isinstance(measure, Cloud | Tokens)
-        if not points or measure.dimension != self.dimension:
+        x = getattr(measure, "points", None)
+        if x is None or measure.dimension != self.dimension:
             problem = f"not points of the unit sphere of R^{self.dimension}"
-            value = f"{type(measure).__name__}" + (f", d = {measure.dimension}" if points else "")
+            value = f"{type(measure).__name__}" + ("" if x is None else f", d = {measure.dimension}")
             raise InputError("measure", value, problem, 'use measure="cloud", or moments(2) of a density')
-        along = np.einsum("ka,na->kn", self.eigenvectors, measure.x)
-        return np.sum(measure.weights * along**2, axis=1)
+        along = np.einsum("ka,na->kn", self.eigenvectors, x)
+        return np.sum(measure.masses * along**2, axis=1)
 
 
 def polarised_rates(beta: float, eigenvalue: float, others: ArrayLike, fraction: float) -> Real:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
-from fpsolve.cached import cached_property
+from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, apply_matrix, checked_matrix, checked_number, frozen_matrix
 from fpsolve.models.drawn_heads import checked_count, undrawn
@@ -21,27 +22,13 @@ from fpsolve.models.noise_degree import (
     noise_tail,
     resolved_degree,
 )
-from fpsolve.noise import (
-    BrownianPath,
-    channel_count,
-    circular_channel_count,
-    circular_field,
-    circular_kernel,
-    circular_spectrum,
-    isotropic_channels,
-    kernel_from_spectrum,
-    spectrum_from_kernel,
-)
+from fpsolve.noise import ISOTROPIC, BrownianPath, isotropic
 from fpsolve.noise.activation import ActivationLike, DualActivation, dual_activation
-from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
 
-QUADRATURE_NODES = 600
-"""For C_ℓ from k, whose derivatives may be singular at t = ±1 (ReLU)."""
-
-CIRCLE_NODES = 4096
-"""Angles for C_m from k on the circle, an error of the order of C at that degree."""
+NOTHING = 1e-9
+"""C_ℓ below this part of the largest are set to zero: round-off of the quadrature."""
 
 
 @dataclass(frozen=True)
@@ -94,29 +81,27 @@ class SynchronisationByNoise(Model):
 
     def check(self, measure: Any) -> None:
         super().check(measure)
-        if self.is_stochastic and self.draws is None and measure.dimension not in GEOMETRIES:
+        if self.is_stochastic and self.draws is None and measure.dimension not in ISOTROPIC:
             problem = f"blocks of infinite width are known as a field for d = 2 and d = 3, not d = {measure.dimension}"
             raise InputError("draws", None, problem, "pass draws=8, for example: neurons drawn in every step, in any d")
 
     def channels(self, d: int) -> int:
         if self.draws is not None:
             return self.draws * d
-        degree = known_degree(self.noise_lmax)
-        return circular_channel_count(degree) if d == 2 else channel_count(degree)
+        return isotropic(d, known_degree(self.noise_lmax)).channels
 
     def prepared(self, measure: Any) -> SynchronisationByNoise:
         """With ``noise_lmax`` as a number; warns (SamplingWarning) where that loses more than ``auto`` may."""
         if not self.is_stochastic or self.draws is not None:
             return self
         ends = self.dual.kappa, float(self.dual.derivative(1.0))
-        made = self._circular if measure.dimension == 2 else self._spherical
-        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure, ends, made))
+        made = partial(self._spectrum, measure.dimension)
+        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure.dimension, measure.holds, ends, made))
 
     def noise_tail(self, source: Source) -> float | None:
         if not self.is_stochastic or self.draws is not None:
             return None
-        d = source.dimension
-        return noise_tail(self.circular_spectrum if d == 2 else self.spectrum, d)
+        return noise_tail(self.spectrum(source), source.dimension)
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
@@ -134,28 +119,25 @@ class SynchronisationByNoise(Model):
             return ZeroField()
         if self.draws is not None:
             raise undrawn(self, "MLP weights")
-        if source.dimension == 2:
-            return self.noise * HarmonicField(*circular_field(self.circular_spectrum, increment), d=2)
-        modes = isotropic_channels(known_degree(self.noise_lmax)).field(self.spectrum, increment)
-        return self.noise * HarmonicField(*modes)
+        d, law = source.dimension, isotropic(source.dimension, known_degree(self.noise_lmax))
+        return self.noise * HarmonicField(*law.field(self.spectrum(source), increment), d=d)
+
+    def spectrum(self, where: Any = None) -> Real:
+        """C_ℓ of k, ℓ = 0..noise_lmax, ε not included; read-only.
+
+        ``where``: a source, a law or a measure that says by its d whether that is on S² (also for None) or S¹.
+        """
+        return self._spectrum(getattr(where, "dimension", 3), known_degree(self.noise_lmax))
+
+    def _spectrum(self, d: int, degree: int) -> Real:
+        if (d, degree) not in self._spectra:
+            values = isotropic(d, degree).spectrum(self.dual, smooth=False)
+            self._spectra[d, degree] = read_only(np.where(values < NOTHING * values.max(), 0.0, values))
+        return self._spectra[d, degree]
 
     @cached_property
-    def spectrum(self) -> Real:
-        """C_ℓ of k on S², ℓ = 0..noise_lmax, ε not included."""
-        return self._spherical(known_degree(self.noise_lmax))
-
-    @cached_property
-    def circular_spectrum(self) -> Real:
-        """C_m of k on S¹, m = 0..noise_lmax, ε not included."""
-        return self._circular(known_degree(self.noise_lmax))
-
-    def _spherical(self, degree: int) -> Real:
-        values = spectrum_from_kernel(self.dual, degree, max(QUADRATURE_NODES, 2 * degree + 64))
-        return np.where(values < 1e-9 * values.max(), 0.0, values)
-
-    def _circular(self, degree: int) -> Real:
-        values = circular_spectrum(self.dual, degree, max(CIRCLE_NODES, 8 * degree))
-        return np.where(values < 1e-9 * values.max(), 0.0, values)
+    def _spectra(self) -> dict[tuple[int, int], Real]:
+        return {}
 
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
         """t ↦ k(t) of the field that is simulated: without ``draws`` it ends at degree noise_lmax, if that is a number.
@@ -164,8 +146,8 @@ class SynchronisationByNoise(Model):
         """
         if self.draws is not None or self.noise_lmax == "auto":
             return self.dual
-        circle = getattr(measure, "dimension", 3) == 2
-        return circular_kernel(self.circular_spectrum) if circle else kernel_from_spectrum(self.spectrum)
+        law = isotropic(getattr(measure, "dimension", 3), known_degree(self.noise_lmax))
+        return law.kernel(self.spectrum(measure))
 
     def drawn(self, path: BrownianPath, t0: float, t1: float, d: int) -> Model:
         """The model of the step [t0, t1]: with ``draws`` its w_j, a pure function of (seed, member, step, neuron)."""

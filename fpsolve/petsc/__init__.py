@@ -1,1 +1,1 @@
-"""What needs PETSc: Newton's method (SNES), implicit transport, time stepping; petsc4py is imported at first use."""
+"""PETSc: the door to it, imported at its first use, and Newton's method (SNES) with its dense twin."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.petsc._petsc import destroyed, petsc, private_options, reason_name
+from fpsolve.petsc.library import destroyed, petsc, private_options, reason_name
 from fpsolve.petsc.newton_numpy import Action, Root, System
 from fpsolve.sphere.harmonics import Real
 

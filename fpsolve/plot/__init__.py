@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
+    from fpsolve.plot.spread import ensemble
     from fpsolve.plot.zoom import zoomed
 
 _HOME = {
@@ -26,6 +27,7 @@ _HOME = {
     "animation": "animate",
     "branches": "branch_diagram",
     "comparison": "compared",
+    "ensemble": "spread",
     "layers": "layer_curves",
     "phases": "layer_curves",
     "zoomed": "zoom",
@@ -37,6 +39,7 @@ __all__ = [
     "comparison",
     "density_map",
     "density_orthographic",
+    "ensemble",
     "layers",
     "observables",
     "overview",

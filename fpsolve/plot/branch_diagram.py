@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from matplotlib.lines import Line2D
 
 from fpsolve.errors import InputError
 from fpsolve.plot import style
@@ -47,8 +48,15 @@ def branches(
     axes.set_ylabel(fill(given[0][quantity].attrs.get("long_name", quantity), WIDTH))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    if labels is not None:
-        axes.legend(fontsize=9, frameon=False)
+    kinds = dict.fromkeys(str(kind) for ds in given for kind in ds["event"].values)
+    signs = [Line2D([], [], color="0.3", marker=MARKERS[k], mfc="white", linestyle="", label=k) for k in kinds]
+    known = any("unstable" in ds for ds in given)
+    if known:
+        signs += [Line2D([], [], color="0.3", linestyle="-", label="stable")]
+        signs += [Line2D([], [], color="0.3", linestyle="--", label="unstable")]
+    named, _ = axes.get_legend_handles_labels()
+    if named or signs:
+        figure.legend(handles=[*named, *signs], loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     return figure
 
 

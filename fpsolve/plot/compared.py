@@ -83,6 +83,9 @@ def _costs(axes: Axes, ds: xr.Dataset) -> None:
             axes.annotate(name, place, xytext=(6, 3), textcoords="offset points", fontsize=8)
     for target in ds["target"].values:
         axes.axhline(target, color="0.6", lw=0.7, ls=":")
+    own = float(ds["reference_error"].sel(quantity="moments"))
+    if own > 0:  # NaN where nothing told it
+        axes.axhline(own, color=_COLOURS["cloud"], lw=1.0, ls="-.", label="the reference's own error")
     axes.set_title("error of the low moments and cost; degree, or number N of tokens", fontsize=10.5, loc="left")
     _logarithmic(axes, "processor seconds", "error of the moments")
     axes.legend(fontsize=8, frameon=False)

@@ -41,6 +41,28 @@ class Field:
         return np.asarray(south * (1 - up) + north * up)
 
 
+def one_run(ds: xr.Dataset) -> xr.Dataset:
+    """The run itself, without dimensions of length one that an ensemble gave it.
+
+    Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it holds several runs, or no times.
+    """
+    if "time" not in ds.dims:
+        raise InputError("ds", sorted(map(str, ds.sizes)), "has no times of a run", "give a result of fpsolve.solve")
+    if "status" not in ds and "member" not in ds.dims:
+        return ds
+    known = {"time", "component", "harmonic", "head", "lat", "lon", "angle", "point"}
+    ds = ds.squeeze([name for name, size in ds.sizes.items() if size == 1 and name not in known])
+    several = {str(name): size for name, size in ds.sizes.items() if name in ("member", *_swept(ds))}
+    if several:
+        remedy = "choose one, ds.isel(member=0) for example, or draw all by fp.plot.ensemble(ds)"
+        raise InputError("ds", several, "holds several runs", remedy)
+    return ds
+
+
+def _swept(ds: xr.Dataset) -> list[str]:
+    return [str(name) for name in ds["status"].dims] if "status" in ds else []
+
+
 def saved_index(ds: xr.Dataset, time: float | None) -> int:
     """Position of the saved time nearest to ``time``; the last one for None.
 

@@ -9,6 +9,8 @@ from matplotlib.colors import Normalize
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.plot import circle, fields, style
+from fpsolve.plot.heading import heading as page_heading
+from fpsolve.plot.marks import lost_at
 from fpsolve.plot.projection import Mollweide, Orthographic, Projection, angles, outline, pixels
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 PROJECTIONS = ("mollweide", "orthographic")
 
-_MOST_POINTS = 20_000
-"""More dots than this hide each other."""
+_MOST_POINTS, _MOST_OVER = 20_000, 400
+"""More dots than this hide each other, or the density under them."""
 
 
 def density_map(
@@ -41,6 +43,7 @@ def density_map(
     """
     if projection not in PROJECTIONS:
         raise unknown_name("projection", projection, PROJECTIONS)
+    ds = fields.one_run(ds)
     if circle.on_circle(ds) and not points:
         return circle.density_profile(ds, time)
     if projection == "orthographic":
@@ -59,6 +62,7 @@ def density_orthographic(
 
     Raises as :func:`density_map`.
     """
+    ds = fields.one_run(ds)
     if circle.on_circle(ds) and not points:
         return circle.density_profile(ds, time)
     lat, lon = fields.mean_direction(ds, fields.saved_index(ds, time)) if view is None else view
@@ -83,11 +87,16 @@ def _figure(
     else:
         draw_frame(axes, projection, "0.3")
         colour = style.COLOURS[0]
+    draw_labels(axes, projection)
     if points:
-        heading.append(draw_points(axes, ds, index, projection, colour))
+        most = _MOST_POINTS if colour != "white" else _MOST_OVER
+        heading.append(draw_points(axes, ds, index, projection, colour, most))
     if isinstance(projection, Orthographic):
         heading.append(f"seen from {_place(projection.lat0, projection.lon0)}")
-    axes.set_title(",  ".join(heading), fontsize=12)
+    if lost := lost_at(ds, float(ds["time"].values[index])):
+        heading.append(lost)
+    axes.set_title(",  ".join(heading), fontsize=12, color=style.LOST if lost else style.PLAIN)
+    figure.suptitle(page_heading(ds), fontsize=10)
     return figure
 
 
@@ -126,18 +135,42 @@ def draw_frame(axes: Axes, projection: Projection, colour: str) -> Any:
     return edge
 
 
-def draw_points(axes: Axes, ds: xr.Dataset, index: int, projection: Projection, colour: str) -> str:
-    """Dots with areas by weight; returns what to say of them. Of many points every k-th is drawn."""
+def draw_labels(axes: Axes, projection: Projection) -> None:
+    """Degrees beside the graticule: latitudes at the left edge or along the middle, longitudes along a parallel."""
+    text: dict[str, Any] = {"fontsize": 7, "color": "0.35", "ha": "right", "va": "center", "zorder": 6}
+    if isinstance(projection, Orthographic):
+        text["color"] = "0.75"
+        middle, parallel = projection.lon0, float(np.clip(30 * round(projection.lat0 / 30), -60, 60))
+    else:
+        middle, parallel = getattr(projection, "lon0", 0.0) - 179.999, 0.0
+    for north in range(-60, 61, 30):
+        x, y = projection.forward(np.array(float(north)), np.array(middle))
+        if np.isfinite(x):
+            axes.text(float(x) - 0.02 * projection.width, float(y), _degrees(north, "NS"), **text)
+    for east in range(0, 360, 60):
+        x, y = projection.forward(np.array(parallel), np.array(float(east)))
+        if np.isfinite(x) and abs(float(x)) < 0.97 * projection.width:
+            where = text | {"ha": "center", "va": "top", "color": "0.75"}
+            axes.text(float(x), float(y) - 0.01 * projection.height, f"{east}°E", **where)
+
+
+def draw_points(
+    axes: Axes, ds: xr.Dataset, index: int, projection: Projection, colour: str, most: int = _MOST_POINTS
+) -> str:
+    """Dots with areas by weight; returns what to say of them. Of more than ``most`` a fixed random choice is drawn."""
     positions = fields.by_component(ds["points"].isel(time=index)).values.T
     total = positions.shape[1]
-    every = -(-total // _MOST_POINTS)
-    positions = positions[:, ::every]
-    shown = positions.shape[1]
-    weights = ds["weights"].values[::every] if "weights" in ds else np.ones(shown)
+    chosen = np.arange(total)
+    if total > most:
+        chosen = np.sort(np.random.default_rng(0).choice(total, most, replace=False))
+    positions, shown = positions[:, chosen], len(chosen)
+    weights = ds["weights"].values[chosen] if "weights" in ds else np.ones(shown)
     x, y = projection.forward(*angles(positions))
-    area = np.clip(3000 / np.sqrt(shown), 4, 40) * weights / max(weights.mean(), 1e-300)
-    axes.scatter(x, y, s=np.minimum(area, 120), c=colour, edgecolors="black", linewidths=0.4, alpha=0.8, zorder=5)
-    return f"{total} points" if every == 1 else f"{shown} of {total} points"
+    room = 1.0 if colour != "white" else 0.25  # small over a density
+    area = room * np.clip(3000 / np.sqrt(shown), 4, 40) * weights / max(weights.mean(), 1e-300)
+    area = np.minimum(area, 120 * room)
+    axes.scatter(x, y, s=area, c=colour, edgecolors="black", linewidths=0.4, alpha=0.8, zorder=5)
+    return f"{total} points" if shown == total else f"{shown} of {total} points"
 
 
 def _wants_points(ds: xr.Dataset, points: bool | None, index: int) -> bool:
@@ -153,4 +186,8 @@ def _wants_points(ds: xr.Dataset, points: bool | None, index: int) -> bool:
 
 
 def _place(lat: float, lon: float) -> str:
-    return f"{abs(lat):.0f}°{'N' if lat >= 0 else 'S'} {lon % 360:.0f}°E"
+    return f"{_degrees(lat, 'NS')} {lon % 360:.0f}°E"
+
+
+def _degrees(value: float, sides: str) -> str:
+    return f"{abs(value):.0f}°" + (sides[value < 0] if round(value) else "")

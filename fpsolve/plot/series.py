@@ -3,85 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.transforms import ScaledTranslation
 
 from fpsolve.errors import InputError
-from fpsolve.plot import style
+from fpsolve.observe import OBSERVABLES, Panel
+from fpsolve.plot import fields, style
+from fpsolve.plot.heading import heading
+from fpsolve.plot.marks import limit_of, marks
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKED = {
-    "unresolved_from": "under-resolved",
-    "attention_unresolved_from": "attention under-resolved",
-    "refined_from": "refined",
-    "filtered_from": "filtered",
-    "handed_over_at": "cloud",
-    "stopped_at": "stopped",
-}
-"""What a result says of its resolution, and what stands at that time in its curves."""
+FLOOR = 1e-20
+"""Nothing below it is shown on a logarithmic axis: round-off has long made it up."""
 
+MARK_HEIGHT = 9
+"""Points between labels that stand above one another."""
 
 def observables(ds: xr.Dataset) -> Figure:
-    """Mean vector, overlap, energy, entropy, least density, tail and floor against time: those that the result has.
+    """Every observable of the result that has a panel against time, a user's too.
 
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` if it has none.
     """
-    names = present(ds)
-    if not names:
+    ds = fields.one_run(ds)
+    found = panels(ds)
+    if not found:
         raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "give a result of fpsolve.solve")
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = style.new_figure(3.7 * columns, 2.6 * rows + 0.3)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
-    for axes, name in zip(grid.flat, names, strict=False):
-        draw(axes, ds, name)
-    for spare in grid.flat[len(names) :]:
-        spare.set_visible(False)
-    for column in grid.T:
-        lowest = max((row for row in range(rows) if column[row].get_visible()), default=0)
-        column[lowest].set_xlabel(_label(ds["time"], "time t"))
-        column[lowest].tick_params(labelbottom=True)
-    if ds.attrs.get("title"):
-        figure.suptitle(str(ds.attrs["title"]), fontsize=12)
+    figure, places = page(len(found))
+    for axes, (name, panel) in zip(places, found.items(), strict=True):
+        draw(axes, ds, name, panel)
+        axes.set_xlabel(_label(ds["time"], "time t"))
+    figure.suptitle(heading(ds), fontsize=12)
     return figure
 
 
-def present(ds: xr.Dataset) -> list[str]:
-    """The panels that this result can fill, in the order of the page; log E stands in where E is no double."""
-    return [name for name in _PANELS if name in ds and not (name == "log_energy" and "energy" in ds)]
+def page(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels in rows of three at most, every row filled."""
+    rows = -(-count // 3)
+    lengths = [count // rows + (row < count % rows) for row in range(rows)]
+    figure = style.new_figure(3.7 * max(lengths), 2.6 * rows + 0.3)
+    across = lcm(*lengths)
+    grid = figure.add_gridspec(rows, across)
+    places = [(row, k * across // n, across // n) for row, n in enumerate(lengths) for k in range(n)]
+    return figure, [figure.add_subplot(grid[row, at : at + width]) for row, at, width in places]
 
 
-def draw(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def panels(ds: xr.Dataset) -> dict[str, Panel]:
+    """The panels that this result can fill, in the order of the table; a user's observables after them."""
+    found = {name: one.panel for name, one in OBSERVABLES.items() if isinstance(one.panel, Panel) and name in ds}
+    for name, one in ds.data_vars.items():
+        if "panel" in one.attrs and set(one.dims) == {"time"}:
+            found[str(name)] = Panel(one.attrs["panel"], one.attrs["panel_kind"])
+    return {name: panel for name, panel in found.items() if panel.stands_for not in found}
+
+
+def draw(axes: Axes, ds: xr.Dataset, name: str, panel: Panel) -> None:
     """One panel, without the label of its time axis."""
-    title, painter = _PANELS[name]
-    painter(axes, ds, name)
-    axes.set_title(title, fontsize=10.5, loc="left")
-    axes.set_ylabel(_unit(ds[name]))
+    _PAINTERS[panel.kind](axes, ds, name)
+    finish(axes, ds, name, panel, name)
+    _mark(axes, ds, marks(ds))
+
+
+def finish(axes: Axes, ds: xr.Dataset, name: str, panel: Panel, variable: str) -> None:
+    """Title, unit and frame of the panel of the observable ``name``, which shows ``variable``."""
+    limit = limit_of(ds, name)
+    title = panel.title + (f" (dotted: limit {limit:.0e})" if limit is not None and variable == name else "")
+    axes.set_title(title, fontsize=10.5, loc="left", pad=6 + MARK_HEIGHT * len(marks(ds)))
+    axes.set_ylabel(_unit(ds[variable]))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
-    _mark(axes, ds)
 
 
-def _mark(axes: Axes, ds: xr.Dataset) -> None:
-    """A dashed line and a short label where the run was no longer resolved and what was done about it."""
-    told: dict[float, list[str]] = {}
-    for name, label in MARKED.items():
-        time = float(ds[name] if name in ds and ds[name].ndim == 0 else ds.attrs.get(name, np.nan))
-        if np.isfinite(time):
-            told.setdefault(time, []).append(label)
-    for time, labels in told.items():
-        side = 1 if time <= float(ds["time"].values[0]) else -1  # away from the axis
+def _mark(axes: Axes, ds: xr.Dataset, told: dict[float, list[str]]) -> None:
+    """A dashed line, its label above the panel, where the run was no longer resolved and what was done about it."""
+    begin, end = float(ds["time"].values[0]), float(ds["time"].values[-1])
+    for row, (time, labels) in enumerate(told.items()):
+        early = time <= (begin + end) / 2  # towards the middle, not over the edge
         axes.axvline(time, color="0.25", linewidth=0.8, linestyle="--", zorder=1)
         axes.annotate(
-            ", ".join(labels), (time, 0.5), xycoords=axes.get_xaxis_transform(), xytext=(2 * side, 0),
-            textcoords="offset points", rotation=90, ha="left" if side > 0 else "right", va="center", fontsize=7.5,
-            color="0.25",
+            ", ".join(labels), (time, 1.0), xycoords=axes.get_xaxis_transform(), xytext=(0, 2 + MARK_HEIGHT * row),
+            textcoords="offset points", ha="left" if early else "right", va="bottom", fontsize=7.5, color="0.25",
         )  # fmt: skip
 
 
@@ -89,27 +97,36 @@ def _line(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.plot(ds["time"], ds[name], **_stroke(ds))
 
 
-def _mean_vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     """The components thin, the norm on top of them; only the norm beyond three dimensions."""
     mean = ds[name].transpose("time", "component")
     if mean.sizes["component"] <= 3:
         for one, colour in zip(mean["component"].values, style.COLOURS[1:], strict=False):
             axes.plot(ds["time"], mean.sel(component=one), color=colour, linewidth=1.0, label=str(one))
     axes.plot(ds["time"], np.linalg.norm(mean.values, axis=1), label="|m|", **_stroke(ds))
-    axes.legend(fontsize=8, ncols=4, frameon=False, handlelength=1.2, columnspacing=0.9)
+    above = ScaledTranslation(0, MARK_HEIGHT * len(marks(ds)) / 72, axes.figure.dpi_scale_trans)
+    axes.legend(
+        fontsize=8, ncols=4, frameon=False, handlelength=1.0, columnspacing=0.7, handletextpad=0.4, borderpad=0.1,
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), bbox_transform=axes.transAxes + above,
+    )  # fmt: skip
 
 
-def _least_density(axes: Axes, ds: xr.Dataset, name: str) -> None:
+def _density(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--")  # below it the series has lost positivity
     _line(axes, ds, name)
 
 
-def _tail(axes: Axes, ds: xr.Dataset, name: str) -> None:
-    """Logarithmic; zeros, which have no logarithm, are left out."""
-    values = np.where(ds[name].values > 0, ds[name].values, np.nan)
+def _log(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """The size on a logarithmic axis, with the limit of a defect; zeros, which have no logarithm, are left out."""
+    size = np.abs(ds[name].values)
+    values = np.where(size > 0, size, np.nan)
     axes.plot(ds["time"], values, **_stroke(ds))
-    if np.isfinite(values).any():
-        axes.set_yscale("log")
+    if not np.isfinite(values).any():
+        return
+    axes.set_yscale("log")
+    if (limit := limit_of(ds, name)) is not None:
+        axes.axhline(limit, color=style.LOST, linewidth=1.0, linestyle=":")
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], FLOOR))
 
 
 def _stroke(ds: xr.Dataset) -> dict[str, Any]:
@@ -127,14 +144,10 @@ def _label(variable: xr.DataArray, default: str) -> str:
     return f"{default} [{unit}]" if unit else default
 
 
-_PANELS: dict[str, tuple[str, Callable[[Axes, xr.Dataset, str], None]]] = {
-    "mean_vector": ("mean vector m", _mean_vector),
-    "overlap": ("overlap |m|²", _line),
-    "energy": ("interaction energy", _line),
-    "log_energy": ("log interaction energy", _line),
-    "entropy": ("entropy", _line),
-    "min_density": ("least density", _least_density),
-    "tail": ("tail of the spectrum", _tail),
-    "mass_defect": ("mass - 1", _line),
-    "attention_floor": ("floor of far attention", _tail),
+_PAINTERS: dict[str, Callable[[Axes, xr.Dataset, str], None]] = {
+    "line": _line,
+    "log": _log,
+    "vector": _vector,
+    "density": _density,
 }
+"""By the kind of a panel."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import LogNorm, Normalize, PowerNorm
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CMAP = "cividis"
 """Perceptually uniform and the same to colour-blind readers."""
@@ -17,30 +18,45 @@ CMAP = "cividis"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 """Okabe and Ito's palette."""
 
-_WIDE_RANGE = 12.0
-"""Peak over uniform density above which a linear scale would hide all but the peak."""
+LOST, PLAIN = "#B34000", "black"
+"""Of what is said where a state is no longer resolved, and elsewhere."""
+
+WIDE_RANGE, HUGE_RANGE = 12.0, 1000.0
+"""Peak over uniform density above which a linear scale, and one by square roots, would hide all but the peak."""
+
+DECADES = 6
+"""A logarithmic scale covers at most so many."""
+
+
+class Shown(Figure):
+    """A figure that a notebook displays by itself, whatever matplotlib's backend."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        self.savefig(content, format="png", dpi=90)
+        return content.getvalue()
 
 
 def new_figure(width: float, height: float, **options: Any) -> Figure:
     """A figure of its own, in inches, known to no window manager."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", **options)
+    return Shown(figsize=(width, height), layout="constrained", **options)
 
 
 def colour_scale(lowest: float, highest: float) -> Normalize:
-    """One scale for densities in [lowest, highest]: from zero, by square roots where a peak dwarfs the
-    rest."""
+    """One scale for densities in [lowest, highest]: from zero, by square roots or logarithms where a peak dwarfs the
+    rest; linear where some are negative."""
     low = min(0.0, lowest)
     high = highest if highest > low else low + 1.0
-    if high * 4 * np.pi > _WIDE_RANGE and low == 0.0:
-        return PowerNorm(0.5, low, high)
-    return Normalize(low, high)
+    peak = high * 4 * np.pi if low == 0.0 else 0.0
+    if peak > HUGE_RANGE:
+        return LogNorm(max(lowest, high * 10.0**-DECADES), high, clip=True)
+    return PowerNorm(0.5, low, high) if peak > WIDE_RANGE else Normalize(low, high)
 
 
 def density_label(scale: Normalize, unit: str = "sr") -> str:
-    """What a colour bar says, the square-root scale included."""
-    return f"density ρ  [1/{unit}]" + ("\n(square-root scale)" if isinstance(scale, PowerNorm) else "")
+    """What a colour bar says, a square-root or logarithmic scale included."""
+    kind = "square-root" if isinstance(scale, PowerNorm) else "logarithmic" if isinstance(scale, LogNorm) else ""
+    return f"density ρ  [1/{unit}]" + (f"\n({kind} scale)" if kind else "")
 
 
 def time_label(time: float) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 
 from fpsolve.errors import InputError
 from fpsolve.plot import style
@@ -46,8 +47,10 @@ def _draw_disc(axes: Axes, ds: xr.Dataset) -> None:
     floor = high * 10.0**-DECADES if wide else low
     mesh = axes.pcolormesh(x, y, np.maximum(values, floor), shading="gouraud", cmap=style.CMAP, norm=norm)
     axes.set_aspect("equal")
-    axes.set_xlabel("east")
-    axes.set_ylabel("north")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("east [rad]")
+    axes.set_ylabel("north [rad]")
     figure = axes.get_figure()
     assert figure is not None
     figure.colorbar(mesh, ax=axes, label="density ρ  [1/sr]")
@@ -55,7 +58,7 @@ def _draw_disc(axes: Axes, ds: xr.Dataset) -> None:
 
 def _draw_arc(axes: Axes, ds: xr.Dataset) -> None:
     axes.plot(ds["offset"].values, ds["density"].values, color=style.COLOURS[0])
-    axes.set_xlabel("angle from the centre")
+    axes.set_xlabel("angle from the centre [rad]")
     axes.set_ylabel("density ρ  [1/rad]")
 
 

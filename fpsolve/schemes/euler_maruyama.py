@@ -1,14 +1,12 @@
 """Euler–Maruyama on points in the form of the transformer's layer, x ← N(x + u)."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from fpsolve.errors import UnresolvedError
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.schemes.common_noise import CommonNoise
 
 
 def euler_maruyama(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
@@ -17,15 +15,10 @@ def euler_maruyama(model: Model, measure: Measure, path: BrownianPath, t0: float
     Weak order 1 for the Itô equation; the normalisation supplies -(ε²/2) tr(P_xQ) x. It moves points only and carries
     no density :cite:`homogenized2026`. Raises UnresolvedError (at time 0 of the step) where its square overflows.
     """
-    assert isinstance(measure, Cloud)
-    source, sites = measure.source, measure.sites
-    moved = measure.x + (t1 - t0) * model.drift_field(source).ambient(sites)
-    if model.is_stochastic:
-        increment = path.increment(t0, t1, model.channels(measure.dimension))
-        moved = moved + model.noise_field(source, increment).ambient(sites)
+    source, sites, noise = measure.source, measure.sites, CommonNoise.over(model, measure, path, t0, t1)
+    moved = sites.x + (t1 - t0) * model.drift_field(source).ambient(sites) + noise(source).ambient(sites)
     with np.errstate(over="ignore"):
         length = np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
     if not np.isfinite(length).all():
         raise UnresolvedError(0.0, "the step is too long for double precision", "take a smaller dt")
-    moved /= length
-    return replace(measure, x=moved, log_density=None)
+    return measure.placed(moved / length)

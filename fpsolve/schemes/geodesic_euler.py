@@ -1,14 +1,13 @@
 """Euler's step along great circles: for points, and for velocities that are known only at them."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from fpsolve.errors import UnresolvedError
 from fpsolve.measures.base import Measure
-from fpsolve.measures.cloud import Cloud, geodesic
+from fpsolve.measures.cloud import geodesic
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.schemes.common_noise import CommonNoise
 
 
 def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
@@ -20,7 +19,6 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     and carries no density :cite:`homogenized2026`. Raises UnresolvedError (at time 0 of the step) for a drift that
     passes the antipode.
     """
-    assert isinstance(measure, Cloud)
     source, sites = measure.source, measure.sites
     tangent = (t1 - t0) * model.drift_field(source).on(sites)
     with np.errstate(over="ignore"):
@@ -28,7 +26,5 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     if not farthest <= np.pi:
         told = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
         raise UnresolvedError(0.0, told, 'take a smaller dt, or scheme="rk4"')
-    if model.is_stochastic:
-        increment = path.increment(t0, t1, model.channels(measure.dimension))
-        tangent = tangent + model.noise_field(source, increment).on(sites)
-    return replace(measure, x=geodesic(measure.x, tangent), log_density=None)
+    tangent = tangent + CommonNoise.over(model, measure, path, t0, t1)(source).on(sites)
+    return measure.placed(geodesic(sites.x, tangent))

@@ -3,6 +3,7 @@
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.schemes.common_noise import CommonNoise
 
 
 def lie_euler(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
@@ -12,6 +13,5 @@ def lie_euler(model: Model, measure: Measure, path: BrownianPath, t0: float, t1:
     :cite:`malham2008`.
     """
     source = measure.source
-    increment = path.increment(t0, t1, model.channels(measure.dimension)) if model.is_stochastic else None
-    v = (t1 - t0) * model.flow_drift(source)
-    return measure.transport(v if increment is None else v + model.noise_field(source, increment))
+    noise = CommonNoise.over(model, measure, path, t0, t1)
+    return measure.transport(noise.beside((t1 - t0) * model.flow_drift(source), source))

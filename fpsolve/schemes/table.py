@@ -10,6 +10,7 @@ from fpsolve.errors import CalculusError, InputError, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.petsc.library import parsed, petsc
 
 Step = Callable[[Model, Measure, BrownianPath, float, float], Measure]
 """``step(model, measure, path, t0, t1)``: the measure at t1."""
@@ -44,8 +45,6 @@ class Scheme:
 
     def with_options(self, options: str | None) -> Scheme:
         """The scheme with PETSc's options. Raises InputError for malformed ones, MissingDependencyError."""
-        from fpsolve.petsc._petsc import parsed, petsc
-
         parsed(options)
         petsc()
         return replace(self, step=partial(self.step, options=options))  # type: ignore[call-arg]

@@ -9,7 +9,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere.blocks import in_blocks
-from fpsolve.sphere.fourier import Coefficients, Real, degree_of, laplacian, resized
+from fpsolve.sphere.fourier import degree_of, laplacian, resized
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.nonuniform import EPSILON
 from fpsolve.sphere.scattered import Points
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number
 from fpsolve.measures.density import Density
-from fpsolve.measures.initial import Law
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.harmonics import Real

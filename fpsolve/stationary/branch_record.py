@@ -16,7 +16,8 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.heads import heads_of, is_gradient_flow
 
 if TYPE_CHECKING:
-    from fpsolve.stationary.arclength import Event, Point
+    from fpsolve.stationary.events import Event
+    from fpsolve.stationary.points import Point
 
 AMPLITUDES = 8
 """Degrees whose amplitudes are kept."""

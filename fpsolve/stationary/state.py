@@ -12,9 +12,9 @@ import xarray as xr
 
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number, unknown_name
 from fpsolve.measures.density import Density
-from fpsolve.measures.initial import Law
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model, checked_degree
-from fpsolve.petsc._petsc import parsed
+from fpsolve.petsc.library import parsed
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
 from fpsolve.plain.numbers import python_numbers

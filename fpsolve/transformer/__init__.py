@@ -1,7 +1,9 @@
 """Finite random transformers: the chain of layers, the laws of its weights, and which limit describes it."""
 
+from fpsolve.models.weights import Fixed, Gaussian, MatrixLaw, Product, Sampled, Uniform
 from fpsolve.transformer.chain import RandomTransformer
 from fpsolve.transformer.collapse import Collapse
+from fpsolve.transformer.limits import limit
 from fpsolve.transformer.network import (
     FAMILIES,
     MLP,
@@ -25,8 +27,8 @@ from fpsolve.transformer.network import (
     weight_statistics,
     what_if,
 )
-from fpsolve.transformer.scaling import Scaling, limit, scaling
-from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product, Sampled, Uniform
+from fpsolve.transformer.scaling import Scaling, scaling
+from fpsolve.transformer.weights import HeadLaw
 
 __all__ = [
     "FAMILIES",

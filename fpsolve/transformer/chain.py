@@ -12,18 +12,22 @@ from tqdm import tqdm
 
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial, Law, Tokens, points, samples
+from fpsolve.measures.initial import Initial, tokens_of
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import checked_number
+from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
 from fpsolve.plain.numbers import python_numbers
-from fpsolve.solve import LONG_RUN
+from fpsolve.settings import Settings
+from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
 from fpsolve.times import saved_time
+from fpsolve.transformer.limits import limit
 from fpsolve.transformer.members import Batch, member_dataset
-from fpsolve.transformer.weights import HeadLaw, WeightLaw, matrices_of
+from fpsolve.transformer.weights import HeadLaw, matrices_of
 from fpsolve.values import Named
 
 if TYPE_CHECKING:
@@ -94,7 +98,7 @@ class RandomTransformer(metaclass=Named):
         initial: Initial | Real,
         *,
         save_every: int = 1,
-        moments_lmax: int = 8,
+        moments_lmax: int = Settings.moments_lmax,
         save_points: bool = False,
         progress: bool | None = None,
     ) -> Result:
@@ -152,8 +156,6 @@ class RandomTransformer(metaclass=Named):
 
     def limit(self, regime: str) -> Model:
         """The limiting model, ``ballistic``, ``modified`` or ``diffusive``, see :func:`fpsolve.transformer.limit`."""
-        from fpsolve.transformer.scaling import limit
-
         return limit(self.law, regime, self.d, self.step)
 
     def batch(self, x: Real, weights: Real, members: range) -> Batch:
@@ -200,19 +202,8 @@ class RandomTransformer(metaclass=Named):
 
     def _start(self, initial: Initial | Real, member: int) -> Cloud:
         """The initial tokens, n of them in dimension d."""
-        if isinstance(initial, Law):
-            initial = samples(initial, self.n, self.seed, member)
-        if isinstance(initial, np.ndarray | list):
-            initial = points(initial)
-        if isinstance(initial, Cloud):
-            initial = Tokens(initial.x, initial.weights)
-        if not isinstance(initial, Tokens):
-            problem = "not tokens, a law or an array (n, d)"
-            raise InputError("initial", initial, problem, "pass fp.initial.von_mises_fisher(...), for example")
-        if initial.x.shape != (self.n, self.d):
-            problem = f"the transformer has n = {self.n} tokens in d = {self.d}"
-            raise InputError("initial", initial.x.shape, problem, "pass as many, or change n and d")
-        return Cloud(initial.x, initial.weights, tokens=True)
+        tokens = tokens_of("initial", initial, self.n, self.d, self.seed, member)
+        return Cloud(tokens.x, tokens.weights, tokens=True)
 
     def _starts(self, initial: Initial | Real, members: range) -> list[Cloud]:
         """The initial tokens of every member; one cloud where all start alike."""

@@ -29,10 +29,11 @@ from itertools import count
 import numpy as np
 from scipy.special import gammaincinv, ndtri
 
+from fpsolve.models.weights import Fixed, Gaussian, MatrixLaw, Product
 from fpsolve.noise import _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer.weights import Fixed, Gaussian, HeadLaw, MatrixLaw, Product
+from fpsolve.transformer.weights import HeadLaw
 
 SCORES, VALUES = 120, 121
 """Philox streams of A and V in :class:`AttentionChain`."""

@@ -14,9 +14,9 @@ from fpsolve.models.deep_stochastic import DeepStochasticTransformer
 from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.self_attention import SelfAttention
-from fpsolve.models.weights import is_rotation_invariant
+from fpsolve.models.weights import Gaussian, MatrixLaw, Sampled, is_rotation_invariant
 from fpsolve.plain.numbers import python_numbers
-from fpsolve.transformer.weights import Gaussian, HeadLaw, MatrixLaw, Sampled
+from fpsolve.transformer.weights import HeadLaw
 
 Diffusive = Homogenized | DeepStochasticTransformer | DrawnHeads
 """What a diffusive limit may be: :func:`limit` makes them of a head's law, :func:`head_law` finds that law again."""

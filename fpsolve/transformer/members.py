@@ -10,11 +10,10 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.measures.cloud import Cloud
-from fpsolve.observe import versions
+from fpsolve.models.weights import BLOCK_WORDS
+from fpsolve.observe import OBSERVABLES, versions
 from fpsolve.observe.quantities import LARGEST_EXPONENT
-from fpsolve.observe.record import LONG_NAMES
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer.weights import BLOCK_WORDS
 
 if TYPE_CHECKING:
     from fpsolve.transformer.chain import RandomTransformer
@@ -104,22 +103,11 @@ def _log_energy(x: Real, weights: Real, beta: float) -> Real:
 
 
 def _dataset(saved: list[dict[str, Real]], members: range, layers: Any, config: dict[str, Any]) -> xr.Dataset:
-    dims = {"mean_vector": ("component",), "points": ("point", "component")}
-    names = {
-        "mean_vector": "mean of the measure, ∫ x dμ",
-        "overlap": "squared norm of the mean, mean overlap of two tokens",
-        "energy": "interaction energy, (1/2β) ∬ exp(β⟨x,y⟩) dμ dμ",
-        "log_energy": LONG_NAMES["log_energy"],
-        "points": "positions of the tokens",
-    }
-    variables = {
-        name: (
-            ("member", "layer", *dims.get(name, ())),
-            np.concatenate([values[name] for values in saved]),
-            {"long_name": names[name], "units": "1"},
-        )
-        for name in saved[0]
-    }
+    variables = {}
+    for name, values in ((name, np.concatenate([one[name] for one in saved])) for name in saved[0]):
+        one = OBSERVABLES[name]
+        about = {"long_name": one.long_name, "units": "1"}
+        variables[name] = (("member", "layer", *one.dims), values, about)  # type: ignore[misc]
     ds = xr.Dataset(variables, {"member": np.array(members, dtype=np.uint64), "layer": layers})
     return ds.assign_attrs(
         Conventions="CF-1.11",

@@ -12,11 +12,12 @@ import numpy as np
 from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
-from fpsolve.errors import InputError, check_number
-from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Law, Tokens, points, samples
+from fpsolve.errors import check_number
+from fpsolve.measures.initial import points, tokens_of
+from fpsolve.measures.laws import Tokens
 from fpsolve.models.base import checked_number
 from fpsolve.models.homogenized import Homogenized
+from fpsolve.models.weights import Gaussian, MatrixLaw, Product
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.plain.numbers import python_numbers
@@ -26,7 +27,7 @@ from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
 from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.regime import network_scaling
-from fpsolve.transformer.weights import KEY_QUERY, Gaussian, HeadLaw, MatrixLaw, Product
+from fpsolve.transformer.weights import KEY_QUERY, HeadLaw
 
 __all__ = ["SMALL", "Regime", "Scaling", "head_law", "limit", "scaling"]
 
@@ -213,19 +214,7 @@ def _tokens(data: Any, n: int, d: int, seed: int, member: int = 0) -> Tokens:
     if data is None:
         x = BrownianPath(seed, member).initial_normals(n * d).reshape(n, d)
         data = points(x / np.sqrt(np.einsum("na,na->n", x, x))[:, None])
-    if isinstance(data, Law):
-        data = samples(data, n, seed, member)
-    if isinstance(data, Cloud):
-        data = Tokens(data.x, data.weights)
-    if isinstance(data, np.ndarray | list):
-        data = points(data)
-    if not isinstance(data, Tokens):
-        raise InputError("data", data, "not tokens, a law or an array (n, d)", "pass fp.initial.uniform(d)")
-    if data.x.shape != (n, d):
-        raise InputError(
-            "data", data.x.shape, f"there are n = {n} tokens in d = {d}", "pass as many, or change n and d"
-        )
-    return data
+    return tokens_of("data", data, n, d, seed, member)
 
 
 def _kernel_of(law: HeadLaw, d: int, tokens: Tokens, count: int, seed: int) -> dict[str, float]:

@@ -7,10 +7,12 @@ from functools import partial
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.petsc.library import parsed, petsc
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.transport.exponential import Generator, exponential
 from fpsolve.transport.krylov import krylov
 from fpsolve.transport.midpoint import midpoint
+from fpsolve.transport.petsc import petsc_transport
 
 Flow = Callable[[Generator, Coefficients, float, float], Coefficients]
 """``flow(L, u, radius, rtol)``: exp(L) u to relative accuracy ``rtol``; ``radius`` bounds the spectrum of L."""
@@ -21,9 +23,6 @@ EXPLICIT = "chebyshev"
 
 def _petsc(stages: int, options: str | None) -> Flow:
     """The Gauss method of so many stages by PETSc. Raises MissingDependencyError, InputError for malformed options."""
-    from fpsolve.petsc._petsc import parsed, petsc
-    from fpsolve.petsc.transport import petsc_transport
-
     parsed(options)
     petsc()
     return partial(petsc_transport, stages=stages, options=options)

@@ -84,14 +84,10 @@ def pade(stages: int) -> tuple[Factor, ...]:
 
 @dataclass
 class RealForm:
-    """L on real unknowns y = √w (Re u, Im u), w = 1 for m = 0, else 2: there the L of a half density is a skew matrix.
-
-    ``applications`` counts those of L.
-    """
+    """L on real unknowns y = √w (Re u, Im u), w = 1 for m = 0, else 2: there the L of a half density is skew."""
 
     operator: Generator
     weight: Real
-    applications: int = 0
 
     def __post_init__(self) -> None:
         self._ignored = np.zeros(len(self.weight), complex)
@@ -122,7 +118,6 @@ class RealForm:
         u = self.coefficients(y)
         out = np.zeros_like(u)
         self.operator.recur(u, out, factor, 0.0, self._ignored)
-        self.applications += 1
         return self.unknowns(out)
 
 

@@ -11,8 +11,8 @@ from fpsolve.measures import initial
 from fpsolve.measures.build import build
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.noise import BrownianPath
-from fpsolve.run import step
 from fpsolve.schemes import SCHEMES
+from fpsolve.stepping import Stepper
 from fpsolve.validate.table import Row
 
 DT, FACTOR = 0.02, 30.0
@@ -36,9 +36,10 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
         model = Homogenized(beta, kind, noise_lmax=16)  # type: ignore[arg-type]
         law = initial.von_mises_fisher([0.3, -0.5, 1.0][3 - d :], kappa)
         cloud = build(law, "cloud", 95 if d == 2 else 47 if kappa <= 20 else 63, 1e-7)
-        exact = model.spectrum(step(model, cloud, path, DT, scheme, 0).source)
+        step = Stepper(model, path, DT, scheme)
+        exact = model.spectrum(step(cloud, 0).source)
         for rtol in (1e-6, 1e-9):
-            density = step(model, build(law, "density", 63, rtol), path, DT, scheme, 0)
+            density = step(build(law, "density", 63, rtol), 0)
             error = float(np.abs(model.spectrum(density.source) - exact).max() / exact[0])
             estimate = attention_floor(density, model)
             assert estimate is not None

@@ -12,8 +12,8 @@ from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
 from fpsolve.models.homogenized import Homogenized
-from fpsolve.models.noise_degree import end_terms
 from fpsolve.models.weights import Gaussian
+from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.table import Row
 
@@ -75,7 +75,8 @@ def pair_rows(quick: bool) -> Iterator[Row]:
         kappa = float(middle @ middle + size * np.sum(weight * t**2))
         slope = float(beta**2 * size**2 * np.sum(weight * (1 - t**2) ** 2))
         model = Homogenized(beta, "gaussian", value_std=1.0).prepared(start)
-        kept = sum(float(terms.sum()) for terms in end_terms(model.spectrum(start.source), 2))
+        spectrum = model.spectrum(start.source)
+        kept = sum(float(terms.sum()) for terms in isotropic(2, int(model.noise_lmax)).end_terms(spectrum))
         exact = -0.5 * (kappa + slope)
         name = f"noise of two tokens on S¹, β = {beta:g}"
         yield Row(name, f"pair exponent, {model.noise_lmax} degrees", exact, -0.5 * kept, 0.01 * abs(exact))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import initial
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
@@ -19,7 +20,7 @@ from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 from fpsolve.noise import BrownianPath
 from fpsolve.observe.free_energy import dissipation, free_energy, head_energies, interaction_energy
-from fpsolve.run import run
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, estimate
 from fpsolve.validate.table import Row
@@ -94,8 +95,6 @@ def heat_rows(quick: bool, seed: int) -> Iterator[Row]:
 
 def powers(measure: Measure, degree: int) -> Real:
     """Σ_m |ρ_ℓm|² for ℓ = 0..degree."""
-    from fpsolve.sphere.geometry import geometry
-
     moments = measure.moments(degree)
     assert moments is not None
     return geometry(measure.dimension).power(moments)

@@ -15,7 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import Measure, initial
+from fpsolve.measures.build import source_of
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.models.drawn_heads import DrawnHeads
@@ -24,7 +26,6 @@ from fpsolve.models.isotropic_flow import IsotropicFlow
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers
 from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.schemes import SCHEMES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import HeadLaw, scaling
@@ -64,7 +65,7 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
 def frozen_row(kind: str, noise_lmax: int, seed: int) -> Row:
     """The flow of the noise of Homogenized at one law on S², frozen, against -κ of the kernel of that law."""
     model, law = homogenized(kind, noise_lmax), initial.von_mises_fisher([0, 0, 1], 1.0)
-    flow = IsotropicFlow(tuple(model.spectrum(initial.source_of(law))))
+    flow = IsotropicFlow(tuple(model.spectrum(source_of(law))))
     kappa = model.kernel(law).kappa
     computed = expected_rate(flow, few_pairs(3, seed))
     return Row(f"frozen Homogenized, {kind}, d = 3", "λ, against -κ", -kappa, computed, 4e-3 * kappa)

@@ -28,7 +28,6 @@ def measured_rate(model: Model, degree: int) -> float:
     coefficients = np.zeros(size(LMAX), complex)
     coefficients[0], coefficients[place] = MASS_MOMENT, AMPLITUDE
     last = end(model, Density(coefficients, rtol=1e-12), TIME, TIME / 8)
-    assert isinstance(last, Density)
     return float(np.log(last.coefficients[place].real / AMPLITUDE) / TIME)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.causal import CausalAttention
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.table import Row
 

@@ -29,8 +29,8 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
     plateau, gaps = [], []
     for beta in betas:
         model = SelfAttention(beta, PLANE, PLANE)
-        plateau.append(to_two_atoms(_cloud(end(model, start, 10.0, 2.0)), target))
-        gaps.append(paired(_cloud(end(model, start, 1.0, 0.5)), _cloud(moved)))
+        plateau.append(to_two_atoms(end(model, start, 10.0, 2.0), target))
+        gaps.append(paired(end(model, start, 1.0, 0.5), moved))
     system = "low temperature on S¹"
     yield Row(system, "exponent of W₂ in β at t = 10", -0.5, order(betas, plateau), 0.04, "up to the logarithm")
     yield Row(system, "exponent at t = 1, to the limit flow", -1.0, order(betas, gaps), 0.1, "corrections of O(1/β)")
@@ -56,8 +56,3 @@ def to_two_atoms(cloud: Cloud, target: Cloud) -> float:
     x, before = cloud.x[order, 0], np.concatenate([[0.0], np.cumsum(cloud.weights[order])])
     plus = np.diff(np.minimum(before, right))
     return float(np.sqrt(np.sum(plus * (2 - 2 * x) + (np.diff(before) - plus) * (2 + 2 * x))))
-
-
-def _cloud(state: object) -> Cloud:
-    assert isinstance(state, Cloud)
-    return state

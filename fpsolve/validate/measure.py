@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fpsolve.course import run
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.table import Row
+
+Kind = TypeVar("Kind", bound=Measure)
 
 SIGMAS = 4.5
 """Statistical rows may be off by so many standard errors."""
@@ -44,8 +48,9 @@ def order(sizes: ArrayLike, errors: ArrayLike) -> float:
     return float(np.polyfit(np.log(np.asarray(sizes, float)), np.log(np.abs(np.asarray(errors, float))), 1)[0])
 
 
-def end(model: Model, start: Measure, t_end: float, dt: float, path: BrownianPath | None = None) -> Measure:
-    """The state at t_end."""
+def end(model: Model, start: Kind, t_end: float, dt: float, path: BrownianPath | None = None) -> Kind:
+    """The state at t_end, of the kind that it starts with."""
+    last: Any
     *_, (_, last) = run(model, start, path or BrownianPath(0, cell=dt), t_end=t_end, dt=dt)
     return last
 

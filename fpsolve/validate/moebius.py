@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import initial
 from fpsolve.measures.build import build
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.random_linear import BrownianGradientFlow
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, tokens
 from fpsolve.validate.table import Row
@@ -35,7 +35,7 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
     for d in (3,) if quick else (2, 3, 8, 64):
         x = initial.samples(initial.uniform(d), 4, seed + 7).x
         last = end(BrownianGradientFlow(), tokens(x, 1e-11), 1.0, 0.1, BrownianPath(seed, cell=0.1))
-        moved = last.x  # type: ignore[attr-defined]
+        moved = last.x
         yield Row(f"Brownian gradient flow, d = {d}", "cross-ratio at t = 1", cross_ratio(x), cross_ratio(moved), 1e-7)
 
 

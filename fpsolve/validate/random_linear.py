@@ -39,6 +39,6 @@ def aligned(model: RandomLinear, d: int, overlap: float, members: int, seed: int
     start, shares = tokens(np.concatenate([x, y]), 1e-4), []
     for member in range(members):
         last = end(model, start, 2.4, 0.15, BrownianPath(seed, member, 0.15))
-        first, second = np.split(last.x, 2)  # type: ignore[attr-defined]
+        first, second = np.split(last.x, 2)
         shares.append(np.mean(np.einsum("na,na->n", first, second) > 0))
     return np.array(shares)

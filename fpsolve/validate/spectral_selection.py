@@ -54,9 +54,8 @@ def perturbed(model: SpectralSelection, mode: int, signs: Real) -> Cloud:
     return tokens(unit(signs[:, None] * v + u - (u @ v)[:, None] * v), rtol=1e-12)
 
 
-def off_axis(model: SpectralSelection, mode: int, cloud: object) -> float:
+def off_axis(model: SpectralSelection, mode: int, cloud: Cloud) -> float:
     """Distance from the axis, root mean square."""
-    assert isinstance(cloud, Cloud)
     return float(np.linalg.norm(cloud.x @ np.delete(model.eigenvectors, mode, axis=0).T))
 
 

@@ -120,7 +120,7 @@ def fluctuation_row(seed: int) -> Row:
 
 def moved(model: Model, x: Real) -> Real:
     """Tokens at time one of the limit."""
-    return end(model, tokens(x, 1e-11), 1.0, 0.25).x  # type: ignore[attr-defined]
+    return end(model, tokens(x, 1e-11), 1.0, 0.25).x
 
 
 def last_layer(chain: RandomTransformer, x: Real) -> Real:

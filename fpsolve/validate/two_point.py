@@ -9,12 +9,12 @@ from numpy.polynomial import Legendre
 from numpy.polynomial.legendre import leggauss, legvander
 
 from fpsolve import theory
+from fpsolve.course import run
 from fpsolve.measures import initial
 from fpsolve.measures.build import build
 from fpsolve.models.isotropic_flow import IsotropicFlow
 from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.noise import BrownianPath
-from fpsolve.run import run
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.conserved import overlaps, powers
 from fpsolve.validate.exponents import by_rule

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fpsolve.errors import UnresolvedError
+from fpsolve.observe.flow import Flow
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import for_tolerance, integrate
 from fpsolve.transport.velocity import HarmonicField
-from fpsolve.zoom.flow import Flow
 
 ROUND_OFF = 1e-15
 """Errors of v at points, relative to its size, for each degree and ten more (measured: 2e-15 to 5e-15, degrees to 49).

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.errors import InputError
 from fpsolve.measures.initial import Initial
 from fpsolve.models import Model
-from fpsolve.resolution import quadrature_degree
-from fpsolve.zoom.flow import Flow
-from fpsolve.zoom.recorder import NODES, THROUGHOUT, FlowRecorder, check_flow
+from fpsolve.observe.flow import Flow
+from fpsolve.observe.flow_recorder import NODES, THROUGHOUT, FlowRecorder, check_flow
+from fpsolve.policies import quadrature_degree
+from fpsolve.solving import prepare
 from fpsolve.zoom.solution import Kept, configuration
 from fpsolve.zoom.start import model_of
 
@@ -71,15 +72,13 @@ def _arguments(solve: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flow(model: Model, initial: Initial, arguments: dict[str, Any], nodes: int, kept: Kept | None) -> Flow:
-    from fpsolve.solve import prepare
-
     job = prepare(model, initial, **arguments)
     check_flow(job.state, arguments["scheme"], "solution")
-    recorder = FlowRecorder(nodes=nodes)
-    for time, last in recorder.followed(job).states():
+    recorder = FlowRecorder(job.stepper, job.state, nodes=nodes)
+    for time, last in job.course(stepper=recorder.recording).states():
         if kept is not None:
             kept.check(time, last)
     if recorder.given_up:
         problem = "a field of this run has no harmonics up to degree 255, so that its flow cannot be run backwards"
         raise InputError("solution", type(model).__name__, problem, "zoom in a run of smoother attention (lower beta)")
-    return recorder.flow(job, last)
+    return recorder.flow(last, job.given())

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.ensemble.slices import run_config
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
+from fpsolve.measures.cloud import Cloud
 from fpsolve.observe.quantities import real_moments
+from fpsolve.policies import may_follow_points
 from fpsolve.sphere.harmonics import Real
 
 SAVED = ("mean_vector", "moments", "overlap", "mass", "status", "stopped_at", "flow")
@@ -53,11 +56,9 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
     if "sweep" in config:
-        from fpsolve.ensemble.slices import run_config
-
         config = run_config(ds, config)
     solve = config["solve"]
-    if solve["measure"] != "cloud" and solve.get("on_underresolved") != "cloud":
+    if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):
         problem = f"a run with measure={solve['measure']!r} has no flow of points"
         raise InputError("solution", solve["measure"], problem, 'solve with measure="cloud"')
     stopped = float(ds["stopped_at"] if "stopped_at" in ds else ds.attrs.get("stopped_at", np.nan))

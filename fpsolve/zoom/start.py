@@ -13,10 +13,10 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
 from fpsolve.models import MODELS, Model
+from fpsolve.observe.flow import Flow
 from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.objects import Table
-from fpsolve.resolution import cloud_of
-from fpsolve.zoom.flow import Flow
+from fpsolve.policies import cloud_of
 from fpsolve.zoom.solution import Kept
 
 REPRODUCED = 1e-5

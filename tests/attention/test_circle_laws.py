@@ -9,11 +9,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import comb, ive
 
-from fpsolve.attention.kernel import kernel, sampling_circle, spectrum_engine
+from fpsolve.attention.kernel import kernel, sampling, spectrum_engine
 from fpsolve.attention.laws import (
     Cutoffs,
     KeyQueryLaw,
-    circular_spectrum_of_powers,
     power_coefficients,
     radius_weights,
     spectrum_tensor,
@@ -22,7 +21,7 @@ from fpsolve.attention.radial import chaos_projection, half_line
 from fpsolve.attention.source import PointSource
 from fpsolve.errors import InputError
 from fpsolve.models import Homogenized
-from fpsolve.noise.circular import circular_kernel, circular_spectrum
+from fpsolve.noise import isotropic
 
 KINDS = ("gaussian", "product")
 OVERLAPS = np.array([-1.0, -0.5, 0.0, 0.5, 0.9, 1.0])
@@ -121,7 +120,7 @@ def test_engine_agrees_with_the_accurate_kernel(kind, beta, tolerance, name):
     law = KeyQueryLaw(kind, 1.0, 2)
     C = spectrum_engine(law, beta, 1.0, 16).of(MEASURES[name])
     k = kernel(law, beta, 1.0, MEASURES[name])
-    np.testing.assert_allclose(C, circular_spectrum(k, 16, 4000), atol=tolerance * 2 * np.pi)
+    np.testing.assert_allclose(C, isotropic(2, 16).spectrum(k, 4000), atol=tolerance * 2 * np.pi)
     assert np.all(C >= 0)
 
 
@@ -139,7 +138,7 @@ def check(law, fields, expected):
     spectrum = np.tensordot(tensor, np.stack([field @ field.T for field in fields]), 3)
     scale = np.abs(c).max()
     np.testing.assert_allclose(power_coefficients(law, BETA, fields, cutoffs)[:20], c, atol=2e-8 * scale)
-    np.testing.assert_allclose(spectrum, circular_spectrum_of_powers(19, 4) @ c, atol=2e-8 * scale * 2 * np.pi)
+    np.testing.assert_allclose(spectrum, isotropic(2, 4).spectrum_of_powers(19) @ c, atol=2e-8 * scale * 2 * np.pi)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.kind)
@@ -149,7 +148,7 @@ def test_polynomial_log_m(law, power):
     # gaussian 1, t, (1+2t²)/4; product (d = 2): 1, 2t (E z·z' of two factors), (E|z|²|z'|² + 2E(z·z')²)/4.
     cutoffs = CUTOFFS[law.kind]
     radii = cutoffs.mesh(law, BETA).radii
-    tau = circular_spectrum_of_powers(power, 4)[:, power]
+    tau = isotropic(2, 4).spectrum_of_powers(power)[:, power]
     norms = np.where(np.arange(5) == 0, 1 / np.sqrt(2 * np.pi), 1 / np.sqrt(np.pi))
     profile = radii**power / [1, 2, 6][power - 1]
     fields = [(profile * tau[m] * norms[m])[:, None] for m in range(5)]
@@ -160,12 +159,12 @@ def test_polynomial_log_m(law, power):
 
 
 def test_spectrum_of_powers():
-    tau = circular_spectrum_of_powers(12, 9)
+    tau = isotropic(2, 9).spectrum_of_powers(12)
     for k in range(13):
         for m in range(10):
             exact = 2 * np.pi * 2.0**-k * comb(k, (k - m) // 2) if m <= k and (k - m) % 2 == 0 else 0.0
             assert tau[m, k] == pytest.approx(exact, abs=1e-13)
-    np.testing.assert_allclose(circular_kernel(tau[:, 7])(OVERLAPS), OVERLAPS**7, atol=1e-13)
+    np.testing.assert_allclose(isotropic(2, 9).kernel(tau[:, 7])(OVERLAPS), OVERLAPS**7, atol=1e-13)
 
 
 def test_chaos_rows_are_orthonormal():
@@ -186,8 +185,8 @@ def test_radius_weights_give_the_second_moment(law):
 
 
 def test_sampling_circle_holds_what_is_asked():
-    assert sampling_circle(20, 150).holds(150)
-    assert sampling_circle(20).n % 2 == 0
+    assert sampling(2, 20, 150).holds(150)
+    assert sampling(2, 20).n % 2 == 0
 
 
 @pytest.mark.parametrize("d", [1, 4, 64])

@@ -18,9 +18,9 @@ from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.defects import ATTENTION_UNRESOLVED, attention_floor, defects, is_resolved
 from fpsolve.measures.build import build
 from fpsolve.noise import BrownianPath
-from fpsolve.run import step
 from fpsolve.schemes import SCHEMES
 from fpsolve.sphere.geometry import geometry
+from fpsolve.stepping import Stepper
 
 DT, NOISE_LEVEL, FACTOR = 0.02, 5e-4, 30
 """Below the noise level (part of C_0) the quadrature here may be wrong itself."""
@@ -39,7 +39,7 @@ def law(d, kappa):
 def after(d, kind, kappa, beta, rtol, lmax=63, measure="density"):
     model = fp.models.Homogenized(beta=beta, key_query=kind, noise_lmax=16)
     start = build(law(d, kappa), measure, lmax, rtol)
-    return model, step(model, start, BrownianPath(0, cell=DT), DT, SCHEMES["lie_euler"], 0)
+    return model, Stepper(model, BrownianPath(0, cell=DT), DT, SCHEMES["lie_euler"])(start, 0)
 
 
 def rule(d, n):

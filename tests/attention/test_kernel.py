@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from fpsolve.attention.kernel import kernel, spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.errors import InputError
-from fpsolve.noise.isotropic import spectrum_from_kernel
+from fpsolve.noise import isotropic
 
 OVERLAPS = np.array([-1.0, -0.5, 0.0, 0.5, 0.9, 1.0])
 
@@ -164,7 +164,7 @@ def test_engine_agrees_with_the_accurate_kernel(kind, name):
     law = KeyQueryLaw(kind, 1.0)
     k = kernel(law, 4.0, 1.0, MEASURES[name])
     C = spectrum_engine(law, 4.0, 1.0, 16).of(MEASURES[name])
-    np.testing.assert_allclose(C, spectrum_from_kernel(k, 16), atol=1.5e-6 * 4 * np.pi)
+    np.testing.assert_allclose(C, isotropic(3, 16).spectrum(k), atol=1.5e-6 * 4 * np.pi)
     assert np.all(C >= 0)
 
 

@@ -74,6 +74,11 @@ def test_rows_of_a_density_run(tmp_path):
     assert calls["spectrum"] == 1.5  # of every step, and looked up by the observers for noise_tail
 
 
+def test_isotropic_noise_of_a_fixed_law_has_its_row(tmp_path):
+    rows, _, text = table(tmp_path, model="SynchronisationByNoise", key_query='activation = "tanh"')
+    assert rows["spectrum"][2] == 1.5, text  # of every step, and by the observers
+
+
 def test_milliseconds_are_those_of_the_clock(tmp_path, monkeypatch):
     """On a clock that goes on by a second at each look, a call in which nothing else is timed takes a second."""
     looks = count()
@@ -85,7 +90,7 @@ def test_milliseconds_are_those_of_the_clock(tmp_path, monkeypatch):
 
 
 def test_the_dataset_is_outside_the_steps(tmp_path, monkeypatch):
-    solving = sys.modules["fpsolve.solve"]
+    solving = sys.modules["fpsolve.solving"]
     assemble = solving.dataset
 
     def slow(*arguments):

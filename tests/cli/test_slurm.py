@@ -39,18 +39,20 @@ def test_there_are_templates_for_the_three_kinds_of_job():
     assert {"single.sh", "array.sh", "early_signal.sh"} <= {path.name for path in TEMPLATES}
 
 
+@pytest.mark.parametrize(("template", "program"), [("early_signal.sh", "srun"), ("array.sh", "fpsolve")])
 @pytest.mark.parametrize("first", [75, 0, 3])
-def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, tmp_path):
-    """The script itself, with stand-ins for srun and scontrol in its path."""
+def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, template, program, tmp_path):
+    """The script itself, with stand-ins for what it calls in its path."""
     stand_ins = {
-        "srun": f'#!/bin/bash\ntrap "sleep 0.3; exit {first}" USR1\ntouch started\nwhile true; do sleep 0.05; done\n',
+        program: f'#!/bin/bash\ntrap "sleep 0.3; exit {first}" USR1\ntouch started\nwhile true; do sleep 0.05; done\n',
         "scontrol": '#!/bin/bash\necho "$@" > requeued\n',
     }
     for name, text in stand_ins.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "42"}
-    script = ["bash", FOLDER / "early_signal.sh"]
+    environment |= {"SLURM_ARRAY_JOB_ID": "41", "SLURM_ARRAY_TASK_ID": "3"}
+    script = ["bash", FOLDER / template]
     process = subprocess.Popen(script, cwd=tmp_path, env=environment, start_new_session=True)
     try:
         while not (tmp_path / "started").exists():
@@ -62,6 +64,19 @@ def test_the_trap_hands_the_signal_on_and_requeues_for_75_alone(first, tmp_path)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert (tmp_path / "requeued").exists() == (first == 75)
+    if first == 75:
+        assert (tmp_path / "requeued").read_text() == f"requeue {'42' if program == 'srun' else '41_3'}\n"
+
+
+@pytest.mark.parametrize("first", [75, 0])
+def test_a_task_of_the_sweep_is_requeued_for_75_alone(first, tmp_path):
+    for name, text in (("srun", f"exit {first}"), ("scontrol", 'echo "$@" > requeued')):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment |= {"SLURM_ARRAY_JOB_ID": "41", "SLURM_ARRAY_TASK_ID": "3"}
+    done = subprocess.run(["bash", FOLDER / "sweep.sh"], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == first and (tmp_path / "requeued").exists() == (first == 75)
 
 
 def test_the_sweep_gives_every_store_its_own_value(tmp_path):

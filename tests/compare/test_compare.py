@@ -96,7 +96,7 @@ def test_all_steps_are_counted(rung):
     """
     problem = problem_of(MODEL)
     outcome = follow(problem, rung, warm=True)
-    states = problem.states(*start_of(problem, rung))
+    states = problem.course(*start_of(problem, rung)).states()
     next(states)
     with counting() as whole:
         next(states)

@@ -249,7 +249,7 @@ def test_annotations_that_cannot_be_resolved_still_check_plain_types():
 
 def test_the_example_is_a_good_configuration():
     config = load_config(Path(__file__).parents[2] / "examples" / "demo.toml")
-    assert type(config.model).__name__ == "Homogenized" and config.model.beta == 4.0
+    assert type(config.model).__name__ == "Homogenized" and config.model.beta == 3.0
     assert config.arguments["t_end"] == 1.0 and config.arguments["save_density"] is True
 
 

@@ -87,14 +87,14 @@ def test_a_signal_ends_the_command_with_its_own_status(monkeypatch, capsys):
     import os
     import signal
 
-    from fpsolve.solve import Job
+    from fpsolve.solving import Job
 
-    course = Job._course
-    monkeypatch.setattr(Job, "_course", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or course(self, *a))
+    course = Job.course
+    monkeypatch.setattr(Job, "course", lambda self, *a: os.kill(os.getpid(), signal.SIGUSR1) or course(self, *a))
     with pytest.raises(typer.Exit) as left:
         run()
     assert left.value.exit_code == 75 and "SIGUSR1: stopped on request at t = 0" in capsys.readouterr().err
-    monkeypatch.setattr(Job, "_course", course)
+    monkeypatch.setattr(Job, "course", course)
     run()
 
 

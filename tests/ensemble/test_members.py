@@ -12,7 +12,7 @@ from fpsolve.ensemble.records import DONE, UNRESOLVED, Outcome, Records
 from fpsolve.errors import FPSolveError, InputError, Interrupted
 from fpsolve.io.sealed import Damaged
 from fpsolve.models import IsotropicFlow
-from fpsolve.solve import Job
+from fpsolve.solving import Job
 from tests.ensemble.conftest import LAW, RUN
 
 SHARP = IsotropicFlow([0.2, 4.0, 1.0], noise=0.5)

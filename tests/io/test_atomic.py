@@ -171,7 +171,7 @@ def test_a_checkpoint_touches_no_file_that_is_none(tmp_path, content):
 
 
 def test_a_file_that_comes_into_the_place_of_a_checkpoint_stays(tmp_path):
-    from fpsolve.solve import prepare
+    from fpsolve.solving import prepare
 
     path, asked = tmp_path / "c", {"t_end": 0.2, "dt": 0.05, "lmax": 8}
 

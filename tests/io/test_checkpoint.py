@@ -14,7 +14,7 @@ from fpsolve.io import checkpoint, keeper
 from fpsolve.io.checkpoint import Snapshot, read, write
 from fpsolve.io.sealed import Damaged, Stranger
 from fpsolve.measures.build import build
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
 MODEL = fp.models.SelfAttention(beta=2.0)

@@ -21,7 +21,7 @@ from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, Interrup
 from fpsolve.io import check_output
 from fpsolve.io.checkpoint import read
 from fpsolve.signals import EX_IOERR
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.surroundings import user_path
 from tests.command import FPSOLVE, started
 
@@ -118,15 +118,14 @@ PROGRAM = """
     import os, signal, sys
     from fpsolve.errors import FPSolveError
     from fpsolve.io import keeper
-    from fpsolve.run import step
     import fpsolve.resolution as resolution
     def full(path, snapshot, about):
         raise FPSolveError(f"writing {str(path)!r} failed (No space left on device)")
     keeper.write = full
     seen = resolution.Resolution.see
-    def stopping(self, t, state):
+    def stopping(self, t, instant):
         os.kill(os.getpid(), signal.SIGTERM)
-        return seen(self, t, state)
+        return seen(self, t, instant)
     resolution.Resolution.see = stopping
     sys.argv = ["fpsolve", *sys.argv[1:]]
     from fpsolve.cli import main

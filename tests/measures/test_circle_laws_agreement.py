@@ -7,8 +7,8 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError
-from fpsolve.measures.initial import source_of
-from fpsolve.noise.circular import circular_spectrum
+from fpsolve.measures.build import source_of
+from fpsolve.noise import isotropic
 
 START = fp.initial.von_mises_fisher([1.0, 0.5], 2.0)
 MODELS = {
@@ -52,7 +52,7 @@ def test_kernel_is_that_of_the_spectrum(model):
     """``kernel`` and ``spectrum`` of one law; |C_m| ≤ 2π/d."""
     system, lmax = MODELS[model], MODELS[model].noise_lmax
     start = fp.initial.simplex(2, -0.3, 2) if model == "product" else START
-    expected = circular_spectrum(system.kernel(start), lmax, 4000)
+    expected = isotropic(2, lmax).spectrum(system.kernel(start), 4000)
     tolerance = 1e-4 if model == "product" else 1e-6  # two tokens: log M is not smooth
     np.testing.assert_allclose(system.spectrum(source_of(start)), expected, atol=tolerance * np.pi)
 

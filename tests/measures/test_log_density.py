@@ -11,10 +11,10 @@ from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.log_series import LogSeries
 from fpsolve.config import parse_config
-from fpsolve.defects import defects
+from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.measures.build import build
-from fpsolve.policies import cloud_of, is_resolved
+from fpsolve.policies import cloud_of
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.scattered import SpherePoints
 

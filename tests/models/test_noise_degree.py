@@ -10,9 +10,10 @@ import fpsolve as fp
 from fpsolve.attention.ends import kernel_ends
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.errors import InputError, SamplingWarning
-from fpsolve.measures.build import build
+from fpsolve.measures.build import build, source_of
 from fpsolve.models import Homogenized, IsotropicFlow, SynchronisationByNoise
-from fpsolve.models.noise_degree import KAPPA_TOLERANCE, SLOPE_TOLERANCE, end_terms, noise_tail, short_from
+from fpsolve.models.noise_degree import KAPPA_TOLERANCE, SLOPE_TOLERANCE, noise_tail, short_from
+from fpsolve.noise import isotropic
 
 PAIR = fp.initial.points(np.array([[1, 0], [-0.3, np.sqrt(1 - 0.09)]]))
 FEW = {"t_end": 0.02, "dt": 0.01}
@@ -32,7 +33,7 @@ def exact_pair(beta):
 @pytest.mark.parametrize("beta", [1.0, 4.0, 20.0])
 def test_the_ends_of_the_kernel_in_closed_form(beta):
     law = KeyQueryLaw("gaussian", 1.0, 2)
-    ends = kernel_ends(law, beta, 1.0, fp.initial.source_of(PAIR))
+    ends = kernel_ends(law, beta, 1.0, source_of(PAIR))
     np.testing.assert_allclose(ends, exact_pair(beta), rtol=1e-4)
 
 
@@ -50,7 +51,7 @@ def test_the_ends_of_the_kernel_by_drawn_matrices(kind, d):
     F = p @ x
     C = np.einsum("nk,ka,kb->nab", p, x, x) - F[:, :, None] * F[:, None, :]
     samples = np.stack([(F**2).sum(1), beta**2 * (np.einsum("nab,nbc->nac", C, A + np.zeros_like(W)) ** 2).sum((1, 2))])
-    ends = kernel_ends(KeyQueryLaw(kind, 1.0, d), beta, 1.0, fp.initial.source_of(fp.initial.points(x)))
+    ends = kernel_ends(KeyQueryLaw(kind, 1.0, d), beta, 1.0, source_of(fp.initial.points(x)))
     off = np.abs(samples.mean(1) - ends) / (samples.std(1) / np.sqrt(len(W)))
     assert (off < 4.5).all(), off
 
@@ -61,7 +62,7 @@ def test_the_pair_exponent_at_low_temperature():
     model = Homogenized(20.0, "gaussian", value_std=1.0)
 
     def exponent(one):
-        return -0.5 * sum(terms.sum() for terms in end_terms(one.spectrum(start.source), 2))
+        return -0.5 * sum(terms.sum() for terms in isotropic(2, one.noise_lmax).end_terms(one.spectrum(start.source)))
 
     auto = model.prepared(start)
     assert exponent(auto) == pytest.approx(-0.5 * sum(exact), rel=0.01)

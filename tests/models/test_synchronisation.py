@@ -49,7 +49,7 @@ def test_kernel_in_harmonics(activation, error):
     """noise_lmax = 16 keeps the dual activation to the stated part; a field evaluated at points has that covariance."""
     model, t = SynchronisationByNoise(beta=1.0, activation=activation, noise_lmax=16), np.linspace(-1, 1, 41)
     assert np.abs(model.kernel()(t) - dual_activation(activation)(t)).max() < error
-    assert (model.spectrum >= 0).all()
+    assert (model.spectrum() >= 0).all()
     coarse = replace(model, noise_lmax=3, noise=0.7)
     x = fp.initial.simplex(2, -0.2, 3).x
     sites = fp.Cloud(x, np.full(2, 0.5)).sites

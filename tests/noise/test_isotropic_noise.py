@@ -1,19 +1,14 @@
 """Isotropic vector noise: its covariance exactly, by assembling the map from channels to the field."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import sph_harm_y
 
 from fpsolve.errors import InputError
-from fpsolve.noise import (
-    BrownianPath,
-    IsotropicChannels,
-    channel_count,
-    channel_position,
-    isotropic_channels,
-    kernel_from_spectrum,
-)
+from fpsolve.noise import BrownianPath, SphericalNoise, channel_position, isotropic
 
 POINTS = np.array(
     [[0.3, 1.0], [0.3, 1.0 + 1e-3], [2.8, -2.0], [np.pi - 0.3, 1.0 - np.pi], [1.5, 4.0], [1e-3, 0.7]]
@@ -64,15 +59,15 @@ def ambient(potentials, degree, theta, phi):
 
 def linear_map(spectrum):
     """S, T, R for each channel set to one in turn; three arrays (modes, channels)."""
-    channels = IsotropicChannels(len(spectrum) - 1)
-    columns = [channels.field(np.array(spectrum), unit) for unit in np.eye(channels.count)]
+    noise = isotropic(3, len(spectrum) - 1)
+    columns = [noise.field(np.array(spectrum), unit) for unit in np.eye(noise.channels)]
     return [np.stack(part, axis=1) for part in zip(*columns, strict=True)]
 
 
 @pytest.mark.parametrize("name", SPECTRA)
 def test_covariance_is_the_kernel_times_the_identity(name):
     spectrum = SPECTRA[name]
-    k = kernel_from_spectrum(spectrum)
+    k = isotropic(3, len(spectrum) - 1).kernel(spectrum)
     potentials = linear_map(spectrum)
     fields = [ambient(potentials, len(spectrum), *point) for point in POINTS]
     for u, p in zip(fields, POINTS, strict=True):
@@ -110,9 +105,9 @@ def test_variances_of_the_potentials_per_mode():
 
 
 def test_the_mean_of_the_radial_part_comes_from_degree_one():
-    channels = isotropic_channels(1)
-    xi = np.arange(1.0, channels.count + 1)
-    S, T, R = channels.field(np.array([2.0, 9.0]), xi)
+    noise = isotropic(3, 1)
+    xi = np.arange(1.0, noise.channels + 1)
+    S, T, R = noise.field(np.array([2.0, 9.0]), xi)
     assert (S[0], T[0], R[0]) == (0, 0, -3.0 * xi[channel_position(0, 0, 2)])
 
 
@@ -133,7 +128,7 @@ def test_shtns_reads_the_same_order_and_normalisation():
         for n, (i, j) in enumerate(spots):
             at = frame(np.arccos(plan.cos_theta[i]), 2 * np.pi * j / nphi)
             fields[:, n, c] = np.array([u_r[i, j], v_theta[i, j], v_phi[i, j]]) @ at
-    k = kernel_from_spectrum(spectrum)
+    k = isotropic(3, len(spectrum) - 1).kernel(spectrum)
     x = [frame(np.arccos(plan.cos_theta[i]), 2 * np.pi * j / nphi)[0] for i, j in spots]
     for n in range(3):
         for p in range(3):
@@ -144,11 +139,11 @@ def test_shtns_reads_the_same_order_and_normalisation():
 def test_driven_by_a_path_the_field_has_variance_kappa_dt_at_a_point():
     """χ² of 3·400 values with κΔt = k(1)Δt known; fixed seed, false-alarm rate 1e-6."""
     spectrum, dt, path = np.asarray(SPECTRA["geometric"]), 0.005, BrownianPath(31)
-    channels = isotropic_channels(spectrum.size - 1)
-    increments = [path.increment(n * dt, (n + 1) * dt, channels.count) for n in range(400)]
-    draws = [channels.field(spectrum, increment) for increment in increments]
+    noise = isotropic(3, spectrum.size - 1)
+    increments = [path.increment(n * dt, (n + 1) * dt, noise.channels) for n in range(400)]
+    draws = [noise.field(spectrum, increment) for increment in increments]
     potentials = [np.stack(part, axis=1) for part in zip(*draws, strict=True)]
-    u = ambient(potentials, channels.degree, 1.1, 2.2)
+    u = ambient(potentials, noise.degree, 1.1, 2.2)
     kappa = np.sum((2 * np.arange(spectrum.size) + 1) * spectrum) / (4 * np.pi)
     tail = stats.chi2.sf(np.sum(u**2) / (kappa * dt), u.size)
     assert u.shape == (3, 400)
@@ -163,15 +158,15 @@ def test_positions_are_a_numbering_of_the_channels():
             for m in range(-J, J + 1)
             for component in range(3)
         ]
-        assert taken == list(range(channel_count(noise_lmax)))
-        assert channel_count(noise_lmax) == 3 * (noise_lmax + 2) ** 2 == IsotropicChannels(noise_lmax).count
+        assert taken == list(range(isotropic(3, noise_lmax).channels))
+        assert isotropic(3, noise_lmax).channels == 3 * (noise_lmax + 2) ** 2
 
 
 def test_a_higher_cut_off_only_appends():
-    low, high = isotropic_channels(4), isotropic_channels(7)
-    xi = np.random.default_rng(0).standard_normal(high.count)
+    low, high = isotropic(3, 4), isotropic(3, 7)
+    xi = np.random.default_rng(0).standard_normal(high.channels)
     spectrum = 1.0 / (1 + np.arange(5.0))
-    coarse = low.field(spectrum, xi[: low.count])
+    coarse = low.field(spectrum, xi[: low.channels])
     fine = high.field(np.concatenate([spectrum, np.zeros(3)]), xi)
     common = [i for i, (ell, _) in enumerate(mode_table(high.degree)) if ell <= low.degree]
     for a, b in zip(coarse, fine, strict=True):
@@ -180,24 +175,26 @@ def test_a_higher_cut_off_only_appends():
 
 
 def test_round_off_below_zero_is_zero_and_more_is_refused():
-    channels = isotropic_channels(2)
-    xi = np.ones(channels.count)
-    found, expected = (channels.field(np.array([1.0, c, 0.5]), xi) for c in (-1e-14, 0.0))
+    noise = isotropic(3, 2)
+    xi = np.ones(noise.channels)
+    found, expected = (noise.field(np.array([1.0, c, 0.5]), xi) for c in (-1e-14, 0.0))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(InputError, match=r"spectrum = -0\.1: negative at l = 1"):
-        channels.field(np.array([1.0, -0.1, 0.5]), xi)
+        noise.field(np.array([1.0, -0.1, 0.5]), xi)
     with pytest.raises(InputError, match="not finite"):
-        channels.field(np.array([1.0, np.nan, 0.5]), xi)
+        noise.field(np.array([1.0, np.nan, 0.5]), xi)
 
 
 def test_wrong_shapes_and_degrees_are_refused():
-    channels = isotropic_channels(2)
+    noise = isotropic(3, 2)
     with pytest.raises(InputError, match="takes 48 channels"):
-        channels.field(np.ones(3), np.ones(47))
+        noise.field(np.ones(3), np.ones(47))
     with pytest.raises(InputError, match="spectrum"):
-        channels.field(np.ones(4), np.ones(48))
+        noise.field(np.ones(4), np.ones(48))
     for bad in (-1, 1.5, "two"):
-        for call in (channel_count, isotropic_channels, IsotropicChannels):
-            with pytest.raises(InputError, match="noise_lmax"):
+        for call in (partial(isotropic, 3), partial(isotropic, 2), SphericalNoise):
+            with pytest.raises(InputError, match=r"^lmax = "):
                 call(bad)
+    with pytest.raises(InputError, match=r"^d = 4: .* d = 2 and d = 3"):
+        isotropic(4, 2)

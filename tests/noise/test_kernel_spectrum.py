@@ -8,9 +8,21 @@ import pytest
 from scipy.special import eval_legendre, spherical_in
 
 from fpsolve.errors import InputError
-from fpsolve.noise import kernel_from_spectrum, spectrum_from_kernel, spectrum_of_powers
+from fpsolve.noise import isotropic
 
 T = np.linspace(-1, 1, 41)
+
+
+def kernel_from_spectrum(C):
+    return isotropic(3, len(C) - 1).kernel(C)
+
+
+def spectrum_from_kernel(kernel, lmax, nodes=None):
+    return isotropic(3, lmax).spectrum(kernel, nodes)
+
+
+def spectrum_of_powers(K, lmax):
+    return isotropic(3, lmax).spectrum_of_powers(K)
 
 
 @pytest.mark.parametrize("beta", [0.5, 4.0, 30.0])

@@ -5,7 +5,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.config import parse_config
-from fpsolve.petsc._petsc import parsed, petsc, private_options, reason_name
+from fpsolve.petsc.library import parsed, petsc, private_options, reason_name
 from fpsolve.sphere import grid
 from fpsolve.transport.flows import flow_of, named_flow
 

@@ -7,12 +7,12 @@ import pytest
 from scipy.linalg import expm
 
 import fpsolve as fp
-from fpsolve.petsc.transport import petsc_transport
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport import commutator_free
 from fpsolve.transport.implicit import RealForm, needed_substeps, pade, transported
 from fpsolve.transport.midpoint import midpoint, scipy_solve
 from fpsolve.transport.operators import advection, skew_advection, spectral_bound
+from fpsolve.transport.petsc import petsc_transport
 from fpsolve.transport.runge_kutta import RK4
 
 pytest.importorskip("petsc4py")

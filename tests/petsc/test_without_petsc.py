@@ -24,7 +24,7 @@ for change in (dict(transport="petsc"), dict(transport="petsc_gauss"), dict(sche
     try:
         fp.solve(model, law, **run, **change)
     except fp.errors.MissingDependencyError as error:
-        assert isinstance(error, ImportError) and 'pip install "fpsolve[petsc]"' in str(error), error
+        assert isinstance(error, ImportError) and "pip install petsc petsc4py" in str(error), error
     else:
         raise AssertionError(change)
 print("done")

@@ -5,9 +5,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import fpsolve as fp
-from fpsolve.stationary.state import _last_state
+from fpsolve.observe.flow import Flow
+from fpsolve.stationary.state import as_density
 from fpsolve.zoom.evaluate import _dataset
-from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.patch import patch
 
 
@@ -57,5 +57,5 @@ def test_the_flow_and_the_last_state_of_a_run():
     other = turned(ds)
     flow, same = Flow.of_dataset(ds), Flow.of_dataset(other)
     assert other.flow.dims != ds.flow.dims and np.array_equal(flow.potentials, same.potentials)
-    states = [_last_state(one, 15) for one in (ds, other)]
+    states = [as_density(one, 15) for one in (ds, other)]
     assert states[0] == states[1] and np.allclose(states[0].mean, ds.mean_vector.isel(time=-1), atol=1e-12)

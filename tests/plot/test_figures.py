@@ -1,15 +1,19 @@
 """Figures: made without pyplot, with the right titles, labels and numbers in them."""
 
+import json
 import subprocess
 import sys
+from shutil import which
 
 import numpy as np
 import pytest
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
 
 from fpsolve import plot
 from fpsolve.errors import InputError
+from fpsolve.plot.series import page
+from fpsolve.plot.style import LOST
 
 
 def titles(figure: Figure) -> list[str]:
@@ -71,8 +75,9 @@ def test_points(cloud):
 
 
 def test_many_points_are_thinned(cloud, monkeypatch):
-    monkeypatch.setattr("fpsolve.plot.maps._MOST_POINTS", 150)
-    assert "134 of 400 points" in titles(plot.density_map(cloud))[0]
+    monkeypatch.setattr("fpsolve.plot.maps._MOST_OVER", 150)
+    assert "150 of 400 points" in titles(plot.density_map(cloud))[0]
+    assert "400 points" in titles(plot.density_map(cloud.drop_vars("moments")))[0]
 
 
 def test_observables(wandering):
@@ -83,7 +88,7 @@ def test_observables(wandering):
         "interaction energy",
         "entropy",
         "least density",
-        "tail of the spectrum",
+        "tail of the spectrum (dotted: limit 1e-03)",
     ]
     tail = figure.axes[5]
     assert tail.get_yscale() == "log"
@@ -122,9 +127,81 @@ def test_animation(wandering, tmp_path):
         assert (picture.n_frames, picture.info["duration"]) == (3, 200)
     with pytest.raises(InputError, match="exists already"):
         plot.animation(short, path)
-    with pytest.raises(InputError, match=r"not one of \.gif"):
-        plot.animation(short, tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=r"not one of \.gif, \.mp4"):
+        plot.animation(short, tmp_path / "a.avi")
     plot.animation(short, path, projection="orthographic", overwrite=True)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_mp4_needs_ffmpeg(wandering, tmp_path, monkeypatch, there):
+    monkeypatch.setattr("fpsolve.plot.animate.which", lambda name: name if there else None)
+    if there and which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    short = wandering.isel(time=slice(0, 2))
+    if not there:
+        with pytest.raises(InputError, match="needs the program ffmpeg"):
+            plot.animation(short, tmp_path / "a.mp4")
+        return
+    assert plot.animation(short, tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def configured(ds, **solve):
+    model = {"name": "Homogenized", "beta": 4.0, "key_query": "gaussian", "value_std": 1.0}
+    return ds.assign_attrs(fpsolve_config=json.dumps({"model": model, "initial": {"name": "uniform"}, "solve": solve}))
+
+
+def test_the_heading_says_what_was_solved(wandering):
+    run = configured(wandering, measure="log_density", lmax=31, seed=7, member=2)
+    assert plot.overview(run).get_suptitle() == (
+        "Homogenized, β = 4, gaussian · log_density, lmax = 31 · seed 7, member 2"
+    )
+    assert plot.observables(wandering).get_suptitle() == "A wandering von Mises–Fisher density"
+    for broken in ("{", "3", '{"model": 1}'):
+        assert plot.observables(wandering.assign_attrs(fpsolve_config=broken)).get_suptitle().startswith("A wand")
+
+
+@pytest.mark.parametrize(("measure", "limit"), [("density", 1e-3), ("log_density", 1e-6)])
+def test_the_tail_has_the_limit_of_its_measure_and_nothing_below_the_floor(wandering, measure, limit):
+    sunk = wandering.assign(tail=("time", np.geomspace(1e-30, 1e-8, 11)))
+    tail = plot.observables(configured(sunk, measure=measure, lmax=31)).axes[5]
+    assert tail.lines[1].get_ydata()[0] == limit and f"limit {limit:.0e}" in tail.get_title("left")
+    assert tail.get_ylim()[0] == 1e-20
+
+
+def test_maps_say_what_was_no_longer_resolved(wandering):
+    lost = wandering.assign_attrs(unresolved_from=0.45, attention_unresolved_from=0.95)
+    assert titles(plot.density_map(lost, 0.4)) == ["t = 0.4"]
+    assert titles(plot.density_map(lost, 0.5)) == ["t = 0.5,  under-resolved"]
+    maps = [axes for axes in plot.overview(lost).subfigs[0].axes if axes.images]
+    told = ["t = 0", "t = 0.3", "t = 0.7  (under-resolved)", "t = 1  (under-resolved, attention under-resolved)"]
+    assert [axes.get_title() for axes in maps] == told
+    assert [axes.title.get_color() == LOST for axes in maps] == [False, False, True, True]
+
+
+def test_peaks_far_apart_get_a_scale_each(wandering):
+    growing = wandering.assign(density=wandering.density * np.exp(4 * wandering.time))
+    images = [axes.images[0] for axes in plot.overview(growing).subfigs[0].axes if axes.images]
+    peaks = [float(growing.density[k].max()) for k in (0, 3, 7, 10)]
+    assert np.allclose([image.norm.vmax for image in images], peaks, rtol=0.02)
+    huge = wandering.assign(density=1e3 * wandering.density)
+    assert isinstance(plot.density_map(huge).axes[0].images[0].norm, LogNorm)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 8])
+def test_a_page_has_no_empty_cells(count):
+    _, panels = page(count)
+    widths = [panel.get_subplotspec() for panel in panels]
+    taken = sum(len(one.colspan) * len(one.rowspan) for one in widths)
+    assert len(panels) == count and taken == np.prod(panels[0].get_gridspec().get_geometry())
+
+
+def test_a_notebook_shows_a_figure_by_itself(wandering):
+    assert plot.observables(wandering)._repr_png_().startswith(b"\x89PNG")
+
+
+def test_tokens_beyond_maps_have_their_observables(wandering):
+    tokens = wandering[["overlap", "energy"]].assign(mean_vector=(("time", "component"), np.eye(16)[:11]))
+    assert titles(plot.overview(tokens)) == ["mean vector m", "overlap |m|²", "interaction energy"]
 
 
 @pytest.mark.parametrize(

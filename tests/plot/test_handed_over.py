@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 import fpsolve as fp
 from fpsolve.errors import InputError
 from fpsolve.plot import circle, fields
+from fpsolve.plot.heading import heading
 
 RUN = {"t_end": 0.4, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 15, "save_every": 0.1, "save_density": True}
 
@@ -52,9 +53,9 @@ def test_points_are_drawn_once_there_are_some(sphere):
 
 
 def test_the_overview_says_from_when_on_moments_are_shown(sphere):
-    figure = fp.plot.overview(sphere.assign_attrs(title="run"), snapshots=3)
+    figure = fp.plot.overview(sphere, snapshots=3)
     since = next(t for t, method in zip((0.0, 0.2, 0.4), sphere.method.values[::2], strict=True) if method == "cloud")
-    assert figure.get_suptitle() == f"run  (from moments ℓ ≤ 8 from t = {since:.4g} on)"
+    assert figure.get_suptitle() == f"{heading(sphere)}  (from moments ℓ ≤ 8 from t = {since:.4g} on)"
     for axes in figure.subfigs[0].axes[:3]:
         assert np.isfinite(np.ma.filled(axes.images[0].get_array(), np.nan)).mean() > 0.5
 

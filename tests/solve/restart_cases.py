@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import fpsolve as fp
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 REQUIRED = {
     "beta": 2.0,

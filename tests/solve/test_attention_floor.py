@@ -10,7 +10,7 @@ from fpsolve.cli.running import summary
 from fpsolve.defects import ATTENTION_UNRESOLVED, Defect, attention_floor, defects
 from fpsolve.ensemble import statistics
 from fpsolve.measures.build import build
-from fpsolve.policies import FINEST, Policy
+from fpsolve.policies import FINEST, Filter, Refine
 
 MODEL = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
 RUN = {"t_end": 0.1, "dt": 0.02, "path_cell": 0.02, "seed": 1, "lmax": 63}
@@ -77,11 +77,11 @@ def test_what_is_there_already_stays():
     """A tighter rtol in the middle of a run lowers no floor: the state remembers, and the policy does not try."""
     moved = fp.Density(build(law(8.0), "density", 63, 1e-6).coefficients, d=2, coarsest=1e-6)
     shown = [Defect("attention_floor", "attention_unresolved_from", 1e-3, 2e-5, 2e-6, is_truncation=False)]
-    assert Policy("refine").successor(moved, shown) is None
+    assert Refine().successor(moved, shown) is None
     start = build(law(8.0), "density", 63, 1e-6)
-    assert Policy("refine").successor(start, shown).rtol == pytest.approx(1e-9)
-    assert Policy("refine").successor(build(law(8.0), "density", 63, FINEST), shown) is None
-    assert Policy("filter").successor(start, shown) is None
+    assert Refine().successor(start, shown).rtol == pytest.approx(1e-9)
+    assert Refine().successor(build(law(8.0), "density", 63, FINEST), shown) is None
+    assert Filter().successor(start, shown) is None
     tighter = fp.Density(moved.coefficients, rtol=1e-9, d=2, coarsest=1e-6)
     assert attention_floor(tighter, MODEL) == pytest.approx(attention_floor(moved, MODEL))
     assert attention_floor(fp.Density(moved.coefficients, rtol=1e-9, d=2), MODEL) < attention_floor(moved, MODEL) / 100

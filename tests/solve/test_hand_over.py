@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
+from fpsolve.course import Instant
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.io.checkpoint import Snapshot, read, write
 from fpsolve.measures.build import build
-from fpsolve.resolution import Course, Moment, states
 from fpsolve.schemes import SCHEMES
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.zoom import zoom
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
@@ -25,9 +25,8 @@ KEPT = {**RUN, "save_flow": True, "save_points": True}
 pytestmark = pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
 
 
-def moments_of(job):
-    start = Moment(0, job.state)
-    return list(Course(job.model, job.path, job.dt, job.scheme, job.policy, start, job.steps))
+def instants_of(job):
+    return list(job.course(Instant(0, job.state)))
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +42,14 @@ def at(handed_over):
     return round(handed_over[FLOW].handed_over_at / 0.02)
 
 
-def test_every_step_of_the_catching_up_is_a_moment(at):
+def test_every_step_of_the_catching_up_is_an_instant(at):
     """From the last resolved state on, a cloud goes from step 0 to there; what is seen of the states is as before."""
     job = prepare(FLOW, LAW, **RUN)
-    seen = moments_of(job)
+    seen = instants_of(job)
     behind = [here.behind[0] for here in seen if here.behind is not None]
     assert 2 < at < 14 and behind == list(range(at))
     assert {here.step for here in seen if here.behind is not None} == {at - 1}
-    plain = list(states(FLOW, job.state, job.path, t_end=0.3, dt=0.02, scheme=job.scheme, policy=job.policy))
+    plain = list(fp.run(FLOW, job.state, job.stepper.path, t_end=0.3, dt=0.02, policy=job.policy))
     assert [here.step for here in seen if here.behind is None] == list(range(16)) and len(plain) == 16
     assert [state.name for _, state in plain] == ["density"] * at + ["cloud"] * (16 - at)
 
@@ -133,7 +132,7 @@ def test_a_run_without_a_hand_over_has_no_flow_and_says_so():
 
 def test_fields_of_a_step_that_failed_are_not_kept(monkeypatch, at):
     """The cloud's step after the hand-over fails in the check of its state, once its flows are collected."""
-    run = sys.modules["fpsolve.run"]
+    run = sys.modules["fpsolve.stepping"]
     check = run._check_state
 
     def failing(measure, t):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
+from fpsolve.course import Instant
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.measures.base import REFINE_FROM, UNRESOLVED
-from fpsolve.resolution import Policy, states
+from fpsolve.policies import HandOver, Refine, Warn, policy_of
 from fpsolve.schemes import SCHEMES
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.sphere.grid import grid
 from fpsolve.sphere.scattered import SpherePoints
 
@@ -72,12 +73,12 @@ def test_stop_and_cloud_do_not_lose_a_run_to_a_step_that_cannot_be_done():
     scheme = replace(SCHEMES["lie_euler"], step=wild)
     run = {"t_end": 0.05, "dt": 0.01, "scheme": scheme}
     with pytest.raises(UnresolvedError):
-        list(states(FLOW, start, path, **run))
-    assert len(list(states(FLOW, start, path, **run, policy="stop"))) == 3
-    names = [state.name for _, state in states(FLOW, start, path, **run, policy="cloud")]
+        list(fp.run(FLOW, start, path, **run))
+    assert len(list(fp.run(FLOW, start, path, **run, policy="stop"))) == 3
+    names = [state.name for _, state in fp.run(FLOW, start, path, **run, policy="cloud")]
     assert names == ["density"] * 3 + ["cloud"] * 3
     # a higher degree does not help here, nor does a filter
-    assert len(list(states(FLOW, start, path, **run, policy=Policy("refine", 31)))) == 3
+    assert len(list(fp.run(FLOW, start, path, **run, policy=Refine(31)))) == 3
 
 
 def test_filter_is_the_filtered_run_from_the_last_resolved_state():
@@ -145,7 +146,7 @@ def test_a_cloud_takes_over_as_the_cloud_that_always_ran():
 def test_without_a_law_the_cloud_is_the_quadrature_at_the_hand_over():
     start = fp.Density.from_law(LAW, lmax=31, rtol=1e-6)
     path, scheme = fp.BrownianPath(2, 0, 0.02), SCHEMES["lie_euler"]
-    seen = list(states(FLOW, start, path, t_end=0.4, dt=0.02, scheme=scheme, policy="cloud"))
+    seen = list(fp.run(FLOW, start, path, t_end=0.4, dt=0.02, scheme=scheme, policy="cloud"))
     assert [state.name for _, state in seen] == ["density"] * 14 + ["cloud"] * 7
     assert np.abs(seen[14][1].moments(8) - resolved_state(14).moments(8)).max() < 1e-4
 
@@ -162,9 +163,9 @@ def test_a_run_taken_up_again_goes_on_as_it_would_have(policy):
     """The policy is a function of the state alone."""
     cap = {} if policy == "filter" else {"lmax_cap": 31}
     job = prepare(FLOW, LAW, **{**RUN, **SHORT}, on_underresolved=policy, **cap)
-    seen = [state for _, state in job.states()]
+    seen = [state for _, state in job.course().states()]
     for start in (3, 7, 12):
-        again = [state for _, state in job.states(start, seen[start])]
+        again = [state for _, state in job.course(Instant(start, seen[start])).states()]
         assert len(again) == len(seen) - start
         for one, other in zip(again, seen[start:], strict=True):
             assert np.abs(one.mean - other.mean).max() <= (ROUND_OFF if other.name == "cloud" else 0)
@@ -239,4 +240,4 @@ def test_tokens_have_no_degree_to_outgrow():
 
 
 def test_a_policy_is_plain_data():
-    assert Policy() == Policy("warn", 255, None)
+    assert policy_of("warn") == Warn() and policy_of("cloud") == HandOver(255) and policy_of("refine", 31) == Refine(31)

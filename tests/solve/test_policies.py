@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.defects import defects
+from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.checkpoint import read
 from fpsolve.measures.base import REFINE_FROM
-from fpsolve.resolution import FILTER, Policy, cloud_of, is_resolved
+from fpsolve.policies import FILTER, Refine, Warn, cloud_of
 from fpsolve.schemes import SCHEMES
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
@@ -158,6 +158,6 @@ def test_a_start_is_rebuilt_by_degrees_of_the_policy():
         built.append(lmax)
         return fp.Density.from_law(fp.initial.von_mises_fisher([0, 0, 1.0], 100.0), lmax=lmax, rtol=1e-6)
 
-    Policy("refine", 63).first(rebuilt(15), rebuilt)
+    Refine(63).first(rebuilt(15), rebuilt)
     assert built == [15, 31, 63]
-    assert Policy("warn").first(start := rebuilt(15), rebuilt) is start
+    assert Warn().first(start := rebuilt(15), rebuilt) is start

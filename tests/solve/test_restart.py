@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.resolution import POLICIES
-from fpsolve.solve import prepare
+from fpsolve.policies import POLICIES
+from fpsolve.solving import prepare
 from tests.command import said
 
 LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)

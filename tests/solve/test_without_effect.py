@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.arguments import check_effect
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build
-from fpsolve.solve import prepare
+from fpsolve.policies import Filter
+from fpsolve.settings import Settings, check_effect
+from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
 TOKENS = fp.initial.samples(LAW, 16, seed=1)
@@ -62,13 +63,11 @@ def test_filters():
     assert filtered.tail.values[-1] < 0.5 * plain.tail.values[-1]
     np.testing.assert_allclose(filtered.mean_vector, plain.mean_vector, atol=1e-2)
     state, ts = build(LAW, "density", 15, 1e-6, 0.2), fp.SCHEMES["petsc_ts"]
-    asked = {"rtol": 1e-6, "filter": 0.2, "lmax_cap": 255, "on_underresolved": "warn"}
+    asked = Settings(**RUN, rtol=1e-6, filter=0.2)
     with pytest.raises(InputError, match=r"^filter = 0\.2: scheme='petsc_ts' filters nothing"):
         check_effect(asked, ts, "petsc_ts", LAW, state)
     with pytest.raises(InputError, match=r"^on_underresolved = 'filter'"):
-        check_effect(
-            asked | {"filter": None, "on_underresolved": "filter"}, ts, "petsc_ts", LAW, replace(state, filter=None)
-        )
+        Filter().prepared(STILL, "petsc_ts", ts, LAW, replace(state, filter=None))
 
 
 @pytest.mark.parametrize("scheme", ["lie_euler", "euler_maruyama", "geodesic_euler", "heun"])

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-import fpsolve as fp
-from fpsolve.noise import circular_channel_count, circular_field, circular_kernel, circular_spectrum
 from fpsolve.sphere.circle import CirclePoints, circle_grid
 from fpsolve.sphere.geometry import CIRCLE
 
@@ -59,29 +57,3 @@ def test_tangent_fields_split_into_potential_and_rotation():
     assert np.abs(back[0] - potential).max() < 1e-13 and np.abs(back[1] - rotation).max() < 1e-13
     assert np.abs(grid.from_ambient(grid.to_ambient(v)) - v).max() < 1e-12
     assert np.abs(grid.surface_div(v) + np.arange(L + 1) ** 2 * potential).max() < 1e-11
-
-
-def test_covariance_of_the_isotropic_field_is_exact():
-    """The linear map channels -> (U(x), U(y)) gives E U(x)U(y)ᵀ = k(⟨x,y⟩) I for several pairs of points."""
-    spectrum = circular_spectrum(lambda t: 0.2 + 0.5 * t + 0.3 * t**4, 6)
-    kernel = circular_kernel(spectrum)
-    assert kernel(0.3) == pytest.approx(0.2 + 0.15 + 0.3 * 0.3**4, abs=1e-14)
-    angle = np.array([0.0, 0.4, 2.0, np.pi])
-    points = CirclePoints(np.stack([np.cos(angle), np.sin(angle)], -1))
-    unit = np.eye(circular_channel_count(6))
-    columns = [fp.HarmonicField(*circular_field(spectrum, e), d=2).ambient(points) for e in unit]
-    table = np.array(columns)
-    for i in range(4):
-        for j in range(4):
-            covariance = np.einsum("ca,cb->ab", table[:, i], table[:, j])
-            assert np.abs(covariance - kernel(np.cos(angle[i] - angle[j])) * np.eye(2)).max() < 1e-11
-
-
-def test_raising_the_degree_only_appends():
-    increments = np.random.default_rng(0).standard_normal(circular_channel_count(9))
-    spectrum = np.append(np.ones(5), np.zeros(5))
-    low = circular_field(spectrum[:5], increments[: circular_channel_count(4)])
-    high = circular_field(spectrum, increments)
-    for a, b in zip(low, high, strict=True):
-        assert np.abs(b[: len(a)] - a).max() < 1e-15
-        assert np.abs(b[len(a) :]).max() < 1e-15

@@ -9,17 +9,17 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError
-from fpsolve.measures.initial import source_of
+from fpsolve.measures.build import source_of
+from fpsolve.observe.flow import Flow, _nearest
+from fpsolve.observe.flow_recorder import _trimmed
 from fpsolve.plot.zoom import zoomed
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.scattered import SpherePoints
 from fpsolve.transport.velocity import HarmonicField
 from fpsolve.zoom import zoom
 from fpsolve.zoom.backward import backward, round_off
-from fpsolve.zoom.flow import Flow, _nearest
 from fpsolve.zoom.patch import checked_centre, frame, patch
-from fpsolve.zoom.recorder import _trimmed
 from fpsolve.zoom.replay import INTERPOLATED, flow_of
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
@@ -48,7 +48,7 @@ def collapsed(name: str):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_density_is_that_of_the_density_run_while_resolved(name):
-    *_, (_, density) = prepare(MODELS[name], LAW, lmax=63, **RUN).states()
+    *_, (_, density) = prepare(MODELS[name], LAW, lmax=63, **RUN).course().states()
     assert density.tail < 1e-12
     for centre, radius in (([0.3, -0.5, 1.0], 0.5), ([1.0, 0.2, 0.0], 0.01)):
         here = zoom(cloud(name), centre, radius, n=8)
@@ -132,7 +132,7 @@ def test_the_circle(model):
     flow = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.1 * t**3, 3, d=2)
     law = fp.initial.von_mises_fisher([0.3, -0.5], 2.0)
     ds = fp.solve(model or flow, law, measure="cloud", lmax=63, save_flow=True, **RUN)
-    *_, (_, density) = prepare(model or flow, law, lmax=127, **RUN).states()
+    *_, (_, density) = prepare(model or flow, law, lmax=127, **RUN).course().states()
     here = zoom(ds, "mean", np.pi, n=130)
     exact = density.geometry.points(patch(np.array(here.centre), np.pi, 130).x).scalar(density.coefficients)
     assert np.abs(here.density.values - exact).max() < 1e-6 and abs(here.mass - 1) < 1e-8

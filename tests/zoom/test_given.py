@@ -8,8 +8,8 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.errors import InputError, UnderResolvedWarning
+from fpsolve.observe.flow import Flow
 from fpsolve.zoom import zoom
-from fpsolve.zoom.flow import Flow
 from fpsolve.zoom.patch import patch
 from fpsolve.zoom.start import law_of
 
@@ -160,7 +160,7 @@ def test_a_field_that_cannot_be_kept_does_not_end_the_run(monkeypatch):
     def refuse(*arguments):
         raise fp.errors.UnresolvedError(0.0, "no harmonics", "none")
 
-    monkeypatch.setattr(sys.modules["fpsolve.zoom.recorder"], "potentials", refuse)  # fp.zoom is the function
+    monkeypatch.setattr(sys.modules["fpsolve.observe.flow_recorder"], "potentials", refuse)  # fp.zoom is the function
     ds = fp.solve(model, law, save_flow=True, **run)
     assert "flow" not in ds and "no harmonics" in ds.attrs["flow_left_out"]
     assert np.array_equal(ds.moments, plain.moments)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import DivergedError
-from fpsolve.petsc._petsc import destroyed, petsc, private_options, reason_name
+from fpsolve.petsc.library import destroyed, petsc, private_options, reason_name
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.implicit import RESTART, Apply, Solution, transported

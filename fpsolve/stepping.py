@@ -1,8 +1,8 @@
-"""The loop: a scheme repeated, the measure yielded; observers, output and progress hang on the generator."""
+"""One step of a run, and what is checked before the first and after each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,46 +10,42 @@ from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
+from fpsolve.schemes import Scheme, check_scheme
 
 IMPOSSIBLE_MEAN = 1.02
 """|∫ x dμ| ≤ 1 for every probability measure; beyond this the numbers have left them."""
 
 
-@python_numbers
-def run(
-    model: Model,
-    measure: Measure,
-    path: BrownianPath,
-    *,
-    t_end: float,
-    dt: float,
-    scheme: str | Scheme | None = None,
-    start: int = 0,
-) -> Iterator[tuple[float, Measure]]:
-    """Yield ``(t, measure)`` at t = start·dt, (start+1)·dt, …, t_end; time is n·dt, never accumulated.
+@dataclass(frozen=True)
+class Stepper:
+    """What takes a state from step to step: a model, its path, dt and a scheme of this name."""
 
-    ``measure`` is the state at step ``start``, so that a run can be taken up again from any state that it yielded.
-    ``noise_lmax="auto"`` is resolved here by the first measure (:meth:`Model.prepared`).
-    Raises InputError before the first step for arguments that do not fit, UnresolvedError when a state is not finite
-    or its mean leaves the unit ball.
-    """
-    asked = (("model", model, "flow_drift"), ("measure", measure, "transport"), ("path", path, "increment"))
-    for argument, thing, verb in asked:
-        if not hasattr(thing, verb):
-            raise InputError(argument, thing, f"not a {argument}: it has no {verb}", "see the docstring of fp.run")
-    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
-    steps = check_run(model, measure, path, t_end=t_end, dt=dt, name=name, scheme=chosen)
-    if not 0 <= start <= steps:
-        raise InputError("start", start, f"the run has {steps} steps", f"pass 0 <= start <= {steps}")
-    if getattr(model, "noise_lmax", None) == "auto":
-        ready = model.prepared(measure)
-        if start > 0 and ready != model:
-            remedy = "pass the model that ran, model.prepared(first measure)"
-            raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
-        model = ready
-    return _run(model, measure, path, dt, chosen, range(start, steps))
+    model: Model
+    path: BrownianPath
+    dt: float
+    scheme: Scheme
+    name: str = ""
+
+    def __call__(self, measure: Measure, n: int) -> Measure:
+        """One step from n·dt, with half the heat flow of ν before and half after (Strang), checked."""
+        model, path, dt, scheme = self.model, self.path, self.dt, self.scheme
+        t0, t1 = n * dt, (n + 1) * dt
+        half, middle = 0.0 if scheme.diffuses else model.diffusion * dt / 2, (n + 0.5) * dt
+        try:
+            if half > 0:
+                measure = measure.diffuse(half, path, t0, middle)
+            measure = scheme.step(model.drawn(path, t0, t1, measure.dimension), measure, path, t0, t1)
+            if half > 0:
+                measure = measure.diffuse(half, path, middle, t1)
+        except UnresolvedError as error:
+            raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
+        _check_state(measure, t1)
+        return measure
+
+    def prepared(self, first: Measure) -> Stepper:
+        """The same with a model whose ``noise_lmax="auto"`` is resolved by the first measure of a run."""
+        unresolved = getattr(self.model, "noise_lmax", None) == "auto"
+        return replace(self, model=self.model.prepared(first)) if unresolved else self
 
 
 def default_scheme(model: Model) -> str:
@@ -59,15 +55,14 @@ def default_scheme(model: Model) -> str:
     return "lie_euler" if model.flowable else "geodesic_euler"
 
 
-def check_run(
-    model: Model, measure: Measure, path: BrownianPath, *, t_end: float, dt: float, name: str, scheme: Scheme
-) -> int:
+def check_run(stepper: Stepper, measure: Measure, t_end: float) -> int:
     """Check that everything fits, before any computing; return the number of steps."""
+    model, path, dt = stepper.model, stepper.path, stepper.dt
     check_number("dt", dt, 0, above=True)
     if model.is_stochastic:
         path.check_step(dt)
     steps = count_steps(t_end, dt)
-    check_scheme(name, scheme, model, measure.name)
+    check_scheme(stepper.name, stepper.scheme, model, measure.name)
     model.check(measure)
     if model.is_stochastic:
         degree = getattr(model, "noise_lmax", None)
@@ -101,31 +96,6 @@ def count_steps(t_end: float, dt: float) -> int:
     if abs(steps * dt - t_end) > 1e-9 * t_end:
         raise InputError("t_end", t_end, f"not a whole number of steps dt = {dt}", f"pass t_end={steps * dt!r}")
     return steps
-
-
-def _run(
-    model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: Scheme, steps: range
-) -> Iterator[tuple[float, Measure]]:
-    yield steps.start * dt, measure
-    for n in steps:
-        measure = step(model, measure, path, dt, scheme, n)
-        yield (n + 1) * dt, measure
-
-
-def step(model: Model, measure: Measure, path: BrownianPath, dt: float, scheme: Scheme, n: int) -> Measure:
-    """One step from n·dt, with half the heat flow of ν before and half after (Strang), checked."""
-    t0, t1 = n * dt, (n + 1) * dt
-    half, middle = 0.0 if scheme.diffuses else model.diffusion * dt / 2, (n + 0.5) * dt
-    try:
-        if half > 0:
-            measure = measure.diffuse(half, path, t0, middle)
-        measure = scheme.step(model.drawn(path, t0, t1, measure.dimension), measure, path, t0, t1)
-        if half > 0:
-            measure = measure.diffuse(half, path, middle, t1)
-    except UnresolvedError as error:
-        raise UnresolvedError(t0, f"{_with_tail(error.problem, measure)}, dt = {dt:g}", error.remedy) from error
-    _check_state(measure, t1)
-    return measure
 
 
 def _check_state(measure: Measure, t: float) -> None:

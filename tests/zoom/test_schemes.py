@@ -7,16 +7,17 @@ import pytest
 import xarray as xr
 
 import fpsolve as fp
+from fpsolve.course import Instant
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model
+from fpsolve.observe.flow import Flow, _last_coefficient, chebyshev, lagrange
+from fpsolve.observe.flow_recorder import FlowRecorder, flows_of_step, potentials
 from fpsolve.observe.result import Result
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 from fpsolve.transport.velocity import HarmonicField
 from fpsolve.zoom import zoom
 from fpsolve.zoom.backward import backward
-from fpsolve.zoom.flow import Flow, _last_coefficient, chebyshev, lagrange
 from fpsolve.zoom.patch import patch
-from fpsolve.zoom.recorder import FlowRecorder, flows_of_step, potentials
 from fpsolve.zoom.replay import INTERPOLATED, flow_of
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
@@ -39,7 +40,7 @@ def cloud(scheme: str, name: str, **changes):
 @pytest.mark.parametrize(("scheme", "name"), CASES)
 def test_the_density_is_that_of_the_density_run(scheme, name):
     ds = cloud(scheme, name)
-    *_, (_, density) = prepare(MODELS[name], LAW, scheme=scheme, lmax=63, **RUN).states()
+    *_, (_, density) = prepare(MODELS[name], LAW, scheme=scheme, lmax=63, **RUN).course().states()
     here = zoom(ds, [1.0, 0.2, 0.5], 0.6, n=8)
     x = patch(np.array(here.centre), 0.6, 8).x
     exact = density.geometry.points(x).scalar(density.coefficients)
@@ -75,14 +76,15 @@ def test_the_mass_is_that_of_the_points(scheme):
 def test_the_field_of_heun_is_the_average_and_its_predictor_is_left_out():
     """Against the formula, with the increment asked for and the predictor moved by hand."""
     job = prepare(MODELS["both"], LAW, measure="cloud", scheme="heun", lmax=15, **RUN)
-    increment = job.path.increment(0.0, job.dt, job.model.channels(3))
+    at = job.stepper
+    increment = at.path.increment(0.0, at.dt, at.model.channels(3))
 
     def v(source):
-        return job.dt * job.model.flow_drift(source) + job.model.noise_field(source, increment)
+        return at.dt * at.model.flow_drift(source) + at.model.noise_field(source, increment)
 
     first = v(job.state.source)
     pairs = [potentials(one, 3, 0.0) for one in (first, v(job.state.transport(first).source))]
-    (flow,) = flows_of_step(job, job.state, 0)
+    (flow,) = flows_of_step(at, job.state, 0)
     found = potentials(flow.velocity, 3, 0.0)
     x = job.state.sites
     average = sum(0.5 * HarmonicField(*pair).on(x) for pair in pairs)
@@ -130,11 +132,11 @@ def test_stopped_after_every_step(scheme, name, tmp_path):
 def test_fields_of_a_step_to_come_are_made_anew():
     """Checkpoints of older versions hold the field of the step that follows."""
     job = prepare(MODELS["noise"], LAW, measure="cloud", lmax=9, scheme="lie_euler", **RUN)
-    whole = FlowRecorder()
-    states = [state for _, state in whole.followed(job).states()]
-    again = FlowRecorder(whole.fields[:3], 2)
-    *_, (_, last) = again.followed(job).states(2, states[2])
-    assert np.array_equal(again.flow(job, last).potentials, whole.flow(job, states[-1]).potentials)
+    whole = FlowRecorder(job.stepper, job.state)
+    states = [state for _, state in job.course(stepper=whole.recording).states()]
+    again = FlowRecorder(job.stepper, job.state, whole.fields[:3], 2)
+    last = job.course(Instant(2, states[2]), again.recording).follow().state
+    assert np.array_equal(again.flow(last).potentials, whole.flow(states[-1]).potentials)
     assert len(whole.fields) == job.steps
 
 
@@ -156,9 +158,9 @@ def test_interpolation_within_a_flow_misses_less_than_it_says():
     job = prepare(MODELS["both"], LAW, scheme="ninomiya", **run)
     flows = []
     for nodes in (3, 5, 9):
-        recorder = FlowRecorder(nodes=nodes)
-        *_, (_, last) = recorder.followed(job).states()
-        flows.append(recorder.flow(job, last))
+        recorder = FlowRecorder(job.stepper, job.state, nodes=nodes)
+        last = job.course(stepper=recorder.recording).follow().state
+        flows.append(recorder.flow(last))
     ends = [backward(flow, last.x[::5], 1, 1e-9)[0] for flow in flows]
     missed = [np.linalg.norm(end - ends[-1], axis=1).max() for end in ends[:-1]]
     for flow, actual in zip(flows, missed, strict=False):
@@ -185,7 +187,7 @@ def test_the_circle(scheme, living):
     model = fp.models.SelfAttention(beta=2.0) if living else noise
     law = fp.initial.von_mises_fisher([0.3, -0.5], 2.0)
     ds = fp.solve(model, law, measure="cloud", lmax=63, scheme=scheme, save_flow=True, **RUN)
-    *_, (_, density) = prepare(model, law, lmax=127, scheme=scheme, **RUN).states()
+    *_, (_, density) = prepare(model, law, lmax=127, scheme=scheme, **RUN).course().states()
     here = zoom(ds, "mean", np.pi, n=80)
     exact = density.geometry.points(patch(np.array(here.centre), np.pi, 80).x).scalar(density.coefficients)
     assert np.abs(here.density.values - exact).max() < 1e-6 and abs(here.mass - 1) < 1e-8

@@ -1,28 +1,27 @@
-"""How the fields of a run are collected: the flows that make a step are kept as they are made."""
+"""An observer of the fields of a run: the flows that make a step are kept as they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fpsolve.attention.source import Source
 from fpsolve.cached import cached_property
+from fpsolve.course import Instant
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.observe.flow import FROZEN, Flow, chebyshev
 from fpsolve.sphere.geometry import GEOMETRIES, geometry
-from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.harmonics import Coefficients
+from fpsolve.stepping import Stepper
 from fpsolve.transport.velocity import HarmonicField, ScaledField, SumField, Velocity, ZeroField
-from fpsolve.zoom.flow import FROZEN, Flow, chebyshev
-
-if TYPE_CHECKING:
-    from fpsolve.solve import Job
 
 THROUGHOUT = "rk4"
 """The scheme whose field lives through the whole run: its values at the ends of the steps are enough."""
@@ -47,38 +46,45 @@ Pair = tuple[Coefficients, Coefficients]
 
 
 class FlowRecorder:
-    """Collects the fields of a run while its steps are made.
+    """Collects the fields of a run while points are stepped; ``recording`` steps as ``stepper``, bit for bit.
 
-    fields: (S, T) of those of its first ``step`` steps, in their order, from a checkpoint. nodes: values to keep of a
-    field that lives within a flow. ``given_up``: a field had no harmonics, and from there on none is kept.
+    points: those of step 0. fields: (S, T) of those of the first ``step`` steps, in their order, from a checkpoint.
+    nodes: values to keep of a field that lives within a flow. ``given_up``: a field had no harmonics, and from there on
+    none is kept.
     """
 
-    def __init__(self, fields: Sequence[Pair] = (), step: int = 0, nodes: int = NODES) -> None:
-        self.fields, self.given_up = list(fields), False
-        self._step = step
-        self._living_nodes = nodes
-        self._throughout = False
-        self._nodes: tuple[int, ...] = FROZEN
-
-    def followed(self, job: Job) -> Job:
-        """The same run, bit for bit, whose fields are kept here."""
-        self._throughout = job.config["solve"]["scheme"] == THROUGHOUT
-        self._nodes = FROZEN if self._throughout else self._nodes_of(job)
-        expected = self._step * sum(self._nodes)
-        del self.fields[expected:]  # older checkpoints hold those of the next step too
+    def __init__(
+        self, stepper: Stepper, points: Measure, fields: Sequence[Pair] = (), step: int = 0, nodes: int = NODES
+    ) -> None:
+        self.stepper, self._living_nodes = stepper, nodes
+        self._throughout = stepper.name == THROUGHOUT
+        self._nodes: tuple[int, ...] = FROZEN if self._throughout else self._nodes_of(points)
+        expected = step * sum(self._nodes)
+        self.fields = list(fields)[:expected]  # older checkpoints hold those of the next step too
         self.given_up = len(self.fields) < expected
+        self._seen = len(self.fields)
+        self.recording = replace(stepper, scheme=replace(stepper.scheme, step=self._step))
 
-        def step(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
-            end: Any = job.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
-            self._keep(end.flows(), measure.dimension, t0)
-            moved: Measure = end.measure
-            return moved
+    def see(self, t: float, instant: Instant) -> None:
+        """What is there now belongs to steps that have been done."""
+        self._seen = len(self.fields)
 
-        return replace(job, scheme=replace(job.scheme, step=step))
+    def end(self) -> None:
+        """Forget the fields of a step that could not be done."""
+        del self.fields[self._seen :]
 
-    def _nodes_of(self, job: Job) -> tuple[int, ...]:
+    def _step(self, model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
+        """The step of the scheme, whose flows are kept where it moves points, and not while a density does."""
+        if not isinstance(measure, Cloud):
+            return self.stepper.scheme.step(model, measure, path, t0, t1)
+        end: Any = self.stepper.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
+        self._keep(end.flows(), measure.dimension, t0)
+        moved: Measure = end.measure
+        return moved
+
+    def _nodes_of(self, points: Measure) -> tuple[int, ...]:
         """The fields of each flow of a step: the same for all, so that the run's first one tells, and none need be."""
-        flows = flows_of_step(job, job.state, 0)
+        flows = flows_of_step(self.stepper, points, 0)
         return tuple(1 if isinstance(flow.velocity, Velocity) else self._living_nodes for flow in flows)
 
     def _keep(self, flows: list[Listener], d: int, t: float) -> None:
@@ -95,24 +101,21 @@ class FlowRecorder:
         nodes = 1 if self._throughout else self._living_nodes
         return [_trimmed(potentials(v, d, t), d) for flow in flows for v in values(flow, nodes)]
 
-    def flow(self, job: Job, last: Measure) -> Flow:
-        """What was collected of the run, whose last state is ``last``: a field that lives throughout ends there."""
-        d, fields = last.dimension, self.fields
+    def flow(self, last: Measure, given: Cloud | None = None) -> Flow:
+        """What was collected of the run, whose last state is ``last``: a field that lives throughout ends there.
+
+        given: the cloud that the run began with, where no law says how it was made.
+        """
+        d, fields, dt = last.dimension, self.fields, self.stepper.dt
         if self._throughout:
-            fields = fields + self._kept(flows_of_step(job, last, len(fields)), d, len(fields) * job.dt)
+            fields = fields + self._kept(flows_of_step(self.stepper, last, len(fields)), d, len(fields) * dt)
         here = geometry(d)
         degree = max(here.degree_of(s) for s, _ in fields)
         kept = np.array([[here.resized(p, degree) for p in pair] for pair in fields])
         kept = kept.reshape(-1, sum(self._nodes), *kept.shape[1:])
-        return Flow(kept, job.dt, d, self._throughout, self._nodes, _given(job))
-
-
-def _given(job: Job) -> Real | None:
-    """The points of the first state, their weights and log-densities, where no law says how they were made."""
-    state = job.state
-    if job.config["initial"]["name"] != Cloud.name or not isinstance(state, Cloud) or state.log_density is None:
-        return None
-    return np.column_stack([state.x, state.weights, state.log_density])
+        known = given is not None and given.log_density is not None
+        start = np.column_stack([given.x, given.weights, given.log_density]) if known else None  # type: ignore
+        return Flow(kept, dt, d, self._throughout, self._nodes, start)
 
 
 class Listener:
@@ -147,11 +150,11 @@ class Listener:
         return [*self.before.flows(), self] if isinstance(self.before, Listener) else []
 
 
-def flows_of_step(job: Job, state: Measure, n: int) -> list[Listener]:
+def flows_of_step(stepper: Stepper, state: Measure, n: int) -> list[Listener]:
     """The flows whose composition is step ``n`` of a run from ``state``, in their order, by their ends."""
-    t0, t1 = n * job.dt, (n + 1) * job.dt
-    model, stand_in = job.model.drawn(job.path, t0, t1, state.dimension), Listener(state)
-    end: Any = job.scheme.step(model, stand_in, job.path, t0, t1)  # type: ignore[arg-type]
+    t0, t1 = n * stepper.dt, (n + 1) * stepper.dt
+    model, stand_in = stepper.model.drawn(stepper.path, t0, t1, state.dimension), Listener(state)
+    end: Any = stepper.scheme.step(model, stand_in, stepper.path, t0, t1)  # type: ignore[arg-type]
     flows: list[Listener] = end.flows()
     return flows
 

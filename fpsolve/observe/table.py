@@ -1,0 +1,149 @@
+"""``OBSERVABLES``: all that is known of every observable; results, tables, pictures and summaries are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpsolve.defects import attention_floor
+from fpsolve.measures.base import Measure
+from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.expansion import Expansion
+from fpsolve.observe import quantities
+from fpsolve.observe.observable import Context, Observable, Panel
+
+DENSITIES = ("density", "half_density", "log_density")
+
+POINTS = ("cloud",)
+
+
+def _energy(name: str) -> Callable[[Measure, Context], Any]:
+    return lambda state, context: context.energies.get(name)
+
+
+def _of_model(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Context], Any]:
+    """``(state, model)``, where there is a model."""
+    return lambda state, context: None if context.model is None else compute(state, context.model)
+
+
+def _coordinate(compute: Callable[[Any], Any]) -> Callable[[Any, Context], Any]:
+    """Of runs that may change their method."""
+    return lambda state, context: compute(state) if context.saved.methods else None
+
+
+def _density_dims(state: Measure) -> tuple[str, ...]:
+    if isinstance(state, Cloud):
+        return ("point",)
+    return ("lat", "lon") if state.dimension == 3 else ("angle",)
+
+
+def _density(state: Measure, context: Context) -> Any:
+    """ρ on the grid as (lat, lon), whatever the layout, or (angle); at the points of a quadrature cloud.
+
+    A cloud that took over from a density has none on that density's grid.
+    """
+    grid = context.saved.grid
+    if isinstance(state, Cloud):
+        return None if state.log_density is None or grid is not None else np.exp(state.log_density)
+    if not isinstance(state, Expansion):
+        return None
+    grid = state.grid if grid is None else grid
+    values = state.values if grid.lmax == state.lmax else state.density_at(grid.x)
+    if state.dimension == 2:
+        return values
+    return values if values.shape == (grid.nlat, grid.nphi) else values.T.copy()
+
+
+_ALL = (
+    Observable(
+        "mean_vector", lambda state, _: state.mean, "mean of the measure, ∫ x dμ", ("component",),
+        panel=Panel("mean vector m", "vector", overview=1),
+    ),
+    Observable(
+        "overlap", lambda state, _: quantities.overlap(state), "squared norm of the mean, mean overlap of two tokens",
+        panel=Panel("overlap |m|²", overview=6), summary=True,
+    ),
+    Observable(
+        "energy", _energy("energy"), "interaction energy, Σ_h w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
+        panel=Panel("interaction energy", overview=2), summary=True,
+    ),
+    Observable(
+        "head_energies", _energy("head_energies"),
+        "interaction energy of each head, w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ", ("head",), where="several heads",
+    ),
+    Observable(
+        "log_energy", _energy("log_energy"), "logarithm of the interaction energy, for every β",
+        panel=Panel("log interaction energy", overview=3, stands_for="energy"),
+    ),
+    Observable(
+        "log_head_energies", _energy("log_head_energies"),
+        "logarithm of the size of each head's interaction energy, for every β", ("head",), where="several heads",
+    ),
+    Observable(
+        "entropy", lambda state, _: state.entropy, "entropy, -∫ ρ log ρ over ρ > 0",
+        where="not of tokens", panel=Panel("entropy", overview=4), summary=True,
+    ),
+    Observable("mass", lambda state, _: state.mass, "total mass", summary=True),
+    Observable(
+        "moments", lambda state, context: quantities.real_moments(state, context.saved.moments_lmax),
+        "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
+        ("harmonic",), where="d = 2 or 3",
+    ),
+    Observable(
+        "min_density", lambda state, _: state.min_density, "least density on the grid",
+        measures=DENSITIES, panel=Panel("least density", "density", overview=7), summary=True,
+    ),
+    Observable(
+        "tail", lambda state, _: state.tail, "share of the power above 0.9 lmax",
+        measures=DENSITIES, panel=Panel("tail of the spectrum", "log", overview=5), summary=True,
+    ),
+    Observable(
+        "mass_defect", lambda state, _: state.mass_defect, "mass of a log density less one",
+        measures=("log_density",), panel=Panel("|mass - 1|", "log"),
+    ),
+    Observable(
+        "drift_error", _of_model(lambda state, model: model.sampling_error(state.source)),
+        "standard error of the drift, root mean square norm, from the weights sampled for its mean",
+        where="drifts of sampled weights",
+    ),
+    Observable(
+        "noise_tail", _of_model(lambda state, model: model.noise_tail(state.source)),
+        "share of k'(1), the slope of the noise's covariance, in its degrees above 0.9 noise_lmax",
+        where="isotropic noise of attention or MLPs",
+    ),
+    Observable(
+        "attention_floor", _of_model(attention_floor),
+        "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
+        measures=("density", "half_density"), where="models with attention",
+        panel=Panel("floor of far attention", "log"), summary=True,
+    ),
+    Observable(
+        "density", lambda state, context: _density(state, context) if context.saved.save_density else None,
+        "density with respect to surface measure", _density_dims,
+        lambda state: {3: "sr-1", 2: "rad-1"}.get(state.dimension, "1"), where="`save_density`",
+    ),
+    Observable(
+        "points", lambda state, context: state.x if context.saved.save_points else None,
+        "positions of the points", ("point", "component"), measures=POINTS, where="`save_points`",
+    ),
+    Observable(
+        "weights", lambda state, context: state.weights.copy() if context.saved.save_points else None,
+        "weights of the points", ("point",), measures=POINTS, where="`save_points`", once=True,
+    ),
+    Observable(
+        "method", _coordinate(lambda state: state.name), "representation of the measure at this time", coordinate=True
+    ),
+    Observable(
+        "lmax", _coordinate(lambda state: float(getattr(state, "lmax", np.nan))),
+        "truncation degree of the density at this time, NaN for a cloud", coordinate=True,
+    ),
+    Observable(
+        "filter", _coordinate(lambda state: getattr(state, "filter", None) or 0.0),
+        "strength of the density's filter at this time, 0 for none", coordinate=True,
+    ),
+)  # fmt: skip
+
+OBSERVABLES = {one.name: one for one in _ALL}
+"""By name, in the order of a result."""

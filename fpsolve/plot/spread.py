@@ -1,0 +1,84 @@
+"""Observables of an ensemble against time: means with their errors and fans of quantiles, or a curve by swept value."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from fpsolve.ensemble import statistics
+from fpsolve.errors import InputError
+from fpsolve.plot import series, style
+from fpsolve.plot.heading import heading
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_CURVES = 8
+"""More points of a sweep than this are not told apart by colour."""
+
+FANS = ((0, -1, 0.15), (1, -2, 0.25))
+"""Outer and inner quantiles of a fan, and how dark it is."""
+
+
+def ensemble(ds: xr.Dataset) -> Figure:
+    """The observables of an ensemble, or of the statistics of one, against time.
+
+    Without a sweep the mean over members ± 2 standard errors, upon the fan of their quantiles (5–95 %, 25–75 %); with a
+    sweep the mean ± 2 errors of each point, in the colours of the swept values. Only members that are resolved at a
+    time count there, and the legend says how many at the end.
+    Raises :class:`~fpsolve.errors.InputError` naming ``ds`` for other Datasets, or more than ``MOST_CURVES`` points.
+    """
+    found = ds if "count" in ds and "member" not in ds.dims else statistics(ds)
+    swept = [str(dim) for dim in found["count"].dims if dim != "time"]
+    shown = {name: one for name, one in series.panels(found.rename(_means(found))).items() if name in _once(found)}
+    points = list(product(*(range(found.sizes[dim]) for dim in swept)))
+    if not shown:
+        raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "pass what fp.ensemble returned")
+    if len(points) > MOST_CURVES:
+        remedy = f"choose points of the sweep: ds.isel({swept[0]}=slice(0, 4)), for example"
+        raise InputError("ds", dict(found.sizes), f"more than {MOST_CURVES} curves hide each other", remedy)
+    figure, places = series.page(len(shown))
+    for axes, (name, panel) in zip(places, shown.items(), strict=True):
+        for k, at in enumerate(points):
+            again, colour = divmod(k, len(style.COLOURS))
+            one = found.isel(dict(zip(swept, at, strict=True)))
+            _curve(axes, one, name, style.COLOURS[colour], ("-", "--")[again], not swept)
+        series.finish(axes, found, name, panel, f"{name}_mean")
+    handles = places[0].get_lines()
+    labels = [_label(found.isel(dict(zip(swept, at, strict=True))), swept) for at in points]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    figure.suptitle(f"{heading(ds)}: means over members ± 2 errors{'' if swept else ', quantiles 5–95 %, 25–75 %'}")
+    return figure
+
+
+def _curve(axes: Axes, one: xr.Dataset, name: str, colour: str, dashes: str, fan: bool) -> None:
+    time, mean = one["time"].values, one[f"{name}_mean"].values
+    error = 2 * one[f"{name}_error"].values
+    axes.plot(time, mean, color=colour, linestyle=dashes, linewidth=1.8)
+    axes.fill_between(time, mean - error, mean + error, color=colour, alpha=0.35, linewidth=0)
+    for low, high, dark in FANS if fan else ():
+        spread = one[f"{name}_quantiles"].transpose("quantile", "time").values
+        axes.fill_between(time, spread[low], spread[high], color=style.COLOURS[0], alpha=dark, linewidth=0)
+
+
+def _label(one: xr.Dataset, swept: list[str]) -> str:
+    """``beta = 4 (16 members)``, or how many of them count at the end where some no longer do."""
+    parts = [f"{name} = {_value(one[name].item())}" if name in one.coords else name for name in swept]
+    last, first = int(one["count"].values[-1]), int(one["count"].values[0])
+    told = f"{first} members" if last == first else f"{last} of {first} members at the end"
+    return f"{', '.join(parts)} ({told})" if parts else told
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _once(found: xr.Dataset) -> list[str]:
+    """Observables with one number a time, and everything that a curve of them needs."""
+    return [name.removesuffix("_quantiles") for name in map(str, found.data_vars) if name.endswith("_quantiles")]
+
+
+def _means(found: xr.Dataset) -> dict[str, str]:
+    return {f"{name}_mean": name for name in _once(found) if f"{name}_mean" in found and name not in found}

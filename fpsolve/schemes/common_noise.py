@@ -1,0 +1,47 @@
+"""The common noise of one step, for every scheme: drawn once, and not at all for models without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fpsolve.attention.source import Source
+from fpsolve.measures.base import Measure
+from fpsolve.models.base import Model
+from fpsolve.noise import BrownianPath
+from fpsolve.sphere.harmonics import Real
+from fpsolve.transport.velocity import Velocity, ZeroField
+
+
+@dataclass(frozen=True)
+class CommonNoise:
+    """μ ↦ ε ΔW_μ of a model for one ``increment`` of its channels, which is None where there is no common noise."""
+
+    model: Model
+    increment: Real | None
+
+    @classmethod
+    def over(cls, model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> CommonNoise:
+        """That of the step [t0, t1]."""
+        if not model.is_stochastic:
+            return cls(model, None)
+        return cls(model, path.increment(t0, t1, model.channels(measure.dimension)))
+
+    def __call__(self, source: Source) -> Velocity:
+        """ε ΔW_μ."""
+        return ZeroField() if self.increment is None else self.model.noise_field(source, self.increment)
+
+    def beside(self, v: Velocity, source: Source) -> Velocity:
+        """v + ε ΔW_μ; v itself where there is no noise."""
+        return v if self.increment is None else v + self(source)
+
+    def moved(self, measure: Measure) -> Measure:
+        """The measure transported by its ε ΔW_μ, frozen; itself where there is no noise."""
+        return measure if self.increment is None else measure.transport(self(measure.source))
+
+    def parted(self, first: Callable[[int], Real]) -> tuple[CommonNoise, CommonNoise]:
+        """S¹ = ``first(channels)`` and S² = ΔW - S¹."""
+        if self.increment is None:
+            return self, self
+        part = first(len(self.increment))
+        return CommonNoise(self.model, part), CommonNoise(self.model, self.increment - part)
