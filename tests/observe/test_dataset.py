@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 import xarray as xr
-from fpsolve.solve import prepare
 
 import fpsolve as fp
 from fpsolve.ensemble import statistics
 from fpsolve.observe import as_result
+from fpsolve.solving import prepare
 
 RUN = {"t_end": 0.2, "dt": 0.1, "lmax": 15, "save_density": True}
 SELF = fp.models.SelfAttention(beta=2.0)
