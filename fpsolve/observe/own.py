@@ -26,7 +26,7 @@ Observe = Mapping[str, Callable[[Measure], Any] | Observable]
 
 TAKEN = (
     *OBSERVABLES,
-    *("time", "component", "harmonic", "degree", "order", "head", "lat", "lon", "angle", "point"),
+    *("time", "component", "harmonic", "degree", "order", "head", "lat", "lon", "angle", "quadrature", "point"),
     *("flow", "flow_start", "step", "node", "potential", "mode", "part", "start", "start_part"),
     *("member", "status", "cause", "layer", "diffusive_time", *NOTES),
 )

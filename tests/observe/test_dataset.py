@@ -10,7 +10,7 @@ import xarray as xr
 import fpsolve as fp
 from fpsolve.ensemble import statistics
 from fpsolve.observe import as_result
-from fpsolve.solve import prepare
+from fpsolve.solving import prepare
 
 RUN = {"t_end": 0.2, "dt": 0.1, "lmax": 15, "save_density": True}
 SELF = fp.models.SelfAttention(beta=2.0)
