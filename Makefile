@@ -45,9 +45,10 @@ bench: $(VENV)/.package
 
 networks: $(NETWORKS)/.ready
 	@echo "fpsolve: reading and measuring PyTorch modules"
-	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m pytest -q tests/transformer/test_torch_modules.py
+	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m pytest -q tests/transformer/test_torch_modules.py tests/transformer/test_fused_weights.py
 	@echo "fpsolve: networks at random initialisation, measured and predicted; some minutes"
 	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m benchmarks.networks
+	@$(BIN)/python docs/tables.py
 
 clean:
 	rm -rf $(VENV) $(NETWORKS) build dist demo-output .pytest_cache .mypy_cache .ruff_cache

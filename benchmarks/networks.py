@@ -235,8 +235,9 @@ def off(found: dict[str, Any], ds: Any) -> dict[str, tuple[float, int, float]]:
 
 
 def draw(cases: dict[str, Any], predicted: dict[str, Any]) -> Any:
-    """A panel for every network: overlaps by layer, measured and predicted, and the attention's entropy below."""
+    """A panel for every network: mean overlap by layer, measured and predicted."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from fpsolve.plot.style import COLOURS
 
@@ -252,6 +253,7 @@ def draw(cases: dict[str, Any], predicted: dict[str, Any]) -> Any:
                       label="measured, mean and deviation over seeds")  # fmt: skip
         axes.set(title=name, xlabel="layer", ylim=(-0.05, 1.05))
         axes.title.set_fontsize(10)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     for axes in every[len(cases) :]:
         axes.set_axis_off()
@@ -268,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", action="append", choices=list(CASES), metavar="NAME", help="this one; repeatable")
     parser.add_argument("--predict", action="store_true", help="measure nothing, compare with the file")
-    parser.add_argument("--members", type=int, default=16, help="networks of the exact chain (%(default)s)")
+    parser.add_argument("--members", type=int, default=128, help="networks of the exact chain (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=DATA, help="the JSON (%(default)s)")
     parser.add_argument("--figure", type=Path, default=FIGURE, help="the figure (%(default)s)")
     asked = parser.parse_args(arguments)

@@ -127,7 +127,7 @@ def resolved_state(problem: Problem, rung: Rung) -> Measure:
 def last_state(problem: Problem, rung: Rung) -> Measure:
     """The state at ``t_end``."""
     start, path = start_of(problem, rung)
-    return problem.course(start, path).follow(problem).state
+    return problem.followed(problem.course(start, path))
 
 
 def drawn_points(measure: Measure, n: int, path: BrownianPath) -> Real:

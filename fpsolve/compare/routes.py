@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fpsolve.compare.counting import counting
-from fpsolve.course import Course, Instant
+from fpsolve.course import Course, Instant, Observer
 from fpsolve.errors import InputError, Interrupted, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
@@ -71,9 +71,21 @@ class Problem:
         every = check_run(stepper, start, self.t_end)
         return Course(stepper.prepared(start), Warn(), Instant(0, start), every if steps is None else steps, within)
 
+    def followed(self, course: Course, *observers: Observer) -> Measure:
+        """The last state of a course. Raises Interrupted where it is asked to stop before its end."""
+        return course.follow(*observers, Stopping(self.stop, course.steps)).state
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Ends a run of so many steps once ``stop``, which is asked after each but the last, says yes."""
+
+    stop: Callable[[], bool]
+    steps: int
+
     def see(self, t: float, instant: Instant) -> None:
-        """Raise Interrupted where the run is asked to stop before its end."""
-        if instant.step < round(self.t_end / self.dt) and self.stop():
+        """Raise Interrupted where the run is to stop."""
+        if instant.step < self.steps and self.stop():
             raise Interrupted(t)
 
 
@@ -185,10 +197,10 @@ def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
     A quick run is timed again, and its least times are kept. Raises UnresolvedError where it stops being a measure.
     """
     if warm:  # plans and tables of the noise law are made once in a process
-        problem.course(*start_of(problem, rung), steps=1).follow(problem)
+        problem.followed(problem.course(*start_of(problem, rung), steps=1))
     start, path = start_of(problem, rung)
     outcome = Outcome(rung, _points(start), problem)
-    outcome.last = copied(problem.course(start, path, within=outcome).follow(outcome, problem).state)
+    outcome.last = copied(problem.followed(problem.course(start, path, within=outcome), outcome))
     _time_again(outcome, problem)
     return outcome
 
@@ -199,7 +211,7 @@ def _time_again(outcome: Outcome, problem: Problem) -> None:
     while spent < QUICK and repeats < REPEATS:
         course = problem.course(*start_of(problem, outcome.rung))
         begun, used = time.perf_counter(), time.process_time()
-        course.follow(problem)
+        problem.followed(course)
         outcome.seconds = min(outcome.seconds, time.perf_counter() - begun)
         again = time.process_time() - used
         outcome.cpu_seconds = min(outcome.cpu_seconds, again)

@@ -131,6 +131,13 @@ class Model(metaclass=Named):
         """The share of k'(1) in the upper tenth of the degrees of isotropic noise; None where there is no cut."""
         return None
 
+    def noise_level(self, source: Source) -> float | None:
+        """∫ E|m|² dμ, m attention's output before the value matrix, which sets the strength of the common noise.
+
+        κ/σ_V² where that is isotropic; None without value noise.
+        """
+        return None
+
     @property
     def fixed_heads(self) -> Sequence[Head]:
         """The heads whose sum is the drift, for energies and stationary states; none where it is not such a sum."""

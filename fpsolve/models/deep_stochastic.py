@@ -13,7 +13,7 @@ from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.drawn_heads import hessian_F
-from fpsolve.models.self_attention import attention, attention_field
+from fpsolve.models.self_attention import attention, attention_field, mean_square_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity, ZeroField
 
@@ -72,6 +72,9 @@ class DeepStochasticTransformer(Model):
 
     def queries(self, d: int) -> Heads:
         return (Head(self.beta, checked_matrix("key_query", self.key_query), np.array(1.0)),)
+
+    def noise_level(self, source: Source) -> float | None:
+        return mean_square_attention(source, self._scores) if self.is_stochastic else None
 
     def channels(self, d: int) -> int:
         return d * d

@@ -34,6 +34,7 @@ from fpsolve.models.noise_degree import (
     noise_tail,
     resolved_degree,
 )
+from fpsolve.models.self_attention import mean_square_attention
 from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
@@ -133,6 +134,17 @@ class Homogenized(Model):
         if not (self.is_isotropic and self.is_stochastic):
             return None
         return noise_tail(self.spectrum(source), source.dimension)
+
+    def noise_level(self, source: Source) -> float | None:
+        """By the degrees that the run has; with A = I the mean of |F_μ(βx)|² over μ."""
+        if not self.is_stochastic:
+            return None
+        if not self.is_isotropic:
+            return mean_square_attention(source, np.array(self.beta))
+        square = self.value_deviation(source.dimension) ** 2
+        C = self.spectrum(source)
+        kappas, _ = isotropic(source.dimension, len(C) - 1).end_terms(C)
+        return float(kappas.sum() / square) if square else None
 
     def queries(self, d: int) -> Heads:
         if not (self.is_stochastic or self._has_drift):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from fpsolve.attention.source import Source
 from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
-from fpsolve.sphere.geometry import SPHERE
+from fpsolve.sphere.geometry import SPHERE, geometry
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.scattered import Points
 from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Sites, Velocity
 
 COARSE = 31
@@ -96,3 +97,11 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
     g = np.ascontiguousarray(apply_matrix(scores, sites.x, "key_query").reshape(-1, source.dimension))
     log_m, f = source.evaluate(g)
     return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
+
+
+def mean_square_attention(source: Source, scores: Real) -> float:
+    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``."""
+    points: Any = getattr(source, "points", source)
+    sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
+    f = attention(source, scores, sites)[1]
+    return float(points.weights @ np.einsum("na,na->n", f, f))

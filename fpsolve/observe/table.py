@@ -114,6 +114,11 @@ _ALL = (
         where="isotropic noise of attention or MLPs",
     ),
     Observable(
+        "noise_level", _of_model(lambda state, model: model.noise_level(state.source)),
+        "∫ E|m|² dμ, attention's output m before the value matrix: strength of the noise over σ_V²",
+        where="isotropic noise of attention or MLPs",
+    ),
+    Observable(
         "attention_floor", _of_model(attention_floor),
         "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
         measures=("density", "half_density"), where="models with attention",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from fpsolve.errors import InputError
 from fpsolve.plot import style
@@ -50,6 +51,7 @@ def layers(
             )
         axes.set_title(PANELS[name], fontsize=10.5, loc="left")
         axes.set_xlabel("layer")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         if name == "mean_overlap":

@@ -1,11 +1,14 @@
 """``fpsolve network``: the table, the sentence, what is written, one change at a time, the plane, refusals."""
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import fpsolve as fp
 from fpsolve.cli import app
+from fpsolve.cli.networking import architecture
 from fpsolve.errors import InputError
 from fpsolve.transformer import Architecture, phase_map, predict, verdict, what_if
 from fpsolve.transformer.network.what_if import with_heads, with_logits
@@ -45,7 +48,25 @@ def test_files_and_changes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("gpt5",), "preset"),
+        (("gpt5",), "did you mean 'gpt2'?"),
+        (("bret",), "did you mean 'bert'?"),
+        (("gpt2", "--depth", -3), "depth = -3: must be an integer >= 1"),
+        (("gpt2", "--depth", 0), "depth"),
+        (("gpt2", "--n", 0), "n = 0: must be an integer >= 2"),
+        (("gpt2", "--n", 0, "--wide"), "n = 0"),
+        (("gpt2", "--n", -5, "--exact"), "n = -5"),
+        (("gpt2", "--n", 10**9), "GiB"),
+        (("gpt2", "--members", 0), "members"),
+        (("gpt2", "--heads", 5), "heads = 5"),
+        (("gpt2", "--seed", -1), "seed"),
+        (("gpt2", "--threshold", "nan"), "threshold"),
+        (("gpt2", "--set", "attention.query=nan"), "attention.query.std = nan"),
+        (("gpt2", "--set", "attention.query=-0.02"), "attention.query.std"),
+        (("gpt2", "--set", "norm.place=ngpt"), "not Gaussian"),
+        (("gpt2", "--set", "depth=two"), "depth = 'two'"),
+        (("gpt2", "--what-if", "--figure", "a.png"), "figure"),
+        (("gpt2", "--figure", "a.txt"), "a.txt"),
+        (("nothing.json",), "nothing is downloaded"),
         (("gpt2", "--d", 100), "d = 100"),
         (("gpt2", "--set", "norm.place"), "set"),
         (("gpt2", "--set", "norm.plase=post"), "norm.plase"),
@@ -60,6 +81,49 @@ def test_refusals_name_what_is_wrong(arguments, named, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert named in result.output
     assert not list(tmp_path.iterdir())
+
+
+GPT2 = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 32, "vocab_size": 100,
+        "initializer_range": 0.02, "activation_function": "gelu_new"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("{", "is not JSON"),
+        ("\xff\xfe", "is not JSON"),
+        ("[1, 2]", "is no configuration"),
+        ("{}", "model_type = (nothing): a configuration needs this key"),
+        (json.dumps({key: GPT2[key] for key in GPT2 if key != "n_head"}), "n_head = (nothing)"),
+        (json.dumps(GPT2 | {"model_type": "gpt_neo"}), "did you mean 'gpt_neox'?"),
+        (json.dumps(GPT2 | {"initializer_range": float("nan")}), "initializer_range = nan"),
+        (json.dumps(GPT2 | {"n_layer": -1}), "n_layer = -1"),
+        (json.dumps(GPT2 | {"n_embd": "wide"}), "n_embd = 'wide'"),
+    ],
+)
+def test_bad_configurations_are_refused_by_key(text, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").write_text(text, "latin-1")
+    for source in ("config.json", "."):
+        result = called(source, "--n", 4)
+        assert result.exit_code == 2, result.output
+        assert named in " ".join(result.output.split())
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_configurations_in_other_sizes(tmp_path, monkeypatch):
+    """As in presets heads keep their width; a folder that holds a config.json is one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(GPT2), "utf-8")
+    result = called(".", "--n", 4, "--d", 32, "--depth", 3, "-o", "a.nc", "--set", "norm.place=peri")
+    assert result.exit_code == 0, result.output
+    model = json.loads(fp.load("a.nc").attrs["fpsolve_config"])["model"]
+    expected = Architecture.from_transformers(GPT2).resized(d=32, depth=3).changed(**{"norm.place": "peri"})
+    assert Architecture.from_dict({key: one for key, one in model.items() if key != "name"}) == expected.renamed("")
+    assert (expected.attention.heads, expected.mlp.width, expected.depth) == (2, 128, 3)
+    (tmp_path / "a.toml").write_text('preset = "gpt2"\nd = 128\n', "utf-8")
+    expected = Architecture.preset("gpt2", d=64, depth=2)
+    assert architecture("a.toml", {"d": 64, "depth": 2, "heads": None}, []) == expected
 
 
 def test_what_if_changes_one_thing_and_names_the_largest(tmp_path, monkeypatch):

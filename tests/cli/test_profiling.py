@@ -71,7 +71,7 @@ def test_rows_of_a_density_run(tmp_path):
     assert calls["vector analysis"] == calls["recurrence"] > 10  # one recurrence for each application
     assert calls["transport"] == calls["scheme"] == 1
     assert calls["observers"] == 0.5  # every second step is saved; the first state belongs to the set-up
-    assert calls["spectrum"] == 1.5  # of every step, and looked up by the observers for noise_tail
+    assert calls["spectrum"] == 2.0  # of every step, and looked up by the observers for noise_tail and noise_level
 
 
 def test_isotropic_noise_of_a_fixed_law_has_its_row(tmp_path):

@@ -117,12 +117,12 @@ def test_correction_is_the_gradient_of_the_drawn_covariance(d, key_query):
 def test_hessian_of_other_sources():
     """By second moments, from a density's quadrature, and by differences."""
     start = tokens(3)
-    points = PointSource(start.x, start.weights)
+    direct = PointSource(start.x, start.weights)
     g = np.random.default_rng(1).normal(size=(4, 3))
-    exact = hessian_F(points, g)
+    exact = hessian_F(direct, g)
 
     class Bare:
-        F, points = staticmethod(points.F), None
+        F, points = staticmethod(direct.F), None
 
     assert np.abs(hessian_F(Bare(), g) - exact).max() < 1e-9
     law = fp.initial.von_mises_fisher([0, 0, 1], 2.0)

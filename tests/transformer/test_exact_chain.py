@@ -66,6 +66,7 @@ CASES = {
     "no norm": architecture("none", residual=Residual(0.9, 0.5)),
     "parallel": architecture(parallel=True),
     "parallel post": architecture("post", parallel=True),
+    "parallel peri": architecture("peri", parallel=True),
     "rope": architecture(positions=Positions("rope", theta=100.0)),
     "partial rope": architecture(positions=Positions("rope", fraction=0.5)),
     "alibi": architecture(positions=Positions("alibi"), mask="bidirectional"),

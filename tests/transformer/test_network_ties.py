@@ -119,6 +119,30 @@ def test_ordered_weights_at_logits_that_grow_like_log_n(gamma):
     assert (largest[1] > largest[0]) == (gamma * (1 - rho) > 1)
 
 
+def test_attention_sharpens_as_the_random_energy_model_freezes():
+    """Orthogonal tokens: scores are iid normals of deviation s, energies of that model, and freeze at s_c = √(2 log n).
+
+    The forward half of the trainability diagrams of :cite:`twofailures2025` rests on it. Entropies and largest weights
+    against iid normals (2000 rows, heads of 1024: within 0.02); for n → ∞ the entropy's share is 1 - (s/s_c)² below.
+    """
+    n, rng = 128, np.random.default_rng(0)
+    arch = Architecture.preset("torch-encoder", depth=1, d=4096, heads=4).changed(mlp=None)
+    even = {"norm.kind": "rms", "norm.eps": 0.0, "norm.place": "pre"}
+    even |= {"attention.query": 1 / 64, "attention.key": 1 / 64}
+    shares = []
+    for ratio in (0.25, 0.5, 1.0, 2.0, 4.0):
+        s = ratio * np.sqrt(2 * np.log(n))
+        ds = predict(arch.changed(**even, **{"attention.scale": s / 32}), np.eye(n), wide=True)
+        p = np.exp(s * rng.normal(size=(2000, n)))
+        p /= p.sum(1, keepdims=True)
+        shares.append(float(ds.attention_entropy[0, 1]) / np.log(n))
+        assert shares[-1] == pytest.approx(-(p * np.log(np.maximum(p, 1e-300))).sum(1).mean() / np.log(n), abs=0.02)
+        largest = np.sort(p, 1)[:, ::-1][:, :8].mean(0)
+        np.testing.assert_allclose(ds.ordered_weights[0, 1], largest, atol=0.02)
+    assert shares[0] == pytest.approx(1 - 0.25**2, abs=0.02)
+    assert shares[1] > 0.2 > shares[3]  # attention fails on either side of s_c
+
+
 def test_scaling_of_an_architecture():
     """The preset's own noise is η²/H in every layer; pre-norm's falls as the stream grows; regimes by their sizes."""
     small = fp.scaling(Architecture.preset(RAN, d=8, heads=4, depth=50, step=0.4), 6, members=2)

@@ -1,5 +1,7 @@
 """The wide limit: dual activations against quadrature, its distance to the exact chain, its stated error, its cost."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,7 @@ VARIANTS = {
     "post layer": {"norm": Norm("layer", 1e-3, "post")},
     "peri": {"norm": Norm("rms", 1e-3, "peri")},
     "parallel": {"parallel": True},
+    "parallel peri": {"norm": Norm("layer", 1e-3, "peri"), "parallel": True},
     "no norm": {"norm": Norm("rms", 1e-3, "none"), "residual": Residual(0.9, 0.3)},
 }
 
@@ -121,6 +124,33 @@ def test_cost_does_not_depend_on_the_width_and_is_planned():
     assert plan(large, 512).flops > 5 * plan(small, 512).flops
     with pytest.raises(InputError, match="GiB"):
         predict(Architecture.preset("llama"), 10**6 // 32, members=1, wide=True)
+
+
+GPT2 = Architecture.preset("gpt2", depth=2, d=64, heads=4)
+RAN = Architecture.preset("random-transformer", d=32, depth=3)
+PLANNED = {
+    "wide network": (Architecture.preset("gpt2", depth=1), 96, {}),
+    "more tokens than dimensions": (GPT2, 200, {}),
+    "many members": (GPT2, 16, {"members": 300, "save_gram": True}),
+    "many members in the limit": (GPT2, 16, {"members": 40, "wide": True}),
+    "a wide MLP": (GPT2.changed(**{"mlp.width": 20000}), 60, {}),
+    "dense heads": (RAN, 40, {"members": 4}),
+    "a limit": (GPT2, 150, {"wide": True}),
+}
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_memory_is_what_the_plan_says(name):
+    """The largest sum of what NumPy holds: at most the plan, at least an eighth of it."""
+    arch, n, options = PLANNED[name]
+    predict(arch, 2, wide=options.get("wide", False))  # what is computed once
+    tracemalloc.start()
+    try:
+        predict(arch, n, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert plan(arch, n, **options).memory / 8 < peak < plan(arch, n, **options).memory
 
 
 def test_slopes_of_alibi():

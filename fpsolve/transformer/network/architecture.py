@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -9,11 +10,22 @@ from dataclasses import dataclass, field, fields, replace
 from math import sqrt
 from typing import Any
 
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError
 from fpsolve.plain.schema import parameters, unknown_key
 from fpsolve.surroundings import user_path
 from fpsolve.transformer.chain import whole_number
-from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Part, Positions, Residual, _flag
+from fpsolve.transformer.network.parts import (
+    MLP,
+    Attention,
+    Embedding,
+    Init,
+    Norm,
+    Part,
+    Positions,
+    Residual,
+    choice,
+    flag,
+)
 
 ENDS = ("attention.output", "mlp.down")
 """The matrices whose product ends on the residual stream."""
@@ -27,8 +39,9 @@ class Architecture(Part):
     """A network of ``depth`` blocks on a residual stream of width ``d``, at initialisation.
 
     attention, mlp: the two parts of a block, None where there is none; parallel: both read the same input and their sum
-    is added once. norm, residual, embedding, positions: see :class:`Norm`, :class:`Residual`, :class:`Embedding`,
-    :class:`Positions`. All weights are drawn anew in every layer, gains are one. name: for tables and figures.
+    is added once (where outputs are normalised, each is by itself). norm, residual, embedding, positions: see
+    :class:`Norm`, :class:`Residual`, :class:`Embedding`, :class:`Positions`. All weights are drawn anew in every layer,
+    gains are one. name: for tables and figures.
 
     Presets: :meth:`preset`; plain data: :meth:`to_dict`, :meth:`from_dict`; files: :meth:`to_toml`, :meth:`from_toml`.
     Changes: :meth:`changed`. Raises InputError naming the field for bad values.
@@ -36,7 +49,7 @@ class Architecture(Part):
 
     depth: int
     d: int
-    attention: Attention | None
+    attention: Attention | None = None
     mlp: MLP | None = None
     norm: Norm = field(default_factory=Norm)
     residual: Residual = field(default_factory=Residual)
@@ -46,6 +59,7 @@ class Architecture(Part):
     name: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole_number("depth", self.depth, 1)
         whole_number("d", self.d, 2)
         for one in fields(self):
@@ -55,7 +69,7 @@ class Architecture(Part):
                 raise InputError(
                     one.name, value, f"is not of type {wanted}", f"pass fp.transformer.{wanted.split()[0]}(…)"
                 )
-        _flag("parallel", self.parallel)
+        flag("parallel", self.parallel)
         if self.attention is None and self.mlp is None:
             raise InputError("attention", None, "a block without attention and MLP does nothing", "give one of them")
         if self.positions.kind in ("rope", "alibi"):
@@ -129,6 +143,40 @@ class Architecture(Part):
             table[names[-1]] = value.to_dict() if isinstance(value, Part) else value
         return Architecture.from_dict(data)
 
+    def resized(self, *, depth: int | None = None, d: int | None = None, heads: int | None = None) -> Architecture:
+        """The same in other sizes; what is not given follows as in presets.
+
+        With another d the number of heads, which keep their width, the MLP's width and an embedding's multiplier √d;
+        with another number of heads their width and the logit scale, relative to 1/√head_dim; groups of heads stay of
+        equal size. Raises InputError where that does not divide, or for dense heads, whose scales follow d.
+        """
+        changes: dict[str, Any] = {} if depth is None else {"depth": depth}
+        a, ratio = self.attention, 1.0
+        if d is not None:
+            whole_number("d", d, 2)
+            ratio = d / self.d
+            changes["d"] = d
+            if self.mlp is not None:
+                changes["mlp.width"] = max(1, round(self.mlp.width * ratio))
+            if self.embedding.multiplier == sqrt(self.d):
+                changes["embedding.multiplier"] = sqrt(d)
+        if a is not None and (d is not None or heads is not None):
+            if a.values == "dense":
+                raise InputError("d" if heads is None else "heads", heads or d, "dense heads follow it", "use a preset")
+            total = a.heads * a.head_dim * ratio
+            many = total / a.head_dim if heads is None else heads
+            if many != int(many) or many < 1 or total % many:
+                name, value = ("d", d) if heads is None else ("heads", heads)
+                told = f"{a.heads} heads of width {a.head_dim} at d = {self.d} do not give whole heads then"
+                raise InputError(name, value, told, "give another d, or heads as well")
+            width = int(total / many)
+            changes |= {"attention.heads": int(many), "attention.head_dim": width}
+            if a.kv_heads is not None:
+                changes["attention.kv_heads"] = max(1, int(a.kv_heads * many / a.heads))
+            if a.scale is not None and width != a.head_dim:
+                changes["attention.scale"] = a.scale * sqrt(a.head_dim / width)
+        return self.changed(**changes)
+
     def renamed(self, name: str) -> Architecture:
         """The same under another name."""
         return replace(self, name=name)
@@ -142,8 +190,7 @@ class Architecture(Part):
         """
         from fpsolve.transformer.network.presets import PRESETS
 
-        if preset not in PRESETS:
-            raise unknown_name("preset", preset, PRESETS)
+        choice("preset", preset, PRESETS)
         known = parameters(PRESETS[preset])
         deep = {key: value for key, value in options.items() if "." in key}
         plain = {key: value for key, value in options.items() if key not in deep}
@@ -184,10 +231,11 @@ class Architecture(Part):
         return from_torch(module)
 
     @classmethod
-    def from_toml(cls, path: str | os.PathLike[str]) -> Architecture:
+    def from_toml(cls, path: str | os.PathLike[str], **sizes: Any) -> Architecture:
         """The architecture of a TOML file: its keys and tables, or ``preset = "…"`` with the preset's options.
 
-        Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. Raises InputError.
+        Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. sizes: ``depth``, ``d``, ``heads`` in
+        place of the file's, see :meth:`resized`. Raises InputError.
         """
         file = user_path(path, "path")
         try:
@@ -197,7 +245,9 @@ class Architecture(Part):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError("path", str(file), f"is not TOML ({error})", "mend that line") from error
         name = data.pop("preset", None)
-        return cls.from_dict(data) if name is None else cls.preset(name, **_flat(data))
+        if name is not None:
+            return cls.preset(name, **_flat(data) | sizes)
+        return cls.from_dict(data).resized(**sizes)
 
     def to_toml(self, path: str | os.PathLike[str] | None = None) -> str:
         """The record as TOML, also written to ``path``, which must not exist. Fields that are None are left out."""
@@ -249,5 +299,5 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False)
     return repr(value)

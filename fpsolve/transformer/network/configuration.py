@@ -13,12 +13,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING
 from fpsolve.surroundings import user_path
 from fpsolve.transformer.network import presets
 from fpsolve.transformer.network.architecture import Architecture
+from fpsolve.transformer.network.parts import choice
+
+UNMODELLED = {
+    "gemma3": "its sliding layers have another rotary base than its full ones",
+    "gemma3_text": "its sliding layers have another rotary base than its full ones",
+    "t5": "cross attention and relative positions are not modelled",
+    "bart": "cross attention is not modelled",
+    "mamba": "it has no attention",
+    "mamba2": "it has no attention",
+}
+"""Known families that are refused, and why."""
 
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok")
 """Keys that count a mixture's experts."""
@@ -29,8 +40,9 @@ def from_transformers(config: Any) -> Architecture:
     keys = Keys(_plain(config))
     kind = keys.need("model_type")
     keys.refuse_parts()
-    if kind not in FAMILIES:
-        raise unknown_name("model_type", kind, FAMILIES)
+    if isinstance(kind, str) and kind in UNMODELLED:
+        raise InputError("model_type", kind, UNMODELLED[kind], "write a near relative by hand: Architecture.preset(…)")
+    choice("model_type", kind, FAMILIES)
     return FAMILIES[kind](keys).renamed(str(kind))
 
 
@@ -96,6 +108,13 @@ class Keys:
             raise InputError(name, value, "must be a finite number >= 0", f"give {name}=0.02, for example")
         return float(value)
 
+    def positive(self, name: str) -> float:
+        """A number > 0 that must be there."""
+        value = self.number(name)
+        if not value:
+            raise InputError(name, value, "must be positive", f"give {name} > 0")
+        return value
+
     def std(self) -> float:
         """``initializer_range``; the library takes 0.02 for zero."""
         return self.number("initializer_range") or 0.02
@@ -103,8 +122,7 @@ class Keys:
     def activation(self, *names: str) -> str:
         """The name of an activation that must be there and known."""
         value = self.need(*names)
-        if value not in ACTIVATIONS:
-            raise unknown_name(names[0], value, ACTIVATIONS)
+        choice(names[0], value, ACTIVATIONS)
         return str(value)
 
     def only(self, name: str, allowed: Any, problem: str, remedy: str) -> None:
@@ -137,52 +155,71 @@ class Keys:
     def theta(self) -> float:
         """The base of rotary positions, from ``rope_parameters`` or ``rope_theta``; scaled frequencies are refused."""
         for name in ("rope_parameters", "rope_scaling"):
-            table = self.get(name, {})
+            table = self.table(name)
             if any(isinstance(value, Mapping) for value in table.values()):
                 raise InputError(name, table, "layers with different rotary positions are not modelled", "use one base")
             kind = table.get("rope_type", table.get("type", "default"))
             if kind != "default":
-                remedy = "leave it out: then frequencies are those before scaling"
+                remedy = f"delete {name} in a copy: the prediction is then that of the frequencies before scaling"
                 raise InputError(f"{name}.rope_type", kind, "scaled rotary frequencies are not modelled", remedy)
             if table.get("rope_theta") is not None:
-                return float(table["rope_theta"])
+                return Keys(table).number("rope_theta")
         return self.number("rope_theta", self.number("rotary_emb_base", 10000.0))
+
+    def table(self, name: str) -> dict[str, Any]:
+        """A table of keys, empty where it is missing or null."""
+        found = self.get(name, {})
+        if not isinstance(found, Mapping):
+            raise InputError(name, found, "is no table", "give a dictionary, or leave it out")
+        return dict(found)
 
     def rotary_fraction(self, default: float) -> float:
         """The part of a head that rotary positions turn."""
-        table = self.get("rope_parameters", {})
-        return float(
-            table.get("partial_rotary_factor", self.get("partial_rotary_factor", self.get("rotary_pct", default)))
-        )
+        for keys, name in ((Keys(self.table("rope_parameters")), "partial_rotary_factor"),
+                           (self, "partial_rotary_factor"), (self, "rotary_pct")):  # fmt: skip
+            if keys.get(name) is not None:
+                return keys.number(name)
+        return default
 
     def padding(self, vocab: int, default: int | None) -> int | None:
         """The id whose embedding is zero; torch counts negative ones from the end."""
         value = self.data.get("pad_token_id", default)
-        return value if value is None else int(value) % vocab
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not -vocab <= value < vocab:
+            raise InputError("pad_token_id", value, f"is no id of {vocab}", "give one, or null without padding")
+        return value % vocab
 
-    def window(self, depth: int) -> dict[str, Any]:
-        """``attention.window`` and ``global_every`` of ``sliding_window``, ``layer_types`` and Qwen's switches."""
-        window = self.get("sliding_window")
-        types = self.get("layer_types") or ([] if window is None else ["sliding_attention"] * depth)
+    def window(self, depth: int, every: int = 0) -> dict[str, Any]:
+        """``attention.window`` and ``global_every`` of ``sliding_window``, ``layer_types`` and Qwen's switches.
+
+        every: ``global_every`` where ``layer_types`` does not say which layers see all.
+        """
+        types = self.get("layer_types")
+        if types is not None:
+            every = self._every(types, depth)
+        elif self.get("use_sliding_window") and self.get("max_window_layers"):  # Qwen: those from this layer on slide
+            if self.count("max_window_layers") < depth:
+                problem = "full layers must come at equal distances"
+                raise InputError("max_window_layers", self.data["max_window_layers"], problem, "use one pattern")
+            every = 1
+        if self.get("sliding_window") is None or self.get("use_sliding_window", True) is False or every == 1:
+            return {"attention.window": None, "attention.global_every": 0}
+        return {"attention.window": self.count("sliding_window"), "attention.global_every": every}
+
+    def _every(self, types: Any, depth: int) -> int:
+        """The distance of layers that see all, 0 where none does."""
+        if not isinstance(types, list | tuple) or len(types) != depth:
+            raise InputError("layer_types", types, f"is no list of {depth} layers", "give one kind for each layer")
         for kind in types:
             if kind not in ("full_attention", "sliding_attention"):
-                raise InputError(
-                    "layer_types", kind, "attention of this kind is not modelled", "use full or sliding ones"
-                )
-        if window is None or self.get("use_sliding_window", True) is False:
-            types = ["full_attention"] * depth
-        elif self.get("layer_types") is None and self.get("use_sliding_window") and self.get("max_window_layers"):
-            first = min(int(self.data["max_window_layers"]), depth)  # Qwen: those from this layer on slide
-            types = ["full_attention"] * first + ["sliding_attention"] * (depth - first)
-        if len(types) != depth:
-            raise InputError("layer_types", types, f"is not of the {depth} layers", "give one for each layer")
+                problem = "attention of this kind is not modelled"
+                raise InputError("layer_types", kind, problem, "use full_attention and sliding_attention")
         whole = [layer for layer, kind in enumerate(types, 1) if kind == "full_attention"]
-        if len(whole) == depth:
-            return {"attention.window": None, "attention.global_every": 0}
         every = whole[0] if whole else 0
         if whole and whole != list(range(every, depth + 1, every)):
             raise InputError("layer_types", types, "full layers must come at equal distances", "use one pattern")
-        return {"attention.window": self.count("sliding_window"), "attention.global_every": every}
+        return every
 
 
 def _gpt2(c: Keys) -> Architecture:
@@ -254,6 +291,9 @@ def _llama(c: Keys, **changes: Any) -> Architecture:
     depth, d, vocab = c.count("num_hidden_layers"), c.count("hidden_size"), c.count("vocab_size")
     heads = c.heads(d, "num_attention_heads")
     groups = c.count_or("num_key_value_heads", heads)
+    if heads % groups:
+        problem = f"does not divide the {heads} heads"
+        raise InputError("num_key_value_heads", groups, problem, "give a number of key-value heads that does")
     made = presets.llama(
         depth,
         d,
@@ -334,16 +374,12 @@ def _gemma(c: Keys, **changes: Any) -> Architecture:
 
 
 def _gemma2(c: Keys) -> Architecture:
-    depth = c.count("num_hidden_layers")
-    if c.get("layer_types") is None and c.get("sliding_window") is not None:
-        c.data["layer_types"] = ["sliding_attention", "full_attention"] * (depth // 2) + ["sliding_attention"] * (
-            depth % 2
-        )
+    cap = "attn_logit_softcapping"
     changes = {
         "norm.place": "peri",
-        "attention.scale": c.number("query_pre_attn_scalar") ** -0.5,
-        "attention.softcap": c.data.get("attn_logit_softcapping", 50.0),
-        **c.window(depth),
+        "attention.scale": c.positive("query_pre_attn_scalar") ** -0.5,
+        "attention.softcap": c.positive(cap) if c.get(cap) is not None else None if cap in c.data else 50.0,
+        **c.window(c.count("num_hidden_layers"), 2),
     }
     return _gemma(c, **changes)
 

@@ -112,9 +112,9 @@ class ExactChain:
             square = (stream.whole[:, : self.n] ** 2).sum(-1).mean(-1)
             about["noise_time"] = (self.arch.branch / self.arch.skip) ** 2 * power / square
             B = self._with_bias(B, attention.output_bias)
-            if not self.arch.parallel:
+            if not self.arch.parallel or self.arch.norm.output:
                 stream, B = self._added(stream, B, self._at(What.ATTENTION, layer)), None
-                C = self._input(stream)
+                C = C if self.arch.parallel else self._input(stream)
         if mlp is not None:
             M = self._with_bias(self._mlp(C, layer), mlp.down_bias)
             B = M if B is None else np.concatenate([B, M], -1)

@@ -148,6 +148,7 @@ def weight_statistics(module: Any) -> list[WeightStatistics]:
     """
     need_torch()
     found = []
+    heads = getattr(getattr(module, "config", None), "num_attention_heads", None)
     inside = {id(weight) for block in blocks(module, _depth(module)) for weight in block.parameters()}
     for name, weight in module.named_parameters():
         stem, kind = (
@@ -164,7 +165,7 @@ def weight_statistics(module: Any) -> list[WeightStatistics]:
             continue
         if kind == "bias" and keys[0].startswith(("embedding", "positions")):
             continue
-        for key, part in zip(keys, _split(name, weight.detach(), module, len(keys)), strict=True):
+        for key, part in zip(keys, split_parts(name, weight.detach(), heads, len(keys)), strict=True):
             found.append(_looked_at(name, key + ("_bias" if kind == "bias" else ""), part))
     return found
 
@@ -219,18 +220,23 @@ def _activation(torch: Any, function: Any) -> str:
     return found
 
 
-def _split(name: str, weight: Any, module: Any, parts: int) -> Iterator[Any]:
-    """Queries, keys and values of one parameter: outputs in thirds, by heads in GPT-NeoX."""
+def split_parts(name: str, weight: Any, heads: int | None, parts: int) -> Iterator[Any]:
+    """Queries, keys and values of one parameter (outputs, inputs), an array of torch or NumPy.
+
+    Outputs come in thirds; in GPT-NeoX (``query_key_value``) head by head, in thirds of each; GPT-2's Conv1D
+    (``c_attn``) keeps outputs in columns.
+    """
     if parts == 1:
         yield weight.reshape(len(weight), -1) if weight.ndim == 4 else weight
         return
-    if "c_attn" in name and weight.ndim == 2:  # Conv1D keeps outputs in columns
+    if "c_attn" in name and weight.ndim == 2:
         weight = weight.T
-    if "query_key_value" in name:
-        weight = weight.reshape(module.config.num_attention_heads, 3, -1, *weight.shape[1:])
-        yield from (weight[:, one].flatten(0, 1) for one in range(parts))
-        return
-    yield from weight.chunk(parts)
+    blocks = heads or 0 if "query_key_value" in name else 1
+    if not blocks or len(weight) % (blocks * parts):
+        problem = f"{len(weight)} outputs are no {parts} equal parts" + (f" of {blocks} heads" if blocks != 1 else "")
+        raise InputError("module", name, problem, "use a network with as many key-value heads as heads")
+    every = weight.reshape(blocks, parts, -1, *weight.shape[1:])
+    yield from (every[:, one].reshape(-1, *weight.shape[1:]) for one in range(parts))
 
 
 def _looked_at(name: str, key: str, weight: Any) -> WeightStatistics:

@@ -29,15 +29,16 @@ LONG_NAMES = {
 
 
 def cosines(G: Real) -> Real:
-    """The cosines of Gram matrices (…, n, n)."""
+    """The cosines of Gram matrices (…, n, n); zero with a token whose vector is zero, which has no direction."""
     size = np.sqrt(np.diagonal(G, axis1=-2, axis2=-1))
-    return np.asarray(G / (size[..., :, None] * size[..., None, :]))
+    product = size[..., :, None] * size[..., None, :]
+    return np.divide(G, product, out=np.zeros_like(G), where=product > 0)
 
 
 def mean_overlap(G: Real) -> Real:
     """Mean cosine of distinct tokens, (…,)."""
-    n = G.shape[-1]
-    return np.asarray((cosines(G).sum((-2, -1)) - n) / (n * (n - 1)))
+    n, C = G.shape[-1], cosines(G)
+    return np.asarray((C.sum((-2, -1)) - np.trace(C, axis1=-2, axis2=-1)) / (n * (n - 1)))
 
 
 def observed(G: Real) -> dict[str, Real]:

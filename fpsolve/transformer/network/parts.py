@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from math import exp, log, pi, sqrt
 from typing import Any, Self, get_args, get_type_hints
 
+import numpy as np
 from scipy.special import ndtr
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING, named_in, unknown_key
@@ -34,8 +36,29 @@ PLACES: dict[str, tuple[bool, bool, bool]] = {
 DEPTH_SCALINGS = ("none", "gpt2", "deepnorm", "depth_mup")
 
 
+def choice(name: str, value: object, known: Collection[str]) -> None:
+    """Raises InputError, which names the nearest, unless the value is one of these names."""
+    if not isinstance(value, str) or value not in known:
+        raise unknown_name(name, value, known)
+
+
+def flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(name, value, "is not true or false", f"pass {name}=True or False")
+
+
 class Part(metaclass=Named):
     """What parts have in common: plain data and back, and checks that name the field."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, one.name)
+            if isinstance(value, np.generic):  # numbers of NumPy are no plain data
+                object.__setattr__(self, one.name, value := value.item())
+            kinds = {"Init": (Init,), "Init | None": (Init, type(None))}.get(str(one.type), object)
+            if not isinstance(value, kinds):
+                told = f"pass {one.name}=fp.transformer.Init(0.02), for example"
+                raise InputError(one.name, value, "is no law of entries", told)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, safe for JSON: nested dictionaries of numbers, strings, booleans and None."""
@@ -52,7 +75,7 @@ class Part(metaclass=Named):
             data = {"std": data}
         if not isinstance(data, Mapping):
             raise InputError(where or "data", data, "is not a table", "give the keys of " + cls.__name__)
-        hints, known = get_type_hints(cls), {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
+        hints, known = _hints(cls), {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
         values = {}
         for key, value in data.items():
             if key not in known:
@@ -68,6 +91,11 @@ class Part(metaclass=Named):
             return cls(**values)
         with named_in(where, known):
             return cls(**values)
+
+
+@lru_cache(16)
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _is_part(kind: object) -> bool:
@@ -89,9 +117,9 @@ class Init(Part):
     cut: float = 2.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("std", self.std, 0)
-        if self.law not in LAWS:
-            raise unknown_name("law", self.law, LAWS)
+        choice("law", self.law, LAWS)
         check_number("cut", self.cut, 0, above=True)
 
     @property
@@ -123,8 +151,8 @@ class Positions(Part):
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in POSITIONS:
-            raise unknown_name("kind", self.kind, POSITIONS)
+        super().__post_init__()
+        choice("kind", self.kind, POSITIONS)
         check_number("theta", self.theta, 0, above=True)
         check_number("fraction", self.fraction, 0, 1, above=True)
         if self.max_length is not None:
@@ -155,6 +183,7 @@ class Embedding(Part):
     norm: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("vocab", "features"):
             if getattr(self, name) is not None:
                 whole_number(name, getattr(self, name), 1)
@@ -167,7 +196,7 @@ class Embedding(Part):
                 raise InputError(
                     "padding", self.padding, f"not an id below vocab = {self.vocab}", "give an id, or None"
                 )
-        _flag("norm", self.norm)
+        flag("norm", self.norm)
 
 
 @dataclass(frozen=True)
@@ -210,6 +239,7 @@ class Attention(Part):
     output_bias: Init = ZERO
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole_number("heads", self.heads, 1)
         whole_number("head_dim", self.head_dim, 1)
         whole_number("global_every", self.global_every, 0)
@@ -222,8 +252,7 @@ class Attention(Part):
         choices = {"mask": MASKS, "qk_norm": QK_NORMS}
         choices |= {"key_query": ("projected", "dense", "identity"), "values": ("projected", "dense")}
         for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
+            choice(name, getattr(self, name), known)
         if self.scale is not None:
             check_number("scale", self.scale)
         if self.log_n is not None:
@@ -271,10 +300,10 @@ class MLP(Part):
     down_bias: Init = ZERO
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole_number("width", self.width, 1)
-        if self.activation not in ACTIVATIONS:
-            raise unknown_name("activation", self.activation, ACTIVATIONS)
-        _flag("gated", self.gated)
+        choice("activation", self.activation, ACTIVATIONS)
+        flag("gated", self.gated)
 
 
 @dataclass(frozen=True)
@@ -291,15 +320,14 @@ class Norm(Part):
     final: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in NORMS:
-            raise unknown_name("kind", self.kind, NORMS)
+        super().__post_init__()
+        choice("kind", self.kind, NORMS)
         if self.place == "ngpt":
             problem = "nGPT keeps the rows of its weights at unit length, so their entries are not Gaussian"
             raise InputError("place", self.place, problem, "use one of " + ", ".join(PLACES))
-        if self.place not in PLACES:
-            raise unknown_name("place", self.place, PLACES)
+        choice("place", self.place, PLACES)
         check_number("eps", self.eps, 0)
-        _flag("final", self.final)
+        flag("final", self.final)
 
     input = property(lambda self: PLACES[self.place][0], doc="Whether a block's input is normalised.")
     output = property(lambda self: PLACES[self.place][1], doc="Whether a block's output is normalised.")
@@ -321,12 +349,7 @@ class Residual(Part):
     depth_scaling: str = "none"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("skip", self.skip)
         check_number("branch", self.branch)
-        if self.depth_scaling not in DEPTH_SCALINGS:
-            raise unknown_name("depth_scaling", self.depth_scaling, DEPTH_SCALINGS)
-
-
-def _flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InputError(name, value, "is not true or false", f"pass {name}=True or False")
+        choice("depth_scaling", self.depth_scaling, DEPTH_SCALINGS)

@@ -19,7 +19,7 @@ from fpsolve.observe import Result, as_result, versions
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
-from fpsolve.transformer.network.exact import NUMBERS, ExactChain, State, ceiling
+from fpsolve.transformer.network.exact import NUMBERS, WIDTH, ExactChain, State, ceiling
 from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_overlap, observed
 from fpsolve.transformer.network.start import Start, count_of, start_of
 from fpsolve.transformer.network.wide import REPLICAS, WideChain, sampled_heads
@@ -50,17 +50,20 @@ class Plan:
 def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, save_gram: bool = False) -> Plan:
     """The cost of :func:`predict` for n tokens.
 
-    A layer of the exact chain takes about 10n³ (eigenfactors, triangular factors) and, with r = min(n, d) coordinates,
+    A layer of the exact chain takes about 20n³ (triangular factors) and, with r = min(n, d) coordinates,
     2nr(H + 2H_kv)d_h + 4n²Hd_h for attention, 2nrm + 2n²m for an MLP of width m: no d². In the wide limit
-    ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is.
+    ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is. Raises InputError for fewer than two tokens or no
+    member.
     """
+    whole_number("n", n, 2)
+    whole_number("members", members, 1)
     a, mlp = arch.attention, arch.mlp
-    r, rows = min(n + 1, arch.d), n + 1
+    r, rows, together = min(n + 1, arch.d), n + 1, min(members, members_together(arch, n))
     if wide:
         heads = sampled_heads(arch, n)
         dh = 0 if a is None else a.head_dim
         one = 10.0 * rows**3 + heads * (4.0 * rows * rows * dh + 6.0 * rows**2 * dh + 4.0 * rows**3) + 200.0 * rows**2
-        held = REPLICAS * rows * rows * 12 + heads * rows * (rows + 2 * dh) * 2
+        held = REPLICAS * rows * rows * (8 + 8 * together) + heads * rows * (rows + 2 * dh) * 2
         layers: float = REPLICAS * arch.depth * one
     else:
         one, held = 20.0 * rows**3, 6 * rows * max(rows, r)
@@ -70,10 +73,10 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
             held += 5 * rows * inner + 3 * min(max(NUMBERS, rows * n), a.heads * rows * n)
         if mlp is not None:
             one += (2 + mlp.gated) * rows * float(mlp.width) * (r + 20) + 2.0 * rows * rows * mlp.width
-            held += 4 * rows * min(mlp.width, 8192)
+            held += 6 * rows * min(mlp.width, WIDTH)
         if arch.d - r < min(rows, arch.d):
             one += 2.0 * rows * rows * arch.d
-        layers = arch.depth * one
+        layers, held = arch.depth * one, together * held
     kept = members * (arch.depth + 1) * ((n * n if save_gram else 0) + 2 * n)
     return Plan(members * layers, 8 * int(held + kept))
 
@@ -121,25 +124,25 @@ def predict(
     check_number("threshold", threshold, -1, 1)
     many = count_of(tokens, n)
     cost = plan(arch, many, members=len(numbers), wide=wide, save_gram=save_gram)
-    _check_memory(cost, many)
+    check_memory(cost, many)
     start = start_of(arch, tokens, n)
     check_zero_rows(arch, start)
-    bar = sys.stderr.isatty() and cost.flops > LONG if progress is None else progress
-    size = max(1, NUMBERS // (4 * _row_numbers(arch, start.n)))
+    hidden = not has_bar(progress, cost.flops)
+    size = members_together(arch, start.n)
     blocks = [numbers[first : first + size] for first in range(0, len(numbers), size)]
     parts = []
-    with tqdm(total=len(blocks) * (arch.depth + 1), disable=not bar, unit="layer", desc="fpsolve") as shown:
+    with tqdm(total=len(blocks) * (arch.depth + 1), disable=hidden, unit="layer", desc="fpsolve") as bar:
         for block in blocks:
             chain: Iterable[State] = (WideChain if wide else ExactChain)(arch, start, seed, block)
             records = []
             for state in chain:
                 records.append(_record(state, save_gram))
-                shown.update()
+                bar.update()
             parts.append(part(records, block, state))
     ds = xr.concat(parts, "member") if len(parts) > 1 else parts[0]
     config = {
         "model": {"name": "Architecture", **arch.to_dict()},
-        "initial": {"name": start.kind, "n": start.n},
+        "initial": initial_of(tokens, start),
         "solve": {"seed": seed, "members": [int(one) for one in numbers], "wide": wide, "threshold": threshold},
     }
     if arch.norm.final and "final_mean_overlap" not in ds:
@@ -153,28 +156,43 @@ def predict(
     return finished(ds, threshold, title, config, versions())
 
 
+def initial_of(tokens: Any, start: Start) -> dict[str, Any]:
+    """What attributes say of the tokens: their kind and number, ids themselves."""
+    ids = {"ids": np.asarray(tokens).tolist()} if start.kind == "ids" and np.ndim(tokens) == 1 else {}
+    return {"name": start.kind, "n": start.n, **ids}
+
+
+def has_bar(progress: bool | None, flops: float) -> bool:
+    """Whether a bar is shown: as asked, else in a terminal for what takes ``LONG``."""
+    return sys.stderr.isatty() and flops > LONG if progress is None else progress
+
+
 def _members(members: int | Iterable[int]) -> range:
     if isinstance(members, int | np.integer):
         whole_number("members", members, 1)
         return range(int(members))
-    numbers = list(members)
-    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+    numbers = list(members) if isinstance(members, Iterable) else []
+    first = numbers[0] if numbers and isinstance(numbers[0], int | np.integer) else 0
+    if not numbers or numbers != list(range(first, first + len(numbers))):
         raise InputError("members", members, "not a number, and not consecutive numbers", "pass range(100, 200)")
-    whole_number("members", numbers[0], 0)
-    return range(numbers[0], numbers[0] + len(numbers))
+    whole_number("members", first, 0)
+    return range(first, first + len(numbers))
 
 
 def check_zero_rows(arch: Architecture, start: Start) -> None:
-    """InputError where a token's vector is zero and nothing keeps its normalisation finite."""
-    if start.law is not None or start.gram is not None or arch.norm.eps > 0 or arch.norm.place == "none":
+    """InputError where a token's vector is zero, the padding's without positions above all: it has no direction."""
+    if start.law is not None or start.gram is not None:
         return
     size = (start.B**2).sum(1) + (0 if start.fixed is None else (start.fixed**2).sum(1))
     if (size == 0).any():
         token = int(np.argmin(size))
-        raise InputError("tokens", token, "this token's vector is zero and eps = 0", "give eps > 0 or other tokens")
+        padding = "" if start.kind != "ids" or arch.embedding.padding is None else f" (id {arch.embedding.padding} is)"
+        problem = f"the vector of this token is zero and has no direction{padding}"
+        raise InputError(f"tokens[{token}]", 0.0, problem, "leave padding out, or give vectors other than zero")
 
 
-def _check_memory(cost: Plan, n: int) -> None:
+def check_memory(cost: Plan, n: int) -> None:
+    """InputError where n tokens need more memory than this machine has."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):  # not every system tells
@@ -184,11 +202,12 @@ def _check_memory(cost: Plan, n: int) -> None:
         raise InputError("tokens", n, problem, "take fewer tokens, or wide=True for wide networks")
 
 
-def _row_numbers(arch: Architecture, n: int) -> int:
-    """Numbers that one member holds at once, roughly: how many members go together."""
+def members_together(arch: Architecture, n: int) -> int:
+    """How many members go side by side, by the numbers that one holds at once, roughly."""
     heads = 0 if arch.attention is None else arch.attention.heads
     inner = 0 if arch.attention is None else 3 * heads * arch.attention.head_dim
-    return n * (heads * n + inner + (0 if arch.mlp is None else min(arch.mlp.width, 8192)) + 4 * n)
+    one = n * (heads * n + inner + (0 if arch.mlp is None else min(arch.mlp.width, WIDTH)) + 4 * n)
+    return max(1, NUMBERS // (4 * one))
 
 
 def _record(state: State, save_gram: bool) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import sqrt
 
-from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.errors import InputError, check_number
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
-from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual
+from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual, choice
 
 
 def gpt2(
@@ -31,7 +31,7 @@ def gpt2(
     All matrices and embeddings N(0, 0.02²), the two that end on the stream over √(2L), biases zero (``GPT2Model``).
     original: positions N(0, 0.01²) (openai/gpt-2, ``src/model.py``).
     """
-    _choice("init", init, ("transformers", "original"))
+    choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 64)
     w = Init(std)
     return Architecture(
@@ -62,7 +62,7 @@ def bert(
     Exact GELU, heads of 64, MLP 4d, everything N(0, 0.02²), biases and the padding's vector (id 0) zero
     (``BertModel``). original: normal laws cut at two deviations, padding drawn (google-research/bert, ``modeling.py``).
     """
-    _choice("init", init, ("transformers", "original"))
+    choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 64)
     original = init == "original"
     w = Init(std, "truncated_normal" if original else "normal")
@@ -152,7 +152,7 @@ def gpt_neox(
     √(2/(5d)), for the matrices that end on the stream 2/(L√d) (§3.4 of the paper, where L counts the layers); ``std``
     replaces the first.
     """
-    _choice("init", init, ("transformers", "original"))
+    choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 96)
     whole_number("depth", depth, 1)
     original = init == "original"
@@ -257,7 +257,7 @@ def random_transformer(
     whole_number("d", d, 2)
     check_number("beta", beta, 0)
     check_number("step", step, 0, above=True)
-    _choice("key_query", key_query, ("identity", "gaussian", "product"))
+    choice("key_query", key_query, ("identity", "gaussian", "product"))
     whole_number("heads", heads, 1)
     value = Init(1 / sqrt(d) if value_std is None else value_std)
     kind = {"gaussian": "dense", "product": "projected"}.get(key_query, key_query)
@@ -304,7 +304,3 @@ def _heads(d: int, heads: int | None, standard: int, head_dim: int | None = None
 def _width(width: int | None, standard: int) -> int:
     return standard if width is None else width
 
-
-def _choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise unknown_name(name, value, known)

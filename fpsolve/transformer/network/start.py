@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +44,10 @@ class Start:
 
 def count_of(tokens: Any, n: int | None) -> int:
     """How many tokens these seem to be, at least 2; nothing is built or checked."""
-    many = (
-        n if n is not None else tokens if isinstance(tokens, int) else len(tokens) if hasattr(tokens, "__len__") else 2
-    )
-    return max(2, many if isinstance(many, int) else 2)
+    many: Any = tokens if n is None else n
+    with suppress(TypeError):  # numbers have no length
+        many = len(many)
+    return max(2, int(many)) if isinstance(many, int | np.integer) else 2
 
 
 def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:

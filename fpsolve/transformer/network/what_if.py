@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.observe import LONG_NAMES
-from fpsolve.transformer.network.parts import Init
-from fpsolve.transformer.network.predict import predict
+from fpsolve.transformer.network.parts import PLACES, Init
+from fpsolve.transformer.network.predict import has_bar, initial_of, predict
+from fpsolve.transformer.network.start import start_of
 
 SHARP, EVEN = 0.2, 0.95
 """Attention is called too sharp where its entropy falls below this share of that of even weights, and flat above
 that."""
+
+LOGITS, RESIDUAL = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16), (0.125, 0.25, 0.5, 1, 2, 4)
+"""Factors of the map."""
+
+CELLS = len(LOGITS) * len(RESIDUAL)
 
 LONG_NAMES |= {
     "overlap_at_depth": "mean cosine of distinct tokens after the last block",
@@ -36,7 +43,13 @@ def entropy_share(ds: xr.Dataset) -> xr.DataArray:
 
 
 def verdict(ds: xr.Dataset) -> str:
-    """One sentence on a result of :func:`predict`: collapse or the overlap that is kept, and what attention does."""
+    """One sentence on a result of :func:`predict`: collapse or the overlap that is kept, and what attention does.
+
+    Of one of :func:`measure_network`, which does not know what its tokens may see, the first half. Raises InputError
+    for any other Dataset.
+    """
+    if "collapse_layer" not in ds or "mean_overlap" not in ds:
+        raise InputError("ds", sorted(map(str, ds.data_vars)), "has no layers", "give a result of predict")
     threshold = float(ds["collapse_layer"].attrs["threshold"])
     layers = ds["collapse_layer"].values
     overlap = ds["mean_overlap"].mean("member")
@@ -50,7 +63,7 @@ def verdict(ds: xr.Dataset) -> str:
         some = f", {share:.0%} of the members collapse" if share else ""
         bound, depth = ceil(100 * float(overlap.max())) / 100, ds.sizes["layer"] - 1
         text = f"keeps the mean overlap below {bound:.2f} through {depth} layers{some}"
-    if "attention_entropy" not in ds or not np.isfinite(entropy_share(ds)).any():
+    if "attention_entropy" not in ds or "entropy_ceiling" not in ds or not np.isfinite(entropy_share(ds)).any():
         return text
     shares = entropy_share(ds)
     low, high = float(shares.min()), float(shares.max())
@@ -87,16 +100,10 @@ def with_residual(arch: Architecture, factor: float) -> Architecture:
 
 def with_heads(arch: Architecture, factor: float) -> Architecture:
     """As many times the heads, each as many times narrower, logits scaled as before relative to 1/√head_dim."""
-    a = arch.attention
-    heads = 0 if a is None else a.heads * factor
-    if a is None or heads != int(heads) or heads < 1 or (a.heads * a.head_dim) % int(heads):
+    heads = 0.0 if arch.attention is None else arch.attention.heads * factor
+    if heads != int(heads) or heads < 1:
         raise InputError("factor", factor, "does not give whole heads", "give another factor")
-    width = a.heads * a.head_dim // int(heads)
-    groups = None if a.kv_heads is None else max(1, int(a.kv_heads * factor))
-    changes: dict[str, Any] = {"attention.heads": int(heads), "attention.head_dim": width, "attention.kv_heads": groups}
-    if a.scale is not None:
-        changes["attention.scale"] = a.scale * (a.head_dim / width) ** 0.5
-    return arch.changed(**changes)
+    return arch.resized(heads=int(heads))
 
 
 def _times(init: Init, factor: float) -> Init:
@@ -119,13 +126,15 @@ def variations(arch: Architecture, tokens: Any) -> dict[str, tuple[Architecture,
             except InputError:  # fewer than whole heads, no attention, an odd width under rotary positions
                 continue
     for place in ("pre", "post", "peri"):
-        if place != arch.norm.place and not (place == "peri" and arch.parallel):
+        if PLACES[place] != PLACES[arch.norm.place]:
             found[f"norm: {place}"] = (arch.changed(**{"norm.place": place}), tokens)
-    if isinstance(tokens, int):
-        limit = arch.positions.max_length
-        for many in (tokens // 2, 2 * tokens):
-            if many >= 2 and (limit is None or many <= limit):
-                found[f"n = {many}"] = (arch, many)
+    if isinstance(tokens, int | np.integer):
+        for many in (int(tokens) // 2, 2 * int(tokens)):
+            try:
+                start_of(arch, many, None)
+            except InputError:  # more than the positions or the vocabulary, fewer than two
+                continue
+            found[f"n = {many}"] = (arch, many)
     return found
 
 
@@ -142,12 +151,12 @@ def what_if(arch: Architecture, tokens: Any, **options: Any) -> Result:
     overlap at depth.
     """
     cases = {"as given": (arch, tokens), **variations(arch, tokens)}
-    rows = [_summary(predict(one, some, **options)) for one, some in cases.values()]
+    rows = _summaries(list(cases.values()), options)
     ds = xr.Dataset({name: ("change", [row[name] for row in rows]) for name in rows[0]}, {"change": list(cases)})
     base = rows[0]
     moves = [_move(base, row, arch.depth) for row in rows[1:]]
     ds.attrs["largest"] = list(cases)[1 + int(np.argmax(moves))] if moves else ""
-    return _named(ds, f"fpsolve: {arch.name or 'network'}, one change at a time", arch, options)
+    return _named(ds, f"fpsolve: {arch.name or 'network'}, one change at a time", arch, tokens, options)
 
 
 @python_numbers
@@ -155,8 +164,8 @@ def phase_map(
     arch: Architecture,
     tokens: Any,
     *,
-    logits: Sequence[float] = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16),
-    residual: Sequence[float] = (0.125, 0.25, 0.5, 1, 2, 4),
+    logits: Sequence[float] = LOGITS,
+    residual: Sequence[float] = RESIDUAL,
     **options: Any,
 ) -> Result:
     """The plane of query-key scale and residual scale, as factors on those of ``arch``.
@@ -166,18 +175,31 @@ def phase_map(
     the trainability diagrams of :cite:`twofailures2025`.
     """
     for name, factors in (("logits", logits), ("residual", residual)):
+        if not len(factors):
+            raise InputError(name, factors, "is empty", "give factors, 1.0 for the architecture's own")
         for factor in factors:
             check_number(name, factor, 0, above=True)
-    made = [[with_residual(with_logits(arch, a), b) for b in residual] for a in logits]
-    grid = [[_summary(predict(one, tokens, **options)) for one in line] for line in made]
+    made = [(with_residual(with_logits(arch, a), b), tokens) for a in logits for b in residual]
+    rows, shape = _summaries(made, options), (len(logits), len(residual))
     ds = xr.Dataset(
-        {name: (("logits", "residual"), [[row[name] for row in line] for line in grid]) for name in grid[0][0]},
+        {name: (("logits", "residual"), np.reshape([row[name] for row in rows], shape)) for name in rows[0]},
         {"logits": list(map(float, logits)), "residual": list(map(float, residual))},
     )
     ds["avoided"] = np.isinf(ds["collapse_layer"]) & (ds["entropy_share"] >= SHARP)
     ds["logits"].attrs["long_name"] = "query-key scale, × that of the architecture"
     ds["residual"].attrs["long_name"] = "residual scale, × that of the architecture"
-    return _named(ds, f"fpsolve: {arch.name or 'network'}, where tokens keep apart", arch, options)
+    return _named(ds, f"fpsolve: {arch.name or 'network'}, where tokens keep apart", arch, tokens, options)
+
+
+def _summaries(cases: Sequence[tuple[Architecture, Any]], options: dict[str, Any]) -> list[dict[str, float]]:
+    """One prediction after the other, under one bar."""
+    options = dict(options)
+    progress = options.pop("progress", None)
+    hidden = not has_bar(progress, inf)
+    return [
+        _summary(predict(arch, tokens, **options, progress=False))
+        for arch, tokens in tqdm(cases, disable=hidden, unit="network", desc="fpsolve")
+    ]
 
 
 def _summary(ds: xr.Dataset) -> dict[str, float]:
@@ -199,11 +221,12 @@ def _move(base: dict[str, float], row: dict[str, float], depth: int) -> float:
     return abs(np.log(after / before)) + 1e-3 * abs(row["overlap_at_depth"] - base["overlap_at_depth"])
 
 
-def _named(ds: xr.Dataset, title: str, arch: Architecture, options: dict[str, Any]) -> Result:
+def _named(ds: xr.Dataset, title: str, arch: Architecture, tokens: Any, options: dict[str, Any]) -> Result:
     for name in ds.data_vars:
         ds[name].attrs.update(long_name=LONG_NAMES[str(name)], units="1")
     plain = {key: one if isinstance(one, str | int | float | None) else str(one) for key, one in options.items()}
-    config = {"model": {"name": "Architecture", **arch.to_dict()}, "solve": plain}
+    initial = initial_of(tokens, start_of(arch, tokens, options.get("n")))
+    config = {"model": {"name": "Architecture", **arch.to_dict()}, "initial": initial, "solve": plain}
     return as_result(ds).assign_attrs(
         Conventions="CF-1.11", title=title, fpsolve_config=json.dumps(config), fpsolve_versions=json.dumps(versions())
     )

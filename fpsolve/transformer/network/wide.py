@@ -96,9 +96,9 @@ class _Replica:
             sigma = sigma + arch.attention.output_bias.deviation**2
             power = 1.0 if arch.norm.output else float(np.trace(sigma[:n, :n])) / n
             about["noise_time"] = (arch.branch / arch.skip) ** 2 * power / square
-            if not arch.parallel:
+            if not arch.parallel or arch.norm.output:
                 self._add(sigma)
-                C, sigma = self._input(), None
+                C, sigma = C if arch.parallel else self._input(), None
         if arch.mlp is not None:
             hidden = hidden_gram(arch, C) + arch.mlp.down_bias.deviation**2
             sigma = hidden if sigma is None else sigma + hidden
