@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,20 @@ from fpsolve.measures import Measure
 from fpsolve.measures.build import measure_class
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.noise.path import COARSEST_LEVEL, FINEST_LEVEL
 from fpsolve.observe.flow_recorder import check_flow
 from fpsolve.observe.own import Observe
 from fpsolve.policies import CAP, LARGEST_DEGREE, Policy
 from fpsolve.schemes import Scheme, check_scheme
 from fpsolve.stepping import count_steps
-from fpsolve.times import check_cells
 from fpsolve.transport.flows import EXPLICIT
 
 KEPT = "the measure that was given keeps its own"
 OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every")
 """Arguments of ``solve`` that change nothing in its result, and are no settings."""
 
+FINER = 12
+"""Halvings of a step that a remedy looks at."""
 MOST_TIMES = 100_000_000
 """Saved times of one run."""
 
@@ -104,6 +107,22 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
     if not scheme.uses_filter and getattr(state, "filter", None) is not None:
         idle = f"scheme={scheme_name!r} filters nothing"
         raise InputError("filter", filter, idle, "leave it out, or use another scheme")
+
+
+def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:
+    """Raise InputError for a step that is not the path's cell times a power of two; what it names fits t_end too."""
+    for name, value in (("t_end", t_end), ("dt", dt)):
+        check_number(name, value, 0, above=True)
+    try:
+        path.check_step(dt)
+    except InputError as error:
+        near = path.cell * 2.0 ** min(max(round(log2(dt / path.cell)), -FINEST_LEVEL), -COARSEST_LEVEL)
+        steps = (near * 2.0**j for j in (0, 1, *range(-1, -FINER, -1)))
+        step = next((h for h in steps if round(t_end / h) and abs(round(t_end / h) * h - t_end) <= 1e-9 * t_end), None)
+        pair = f"dt = {near:.12g} and t_end = {max(1, round(t_end / near)) * near:.12g}"
+        cell = f", or pass path_cell={dt!r}" if abs(round(t_end / dt) * dt - t_end) <= 1e-9 * t_end else ""
+        remedy = f"take {pair if step is None else f'dt = {step:.12g}'}{cell}"
+        raise InputError("dt", dt, error.problem, remedy) from None
 
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, asked: Settings) -> int:

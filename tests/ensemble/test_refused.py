@@ -47,7 +47,7 @@ def no_computing(request, monkeypatch):
         ({"comm": "world"}, "comm = 'world': not an mpi4py communicator"),
         ({"output": "a.nc"}, "suffix '.nc'"),
         ({"output": "/nowhere/a.zarr"}, "folder '/nowhere' does not exist"),
-        ({"dt": 0.3}, "longer than t_end"),
+        ({"dt": 0.3}, "take dt = 0.2"),
         ({"tend": 1.0}, "arguments = 'tend'.*did you mean 't_end'"),
         ({"member": 3}, "member = 3: is not for all members"),
         ({"save_flow": True}, "save_flow = True"),

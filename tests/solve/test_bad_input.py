@@ -51,7 +51,8 @@ def test_constructors_name_the_argument(make, argument):
     [
         ({"dt": 0.2}, "dt"),
         ({"dt": -0.01}, "dt"),
-        ({"dt": 0.03}, "t_end"),
+        ({"dt": 0.03}, "dt"),
+        ({"t_end": 0.015}, "t_end"),
         ({"dt": 0.0125}, "dt"),
         ({"t_end": float("inf")}, "t_end"),
         ({"scheme": "lie_eular"}, "scheme"),
