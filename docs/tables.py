@@ -197,6 +197,15 @@ def networks() -> str:
     return _table(head, rows)
 
 
+def network_layer() -> str:
+    """A layer of a predicted network against the same layer of torch."""
+    rows = []
+    for row in json.loads(MEASURED.read_text(encoding="utf-8"))["network_layer"]["rows"]:
+        numbers = [f"{row[key]:.2g}" for key in ("ratio", "over_apply")]
+        rows.append((str(row["d"]), str(row["tokens"]), row["way"], *numbers))
+    return _table(("d", "n", "way", "torch's layer, drawn and applied, over ours", "applied alone, over ours"), rows)
+
+
 def bench_machine() -> str:
     """The machine and versions of the last measurement."""
     last = list(json.loads(MEASURED.read_text(encoding="utf-8")).values())[-1]["machine"]
@@ -216,7 +225,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-MADE = (models, schemes, measures, laws, dataset, policies, theory, speed, aims, benchmarks, bench_machine, networks)
+MADE = (models, schemes, measures, laws, dataset, policies, theory, speed, aims, benchmarks, bench_machine)
+MADE += (networks, network_layer)
 TABLES = {make.__name__: make for make in MADE}
 
 
