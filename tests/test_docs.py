@@ -1,6 +1,7 @@
 """The pages are right: their code runs and prints what they say, tables, links, citations and commands exist."""
 
 import contextlib
+import functools
 import importlib.util
 import io
 import linecache
@@ -67,7 +68,13 @@ def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
     namespace = {"__name__": "page"}
     printed = ""
     solve, results = fp.solve, []
-    monkeypatch.setattr(fp, "solve", lambda *given, **named: results.append(solve(*given, **named)) or results[-1])
+
+    @functools.wraps(solve)  # configurations read its signature
+    def kept(*given, **named):
+        results.append(solve(*given, **named))
+        return results[-1]
+
+    monkeypatch.setattr(fp, "solve", kept)
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         if path in BEGINNINGS:
             warnings.simplefilter("error", UserWarning)
