@@ -1,7 +1,7 @@
 r"""Brownian motion of S^{d-1} over a heat time τ, as a monotone map of the length of a Gaussian vector.
 
 The angle Θ that e^{τΔ} covers has X = sin²(Θ/2) a Wright–Fisher diffusion from 0, whose law is a mixture of positive
-terms in every d and τ :cite:`jenkins2017,mijatovic2020`,
+terms in every d and τ :cite:`jenkins2017` :cite:`mijatovic2020`,
 
     X ~ Σ_m q_m(τ) Beta(a, a+m),  a = (d-1)/2,
 
