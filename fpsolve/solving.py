@@ -19,10 +19,10 @@ from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial, Law
 from fpsolve.models.base import Model
-from fpsolve.models.noise_degree import short_from
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable, Recorder, Result, dataset
 from fpsolve.observe.flow_recorder import FlowRecorder
+from fpsolve.observe.member_run import with_noise
 from fpsolve.observe.own import Observe, identities, own_observables
 from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
@@ -289,11 +289,10 @@ def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own
 
 def _with_noise(ds: Result) -> Result:
     """With ``noise_short_from``, and a warning, where the spectrum of the noise outgrew its degrees on the way."""
-    begun = short_from(ds["time"].values, ds["noise_tail"].values) if "noise_tail" in ds else None
-    if begun is None:
-        return ds
-    if begun > 0:
+    attributes = with_noise(ds, ds.attrs)
+    begun = attributes.get("noise_short_from")
+    if begun:
         text = f"from t = {begun:.6g} on the noise has a large share of k'(1) in its last degrees (noise_tail, up to "
         text += f"{float(ds['noise_tail'].max()):.2g}): it needs a higher noise_lmax than the start did"
         warnings.warn(text, SamplingWarning, stacklevel=4)
-    return ds.assign_attrs(noise_short_from=begun)
+    return ds.assign_attrs(attributes)

@@ -12,7 +12,6 @@ import xarray as xr
 
 from fpsolve.ensemble.merging import largest_sizes, merged_constants, merged_coordinates, merged_variables, of_members
 from fpsolve.ensemble.sizing import default_block
-from fpsolve.ensemble.slices import axis_attributes, point_attributes
 from fpsolve.ensemble.sweep import LONGEST_ARRAY, Sweep, label
 from fpsolve.ensemble.variables import ALWAYS, Variable
 from fpsolve.errors import InputError
@@ -20,6 +19,7 @@ from fpsolve.io.files import STORE_FORMAT
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
 from fpsolve.observe import dataset
+from fpsolve.observe.member_run import CONFIG, FIRST, points_apart
 from fpsolve.observe.own import check_record
 from fpsolve.plain import canonical, digest, to_plain
 from fpsolve.plain.identity import Unidentified, mark
@@ -104,14 +104,14 @@ class Layout:
         return min(variable.shape[0], max(1, CHUNK_BYTES // a_time))
 
 
-def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ranks: int = 1) -> Layout:
+def make_layout(sweep: Sweep, members: int | range | str, block: int | None = None, ranks: int = 1) -> Layout:
     """Prepare every point of the sweep and merge their shapes; raises the InputErrors of ``solve`` and of the sweep.
 
     Variables that only some points have, and inner sizes that differ (d, lmax), are filled with NaN; saved times and
     grids that differ are refused.
     """
     asked = checked_members(members)
-    first, runs, steps, starts, solved = None, [], [], [], []
+    first, runs, steps, starts = None, [], [], []
     notes = dict.fromkeys(ALWAYS)
     for point in sweep.points():
         job = prepare(point.model, point.initial, **point.arguments)
@@ -119,7 +119,6 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
         first = first or job
         runs.append(_first_record(job))
         steps.append(job.steps)
-        solved.append(job.config)
         starts.append(_fingerprint(job.state))
         notes |= dict.fromkeys(job.policy.notes)
     assert first is not None
@@ -130,16 +129,20 @@ def make_layout(sweep: Sweep, members: int | range, block: int | None = None, ra
     dims = largest_sizes(runs, sweep)
     sweep = sweep.renamed({*dims, *(str(name) for run in runs for name in run.variables)})
     variables = {name: v for name, v in merged_variables(runs, dims).items() if "time" in v.dims}
-    variables |= {note.name: Variable((), (), {"long_name": note.long_name}) for note in notes}
+    notes_of = {note.name: Variable((), (), {"long_name": note.long_name}) for note in notes}
+    variables |= notes_of
     coordinates = merged_coordinates(runs, sweep)
     for axis in sweep.axes:
-        coordinates[axis.name] = ((axis.name,), axis.labels, axis_attributes(axis))
+        coordinates[axis.name] = ((axis.name,), axis.labels, {"long_name": f"swept parameter {axis.key}"})
     config = _config(sweep, first, starts)
     names = tuple(axis.name for axis in sweep.axes)
+    constants = merged_constants(runs, dims, names, sweep.shape)
+    first_run, apart = points_apart(runs, dims, list(notes_of))
+    about = {"long_name": f"how the runs of a point differ from the attribute {FIRST}, JSON"}
+    constants[CONFIG] = (names, np.array(apart).reshape(sweep.shape), about)
     made = Layout(
-        sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates,
-        merged_constants(runs, dims, names, sweep.shape), config,
-        {**_attributes(runs[0], config), **point_attributes(sweep, config, solved)}, tuple(steps),
+        sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates, constants, config,
+        {**_attributes(runs[0], config), FIRST: first_run}, tuple(steps),
     ).having(asked)  # fmt: skip
     return checked_blocks(replace(made, block=_block(made, block, ranks)))
 
@@ -162,10 +165,18 @@ def checked_blocks(layout: Layout) -> Layout:
     return layout
 
 
-def checked_members(members: int | range) -> range:
-    """The members as a range. Raises InputError unless they are some consecutive numbers from 0 on."""
-    remedy = "pass members=256, or range(256, 512) for 256 further ones"
-    if isinstance(members, range):
+def checked_members(members: int | range | str) -> range:
+    """The members as a range, of a text ``256`` or ``256:512`` too.
+
+    Raises InputError unless they are some consecutive numbers from 0 on.
+    """
+    remedy = "pass members=256, or range(256, 512), on the command line 256:512, for 256 further ones"
+    if isinstance(members, str):
+        first, colon, last = members.partition(":")
+        if not (first.isdecimal() and (last.isdecimal() if colon else True)):
+            raise InputError("members", members, "not a number or a range of members", remedy)
+        asked = range(int(first), int(last)) if colon else range(int(first))
+    elif isinstance(members, range):
         asked = members
     elif isinstance(members, bool) or not isinstance(members, int | np.integer):
         raise InputError("members", members, "not a number of members", remedy)

@@ -28,7 +28,7 @@ MOST_POINTS = 1_000_000
 LONGEST_ARRAY = 16
 """Arrays of more numbers are called by their shape."""
 
-TAKEN = ("member", "time", "status", "cause")
+TAKEN = ("member", "time", "status", "cause", "config")
 """Names that a store has already."""
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import xarray as xr
 
 from fpsolve.observe.harmonic_index import with_harmonic_index
+from fpsolve.observe.member_run import member_run
 
 
 class Result(xr.Dataset):
     """An xarray Dataset whose variable ``tail`` can be reached as ``ds.tail``.
 
     xarray's own method of that name (the last entries of every dimension) gives way; ``ds.isel(time=slice(-5, None))``
-    does the same.
+    does the same. Of an ensemble ``sel`` and ``isel`` of one member, at one point of the sweep, are that run as
+    ``fp.solve`` gives it, with its own configuration; with ``drop=True`` they are identical. A member that failed or is
+    pending stays what it is, with ``status`` and ``cause``.
     """
 
     __slots__ = ()
@@ -22,6 +28,20 @@ class Result(xr.Dataset):
         if "tail" not in self:
             raise AttributeError("this result has no variable 'tail'; only densities have one")
         return self["tail"]
+
+
+    def isel(
+        self,
+        indexers: Mapping[Any, Any] | None = None,
+        drop: bool = False,
+        missing_dims: Any = "raise",
+        **indexers_kwargs: Any,
+    ) -> Result:
+        """As xarray's; one member becomes its run."""
+        found = super().isel(indexers, False, missing_dims, **indexers_kwargs)
+        run: Any = member_run(found)
+        gone = [name for name in run.coords if run[name].ndim == 0 and self[name].ndim] if drop else []
+        return run.drop_vars(gone)  # type: ignore[no-any-return]
 
 
 def as_result(ds: xr.Dataset) -> Result:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve.errors import InputError
+from fpsolve.observe.member_run import one_member
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,6 +49,7 @@ def one_run(ds: xr.Dataset) -> xr.Dataset:
     """
     if "time" not in ds.dims:
         raise InputError("ds", sorted(map(str, ds.sizes)), "has no times of a run", "give a result of fpsolve.solve")
+    ds = one_member(ds, "ds")
     if "status" not in ds and "member" not in ds.dims:
         return ds
     known = {"time", "component", "harmonic", "head", "lat", "lon", "angle", "point"}

@@ -14,6 +14,7 @@ from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, chec
 from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model, checked_degree
+from fpsolve.observe.member_run import one_member
 from fpsolve.petsc.library import parsed
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
@@ -160,7 +161,10 @@ def _last_state(ds: xr.Dataset, lmax: int) -> Density:
     if not {"moments", "mean_vector", "time"} <= set(ds.variables):
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
+    ds = one_member(ds, "guess")
     here, last = geometry(ds.sizes["component"]), ds["moments"].isel(time=-1)
+    if last.ndim > 1:
+        raise InputError("guess", dict(last.sizes), "holds several runs", "choose one, ds.isel(member=0) for example")
     moments = last.values[np.lexsort((last["order"].values, last["degree"].values))]
     saved = int(last["degree"].max())
     return Density(here.resized(from_real(moments, here.dimension, saved), lmax), 1e-8, d=here.dimension)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.ensemble.slices import run_config
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
+from fpsolve.observe.member_run import one_member
 from fpsolve.observe.quantities import real_moments
 from fpsolve.policies import may_follow_points
 from fpsolve.sphere.harmonics import Real
 
-SAVED = ("mean_vector", "moments", "overlap", "mass", "status", "stopped_at", "flow")
+SAVED = ("mean_vector", "moments", "overlap", "mass", "status", "flow")
 """Variables that every run, or every member, has for itself."""
 
 INNER = ("time", "component", "harmonic", "step", "node", "potential", "mode", "part")
@@ -36,6 +36,7 @@ def single_run(solution: xr.Dataset) -> xr.Dataset:
     """
     if not isinstance(solution, xr.Dataset):
         raise InputError("solution", type(solution).__name__, "not a Dataset", "pass a result of fp.solve")
+    solution = one_member(solution, "solution")
     given = {str(k): n for name in SAVED if name in solution for k, n in solution[name].sizes.items() if k not in INNER}
     several = {name: size for name, size in given.items() if size != 1}
     if several:
@@ -45,7 +46,7 @@ def single_run(solution: xr.Dataset) -> xr.Dataset:
 
 
 def configuration(ds: xr.Dataset) -> dict[str, Any]:
-    """What the result says of its run; for a slice of an ensemble, of its member at its point of the sweep.
+    """What the result says of its run.
 
     ``t_end`` is where it ended, which a policy for densities that outgrow their degree may have made earlier. Raises
     InputError for a Dataset that is no result of ``solve``, and for runs without a cloud.
@@ -55,15 +56,11 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
     if not {"model", "initial", "solve"} <= config.keys():
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
-    if "sweep" in config:
-        config = run_config(ds, config)
     solve = config["solve"]
     if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):
         problem = f"a run with measure={solve['measure']!r} has no flow of points"
         raise InputError("solution", solve["measure"], problem, 'solve with measure="cloud"')
-    stopped = float(ds["stopped_at"] if "stopped_at" in ds else ds.attrs.get("stopped_at", np.nan))
-    ends = solve["t_end"] if np.isnan(stopped) else stopped
-    return {**config, "solve": {**solve, "t_end": ends}}
+    return {**config, "solve": {**solve, "t_end": ds.attrs.get("stopped_at", solve["t_end"])}}
 
 
 def saved(ds: xr.Dataset, name: str) -> tuple[Real, Real]:
