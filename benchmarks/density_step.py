@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 import fpsolve as fp
 from benchmarks.common import aim, interleaved
-from fpsolve.cli.profiling import Clock, Place, watched
+from fpsolve.cli.profiling import Clock
+from fpsolve.instrument import Wrapped, wrapped
 from fpsolve.measures.build import build
 from fpsolve.sphere._shtns import shtns
 from fpsolve.transport import velocity as velocities
@@ -83,6 +86,10 @@ def _row(name: str, model: fp.Model, lmax: int, quick: bool) -> dict[str, object
     }
 
 
+Place = tuple[Any, str, str]
+"""An object, the name of one of its functions, and the row that the function's time belongs to."""
+
+
 def _transform_places() -> list[Place]:
     return [(shtns.sht, name, name) for name in TRANSFORMS]
 
@@ -97,7 +104,7 @@ def _field_places(model: fp.Model) -> list[Place]:
 def _share(step: Callable[[], None], places: Iterable[Place]) -> tuple[float, int]:
     """The share of one step inside these functions, and the number of vector analyses among them."""
     clock = Clock()
-    with watched(clock, list(places)):
+    with wrapped(Wrapped(owner, name, partial(clock.timed, row)) for owner, name, row in places):
         start = time.perf_counter()
         step()
         total = time.perf_counter() - start

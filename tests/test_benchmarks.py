@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +25,8 @@ from benchmarks import (
 from benchmarks.common import aim, aims_of, bound_of, unmeasured
 from benchmarks.figure import draw
 from benchmarks.panels import PANELS
-from fpsolve.cli.profiling import Clock, watched
+from fpsolve.cli.profiling import Clock
+from fpsolve.instrument import Wrapped, wrapped
 from fpsolve.sphere._shtns import shtns
 from fpsolve.transport.exponential import exponential
 from fpsolve.transport.implicit import RealForm
@@ -184,7 +186,7 @@ def test_every_transform_of_a_density_step_is_counted(name):
     """Of all that SHTns offers, a step calls none that is not among the watched; synthesis and analysis are."""
     offered = [key for key in dir(shtns.sht) if re.search("SH|spat", key) and "_to_" in key]
     density, model, clock = density_step.first_state(31), density_step.models()[name], Clock()
-    with watched(clock, [(shtns.sht, key, key) for key in offered]):
+    with wrapped([Wrapped(shtns.sht, key, partial(clock.timed, key)) for key in offered]):
         fp.SCHEMES["lie_euler"].step(model, density, fp.BrownianPath(1), 0.0, 0.01)
     assert {"SH_to_spat", "spat_to_SHsphtor"} <= set(clock.calls) <= set(density_step.TRANSFORMS)
 
