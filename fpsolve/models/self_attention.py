@@ -113,4 +113,4 @@ def mean_square_attention(source: Source, scores: Real) -> float:
     points: Any = getattr(source, "coarse_points", source)
     sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
     f = attention(source, scores, sites)[1]
-    return float(points.weights @ np.einsum("na,na->n", f, f))
+    return float(np.einsum("n,na,na->", points.weights, f, f))  # not by BLAS, whose bits depend on its threads
