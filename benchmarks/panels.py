@@ -93,7 +93,7 @@ def low_moments(axes: Axes, rows: Rows) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(cases)), [f"κ = {kappa:g}, {law}" for kappa, law in cases])
     _named(axes, "time over the log density's (hollow: error 1e-4 not reached)")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
 def spectrum_update(axes: Axes, rows: Rows) -> None:
