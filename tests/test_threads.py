@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fpsolve as fp
+from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere.harmonics import size
 from fpsolve.threads import one_blas_thread
