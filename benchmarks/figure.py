@@ -30,7 +30,7 @@ def draw(results: dict[str, Any]) -> Figure:
             axes = figure.add_subplot(grid[n, :] if len(line) == 1 and name in WIDE else grid[n, column])
             paint(axes, rows)
             what = results[name].get("what", "").rstrip(".")
-            axes.set_title(fill(f"{what} ({name})".strip(), 150 if name in WIDE else 62), fontsize=9, loc="left")
+            axes.set_title(fill(f"{what} ({name})".strip(), 150 if name in WIDE else 58), fontsize=9, loc="left")
             axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -29,8 +29,8 @@ DEGREES = {
 
 MODELS = {
     "value noise": fp.models.Homogenized(beta=4.0),
-    "gaussian A": fp.models.Homogenized(beta=4.0, key_query="gaussian"),
-    "product A": fp.models.Homogenized(beta=4.0, key_query="product"),
+    "gaussian A": fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16),
+    "product A": fp.models.Homogenized(beta=4.0, key_query="product", noise_lmax=16),
 }
 
 

@@ -93,7 +93,7 @@ def low_moments(axes: Axes, rows: Rows) -> None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(cases)), [f"κ = {kappa:g}, {law}" for kappa, law in cases])
     _named(axes, "time over the log density's (hollow: error 1e-4 not reached)")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
 def spectrum_update(axes: Axes, rows: Rows) -> None:
@@ -282,7 +282,9 @@ NEEDED: dict[str, Sequence[str]] = {
 }
 """The numbers without which a row is not drawn: that of a peer that is not installed."""
 
-CURVES = frozenset({"attention_sums", "token_steps", "accuracy_cost", "implicit_transport"})
+CURVES = frozenset(
+    {"affine_flow", "low_moments", "attention_sums", "token_steps", "accuracy_cost", "implicit_transport"}
+)
 """Panels of curves and points, whose height does not go with their rows."""
 
 WIDE = frozenset(name for name, paint in PANELS.items() if paint is listed)

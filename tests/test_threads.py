@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fpsolve as fp
+from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere.harmonics import size
 from fpsolve.threads import one_blas_thread
@@ -78,3 +79,20 @@ def test_a_limit_on_linear_algebra_holds_until_the_last_who_asked():
         assert threads() == {1}
         second.__exit__(None, None, None)
         assert threads() == {2}
+
+
+@pytest.mark.parametrize("measure", ["density", "half_density", "log_density", "cloud"])
+def test_what_was_asked_of_a_measure_before_changes_no_bit(measure):
+    """Else an observer of a saved state, or another thread, would change the steps after it."""
+    start = build(fp.initial.von_mises_fisher([0.2, -0.5, 1], 2.0), measure, 31, 1e-6)
+    model = fp.models.Homogenized(beta=2.0, key_query="gaussian", noise_lmax=8)
+    increment = fp.BrownianPath(1).increment(0.0, 0.01, model.channels(3))
+    fresh, asked = (start.transport(model.noise_field(start.source, increment)) for _ in range(2))
+    for degree in (96, 60, 40, 1):
+        asked.source.moments(degree)
+    asked.source.F_sphere(20.0, grid(63))
+    for degree in (5, 24, 31, 60):
+        assert np.array_equal(fresh.source.moments(degree), asked.source.moments(degree))
+    pairs = zip(fresh.source.F_sphere(2.0, grid(31)), asked.source.F_sphere(2.0, grid(31)), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+    assert np.array_equal(model.spectrum(fresh.source), model.spectrum(asked.source))

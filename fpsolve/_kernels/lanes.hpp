@@ -1,4 +1,4 @@
-// Eight numbers side by side in one register, and how they are loaded, stored and added up.
+// Eight numbers side by side, how they are computed with, loaded, stored and added up.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,27 @@
 
 namespace {
 
-constexpr std::size_t LANES = 8;  // one AVX-512 register
-using Lanes [[gnu::vector_size(LANES * sizeof(double))]] = double;
+constexpr std::size_t LANES = 8;
+using Half [[gnu::vector_size(LANES / 2 * sizeof(double))]] = double;  // one AVX register
+
+// Two halves by hand: a vector that is wider than the registers GCC keeps in memory, operation by operation.
+struct Lanes {
+    Half low, high;
+};
+
+FPSOLVE_INLINE Lanes operator+(const Lanes& a, const Lanes& b) { return {a.low + b.low, a.high + b.high}; }
+FPSOLVE_INLINE Lanes operator-(const Lanes& a, const Lanes& b) { return {a.low - b.low, a.high - b.high}; }
+FPSOLVE_INLINE Lanes operator*(const Lanes& a, const Lanes& b) { return {a.low * b.low, a.high * b.high}; }
+FPSOLVE_INLINE Lanes operator/(const Lanes& a, const Lanes& b) { return {a.low / b.low, a.high / b.high}; }
+FPSOLVE_INLINE Lanes operator+(const Lanes& a, double b) { return {a.low + b, a.high + b}; }
+FPSOLVE_INLINE Lanes operator+(double a, const Lanes& b) { return {a + b.low, a + b.high}; }
+FPSOLVE_INLINE Lanes operator*(double a, const Lanes& b) { return {a * b.low, a * b.high}; }
+FPSOLVE_INLINE Lanes operator*(const Lanes& a, double b) { return {a.low * b, a.high * b}; }
+FPSOLVE_INLINE Lanes operator/(double a, const Lanes& b) { return {a / b.low, a / b.high}; }
+FPSOLVE_INLINE Lanes& operator+=(Lanes& a, const Lanes& b) { return a = a + b; }
+FPSOLVE_INLINE Lanes& operator-=(Lanes& a, const Lanes& b) { return a = a - b; }
+FPSOLVE_INLINE Lanes& operator*=(Lanes& a, const Lanes& b) { return a = a * b; }
+FPSOLVE_INLINE Lanes& operator/=(Lanes& a, const Lanes& b) { return a = a / b; }
 
 // By memcpy, which asks for no alignment.
 FPSOLVE_INLINE void load(Lanes& to, const double* from) { std::memcpy(&to, from, sizeof to); }

@@ -37,7 +37,7 @@ SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 """Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
 DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
-"""Moments are computed up to the first of these that suffices, once for each measure."""
+"""Moments are computed up to the first of these that suffices, once each for a measure."""
 
 __all__ = ["MomentSource", "PointSource", "Source", "TiledSource", "by_moments"]
 
@@ -65,8 +65,7 @@ class MomentSource(Source):
         self.geometry, self.dimension = geometry, geometry.dimension
         self._moments, self._points, self._accuracy = moments, points, accuracy
         self._highest = highest
-        self._known: Coefficients | None = None
-        self._known_degree = -1
+        self._known: dict[int, Coefficients] = {}
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
@@ -75,12 +74,15 @@ class MomentSource(Source):
         self._thinned = ThinnedSets(lambda: _points_of(me()), density)
 
     def moments(self, degree: int) -> Coefficients:
-        """ρ_ℓm up to ``degree``."""
-        if degree > self._known_degree:
-            self._known_degree = next((d for d in DEGREES if d >= degree), degree)
-            self._known = self._moments(self._known_degree)
-        assert self._known is not None
-        return self.geometry.resized(self._known, degree)
+        """ρ_ℓm up to ``degree``.
+
+        Those of one rung are never cut from a higher one, which may have been made on a finer grid: what has been asked
+        before, by an observer or another thread, changes no bit.
+        """
+        rung = next((d for d in DEGREES if d >= degree), degree)
+        if rung not in self._known:
+            self._known[rung] = self._moments(rung)
+        return self.geometry.resized(self._known[rung], degree)
 
     @cached_property
     def points(self) -> PointSource:

@@ -71,6 +71,7 @@ class MeanHeads(Model):
     * Gaussian and product laws with a mean: the mean over ``draws`` quasi-random vectors Gx, the same for all x;
     * other laws (uniform, samplers): the mean over ``draws`` matrices, an error of the order 1/√draws.
 
+    A run whose drift is off by more than ``tolerance`` at its start says so (SamplingWarning), however it is taken.
     seed: of the draws and scramblings, which are the same in a whole run. Raises InputError for bad values.
     """
 
@@ -111,10 +112,12 @@ class MeanHeads(Model):
         self.law.check(measure.dimension)
 
     def prepared(self, measure: Any) -> Model:
-        error = self.sampling_error(measure.source) if is_rotation_invariant(self.law) else None
+        error = self.sampling_error(measure.source)
         if error is not None and error > self.tolerance:
-            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with all "
-            text += "points that are taken. The variable drift_error of the result follows it; raise tolerance"
+            most = is_rotation_invariant(self.law)
+            points, remedy = ("all points that are taken", "") if most else (f"draws = {self.draws}", "draws or ")
+            text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with "
+            text += f"{points}. The variable drift_error of the result follows it; raise {remedy}tolerance"
             warnings.warn(text, SamplingWarning, stacklevel=2)
         return self
 

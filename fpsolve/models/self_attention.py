@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.attention.source import Source
+from fpsolve.attention.source import MomentSource, Source
 from fpsolve.cached import cached_property
 from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
 from fpsolve.sphere.geometry import SPHERE, geometry
@@ -20,6 +20,9 @@ from fpsolve.transport.velocity import RESOLVED, AmbientField, HarmonicField, Si
 
 COARSE = 31
 """Degree of the grid on which a field is tried before a finer one of twice the degree: a quarter of the points."""
+
+MOMENTS, LARGEST = 6.0, 191
+"""Degrees of |F_μ(βx)|² for each unit of β, at least ``COARSE``, and the most."""
 
 SMOOTH = 8.0
 """β|A| beyond which the coarse grid seldom resolves the field."""
@@ -100,8 +103,14 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
 
 
 def mean_square_attention(source: Source, scores: Real) -> float:
-    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``."""
-    points: Any = getattr(source, "points", source)
+    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``: on a sphere by moments of |F|², elsewhere at points that stand for μ."""
+    if isinstance(source, MomentSource) and scores.ndim == 0 and scores >= 0:
+        degree = min(LARGEST, max(COARSE, int(np.ceil(MOMENTS * float(scores)))))
+        space = source.geometry
+        f = source.F_sphere(float(scores), grid := space.grid(degree))[1]
+        square = grid.to_modes(np.ascontiguousarray((f * f).sum(-1)), degree)
+        return float(space.to_real(square) @ space.to_real(source.moments(degree)))
+    points: Any = getattr(source, "coarse_points", source)
     sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
     f = attention(source, scores, sites)[1]
-    return float(points.weights @ np.einsum("na,na->n", f, f))
+    return float(np.einsum("n,na,na->", points.weights, f, f))  # not by BLAS, whose bits depend on its threads

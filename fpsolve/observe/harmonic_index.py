@@ -34,6 +34,10 @@ class HarmonicIndex(xr.Index):
         levels = {name: self.pairs.index.get_level_values(name) for name in self.pairs.index.names}
         return {name: xr.Variable(self.pairs.dim, np.asarray(one), attrs.get(name)) for name, one in levels.items()}
 
+    def to_pandas_index(self) -> Any:
+        """The pairs, as ``ds.indexes`` shows them."""
+        return self.pairs.index
+
     def sel(self, labels: dict[Any, Any], **options: Any) -> IndexSelResult:
         """One number of each level, or lists and slices (of values, their ends included)."""
         if all(np.ndim(one) == 0 and not isinstance(one, slice) for one in labels.values()):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
 
-from fpsolve.observe.harmonic_index import with_harmonic_index
+from fpsolve.observe.harmonic_index import HARMONIC, with_harmonic_index
 from fpsolve.observe.member_run import member_run
 
 
@@ -29,6 +29,13 @@ class Result(xr.Dataset):
             raise AttributeError("this result has no variable 'tail'; only densities have one")
         return self["tail"]
 
+    def to_dataframe(self, dim_order: Sequence[Hashable] | None = None) -> Any:
+        """As of any Dataset; degree and order, an index of the harmonics, are columns of the frame.
+
+        Of a DataArray, which is xarray's own: ``ds.moments.drop_indexes(["degree", "order"]).to_dataframe()``.
+        """
+        indexed = [name for name in HARMONIC if name in self.xindexes]
+        return xr.Dataset.to_dataframe(self.drop_indexes(indexed), dim_order)
 
     def isel(
         self,

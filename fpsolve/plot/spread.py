@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolve.ensemble import statistics
 from fpsolve.errors import InputError
+from fpsolve.observe import Panel
 from fpsolve.plot import series, style
 from fpsolve.plot.heading import heading
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 MOST_CURVES = 8
 """More points of a sweep than this are not told apart by colour."""
 
-FANS = ((0, -1, 0.15), (1, -2, 0.25))
-"""Outer and inner quantiles of a fan, and how dark it is."""
+FANS = ((0, -1, "0.9"), (1, -2, "0.8"))
+"""Outer and inner quantiles of a fan, and its grey."""
 
 
 def ensemble(ds: xr.Dataset) -> Figure:
@@ -44,8 +45,12 @@ def ensemble(ds: xr.Dataset) -> Figure:
         for k, at in enumerate(points):
             again, colour = divmod(k, len(style.COLOURS))
             one = found.isel(dict(zip(swept, at, strict=True)))
-            _curve(axes, one, name, style.COLOURS[colour], ("-", "--")[again], not swept)
+            _curve(axes, one, name, panel, style.COLOURS[colour], ("-", "--")[again], not swept)
         series.finish(axes, found, name, panel, f"{name}_mean")
+        axes.set_xlabel("time t")
+        if panel.kind == "log" and bool((found[f"{name}_mean"] > 0).any()):
+            axes.set_yscale("log", nonpositive="clip")
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], series.FLOOR))
     handles = places[0].get_lines()
     labels = [_label(found.isel(dict(zip(swept, at, strict=True))), swept) for at in points]
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
@@ -53,14 +58,16 @@ def ensemble(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, one: xr.Dataset, name: str, colour: str, dashes: str, fan: bool) -> None:
+def _curve(axes: Axes, one: xr.Dataset, name: str, panel: Panel, colour: str, dashes: str, fan: bool) -> None:
+    """On a logarithmic axis without the error, as a mean less two errors may be negative."""
     time, mean = one["time"].values, one[f"{name}_mean"].values
     error = 2 * one[f"{name}_error"].values
     axes.plot(time, mean, color=colour, linestyle=dashes, linewidth=1.8)
-    axes.fill_between(time, mean - error, mean + error, color=colour, alpha=0.35, linewidth=0)
-    for low, high, dark in FANS if fan else ():
+    if panel.kind != "log":
+        axes.fill_between(time, mean - error, mean + error, color=colour, alpha=0.35, linewidth=0, zorder=2)
+    for low, high, grey in FANS if fan else ():
         spread = one[f"{name}_quantiles"].transpose("quantile", "time").values
-        axes.fill_between(time, spread[low], spread[high], color=style.COLOURS[0], alpha=dark, linewidth=0)
+        axes.fill_between(time, spread[low], spread[high], color=grey, linewidth=0, zorder=1)
 
 
 def _label(one: xr.Dataset, swept: list[str]) -> str:

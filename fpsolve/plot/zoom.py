@@ -29,7 +29,7 @@ def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
         found = sorted(map(str, ds.variables))
         raise InputError("ds", found, "not the result of fp.zoom", "pass what fp.zoom returned")
     if axes is None:
-        axes = style.new_figure(5.6, 4.6).subplots()
+        axes = style.new_figure(6.2, 4.8).subplots()
     (_draw_arc if "offset" in ds.coords else _draw_disc)(axes, ds)
     mass = f"mass within {ds.attrs['radius']:.3g}: {ds.attrs['mass']:.4g}"
     axes.set_title(f"{style.time_label(ds.attrs['time'])},  {mass}")

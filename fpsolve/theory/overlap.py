@@ -25,7 +25,7 @@ from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.theory.arguments import function, scalar
 from fpsolve.theory.ends import has_noise_inside
-from fpsolve.theory.long_times import Advected, expectation
+from fpsolve.theory.long_times import Advected, expectation, expectation_by_steps
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
@@ -62,9 +62,9 @@ class OverlapDiffusion:
         (:mod:`fpsolve.theory.long_times`), where ends that absorb, repel or are crossed have their exact conditions:
         for t → ∞ it tends to Σ f(±1) P(q → ±1) (:func:`hitting_probability`) or to the mean under the stationary law.
         While a strong drift only carries f along, and where the variance vanishes inside, by :meth:`backward` at
-        degrees that rise. Raises UnresolvedError where nothing is accurate to ``tolerance`` (an f with jumps, or layers
-        that 256 degrees do not resolve), InputError for overlaps off [-1, 1], a negative time, an f
-        that is not finite at ±1.
+        degrees that rise; in the first case, once its layers are too thin for 256 degrees, by L-stable steps in time.
+        Raises UnresolvedError where nothing is accurate to ``tolerance`` (an f with jumps), InputError for overlaps off
+        [-1, 1], a negative time, an f that is not finite at ±1.
         Source: :cite:`karlin1981` for the ends, :cite:`trefethen2006` for the contour.
         """
         start = np.asarray(q0, float)
@@ -79,6 +79,10 @@ class OverlapDiffusion:
                 return expectation(self, f, start, t, tolerance)
             except Advected:
                 pass
+            try:
+                return self._by_polynomials(f, start, t, tolerance)
+            except UnresolvedError:
+                return expectation_by_steps(self, f, start, t, tolerance)
         return self._by_polynomials(f, start, t, tolerance)
 
     def _by_polynomials(self, f: Function, start: Real, t: float, tolerance: float) -> Real:

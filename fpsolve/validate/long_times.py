@@ -23,6 +23,11 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
         exact = float(theory.antipodal_probability(beta, START, d))
         found = (1 - float(theory.value_noise_overlap(beta, d, 1.0).expect(lambda q: q, START, 1e6))) / 2
         yield Row(f"value noise, β = {beta:g}, d = {d}", "P(antipodal), t = 1e6", exact, found, 1e-6)
+    for beta, d, t in ((8.0, 16, 0.5), (6.0, 64, 0.05)):  # where a drift carries far
+        form = theory.value_noise_overlap(beta, d, 1.0)
+        later = float(form.expect(lambda q, beta=beta, d=d: theory.antipodal_probability(beta, q, d), START, t))
+        exact = float(theory.antipodal_probability(beta, START, d))
+        yield Row(f"value noise, β = {beta:g}, d = {d}", f"P(antipodal) from t = {t:g} on", exact, later, 1e-5)
     heat = OverlapDiffusion(lambda q: -0.6 * q, lambda q: 0.6 * (1 - q * q))
     decayed = float(heat.expect(lambda q: q, START, 5.0, 1e-9))
     yield Row("own noise on the circle", "E q, t = 5", START * np.exp(-3.0), decayed, 1e-8)

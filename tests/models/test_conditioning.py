@@ -1,5 +1,7 @@
 """E_A F(βAx) as one vector: against product rules in the few dimensions that four tokens span."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.polynomial.hermite_e import hermegauss
@@ -121,8 +123,12 @@ def test_results_state_the_error_of_their_drift():
     assert (sampled.drift_error.values > 0).all() and (sampled.drift_error.values <= 1e-3).all()
     assert "drift_error" not in fp.solve(Ballistic(1.5, 1.0), start, **few)
     assert "drift_error" not in fp.solve(Ballistic(1.5, 1.0, "gaussian"), fp.initial.points(tokens(3)), **few)
-    drawn = fp.solve(Ballistic(1.5, 1.0, "uniform", draws=32), start, **few)
+    with pytest.warns(fp.errors.SamplingWarning, match=r"draws = 32\..* raise draws or tolerance"):
+        drawn = fp.solve(Ballistic(1.5, 1.0, "uniform", draws=32, tolerance=1e-3), start, **few)
     assert (drawn.drift_error.values > 1e-3).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", fp.errors.SamplingWarning)
+        fp.solve(Ballistic(1.5, 1.0, "uniform", draws=32, tolerance=0.5), start, **few)
 
 
 def test_a_tolerance_out_of_reach_is_said(monkeypatch):

@@ -46,6 +46,20 @@ def test_densities_and_clouds_agree(A):
     assert levels[0] == pytest.approx((f * f).sum(1).mean(), rel=0.04)
 
 
+@pytest.mark.parametrize(("beta", "kappa"), [(0.5, 2.0), (8.0, 4.0), (20.0, 0.5), (4.0, 60.0)])
+@pytest.mark.parametrize("d", [2, 3])
+def test_moments_of_the_square_are_enough(beta, kappa, d):
+    """A quadrature of the law, its F by direct sums, at every β and concentration."""
+    law = fp.initial.von_mises_fisher(np.eye(d)[0], kappa)
+    ds = fp.solve(Homogenized(beta), law, measure="cloud", lmax=15, save_points=True, **FEW)
+    x, w = ds.points.values[0], ds.weights.values
+    some = w > 1e-9 * w.max()
+    g = beta * x[some] @ x.T
+    p = np.exp(g - g.max(1, keepdims=True)) * w
+    f = p @ x / p.sum(1, keepdims=True)
+    assert ds.noise_level.values[0] == pytest.approx(w[some] @ (f * f).sum(1), rel=2e-6)
+
+
 def test_where_there_is_none_it_is_absent():
     for model in (fp.models.SelfAttention(1.0), fp.models.IsotropicFlow([1.0]), Homogenized(1.0, noise=0.0, drift=1.0)):
         assert "noise_level" not in fp.solve(model, LAW, lmax=15, **FEW)

@@ -137,3 +137,21 @@ def test_a_remedy_for_the_step_is_none_that_is_refused(t_end, dt, cell):
     first = told.value.remedy.partition(", or pass")[0]
     changes = {name: float(value) for name, value in re.findall(r"(dt|t_end) = ([\d.e-]+)", first)}
     assert "dt" in changes and prepare(model, fp.initial.uniform(), **{**asked, **changes}).steps >= 1
+
+
+def test_a_result_takes_what_users_of_xarray_do_with_it():
+    """The index of harmonics stands in no way of pandas, interpolation, alignment, concatenation, reductions."""
+    law = fp.initial.von_mises_fisher([0.2, -0.5, 1.0], 1.0)
+    ds = fp.solve(SELF, law, t_end=0.2, dt=0.1, lmax=15, moments_lmax=2)
+    assert list(ds.indexes) == ["time", "component", "degree", "order"]
+    assert ds.indexes["degree"].tolist()[:3] == [(0, 0), (1, -1), (1, 0)]
+    frame = ds[["moments"]].to_dataframe()
+    assert len(frame) == ds.moments.size and frame["degree"].max() == 2
+    middle = ds.interp(time=0.05)
+    assert np.allclose(middle.moments, (ds.moments[0] + ds.moments[1]) / 2)
+    both = xr.concat([ds, ds], dim="run")
+    assert both.moments.sel(degree=1, order=0).dims == ("run", "time")
+    assert np.array_equal((ds - ds.isel(time=0)).moments.sel(degree=2, order=-1)[0], 0.0)
+    assert float(ds.moments.mean("harmonic")[0]) == float(ds.moments.values[0].mean())
+    assert ds.reset_index(["degree", "order"]).moments.identical(ds.moments) is False and ds.compute().identical(ds)
+    assert ds.sel(time=0.11, method="nearest").time == 0.1 and "harmonic" in repr(ds)

@@ -11,7 +11,6 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.ensemble.planner import plan
-from fpsolve.measures.initial import LAWS
 from fpsolve.plain import canonical, digest
 from fpsolve.plain.numbers import as_annotated, python_number, python_numbers
 from fpsolve.plain.schema import hints
@@ -141,7 +140,7 @@ def is_door(one):
     return False
 
 
-DOORS = {python_numbers(lambda: None).__code__, LAWS["uniform"].__code__}
+DOORS = {python_numbers(lambda: None).__code__}
 OTHERWISE = {
     "fpsolve.solve", "fpsolve.BrownianPath", "fpsolve.Scheme", "fpsolve.HarmonicField",  # prepare, own checks, records
     "fpsolve.ensemble.Layout", "fpsolve.ensemble.make_layout", "fpsolve.validate.Validation", "fpsolve.validate.write",

@@ -227,7 +227,8 @@ def test_own_noise_is_not_handed_over_to_a_cloud():
 
 
 def test_a_scheme_that_moves_no_points_is_refused_before_the_run():
-    run = {"t_end": 0.1, "dt": 0.1, "scheme": replace(SCHEMES["lie_euler"], measures=("density", "half_density"))}
+    still = replace(SCHEMES["lie_euler"], measures=("density", "half_density"))
+    run = {"t_end": 0.1, "dt": 0.1, "path_cell": 0.1, "scheme": still}
     with pytest.raises(InputError, match="on_underresolved = 'cloud': no cloud can go on"):
         fp.solve(FLOW, LAW, **run, on_underresolved="cloud")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import cumulative_simpson, quad
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal, solve_banded
 
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.theory import (
@@ -147,6 +147,35 @@ def test_metastable_escape_has_its_rate(noise):
     first, second = (float(well.expect(identity, 0.6, t, 1e-9)) for t in times)
     assert np.log(first / second) / (times[1] - times[0]) == pytest.approx(rate, rel=1e-5)
     assert abs(well.expect(identity, 0.6, 1e4 / rate)) < 1e-6
+
+
+def by_walk(diffusion, start, t, n=800):
+    """E q_t by implicit midpoint steps on a finite-volume grid in w = artanh q, extrapolated in both."""
+    values = []
+    for cells, steps in ((n, n), (2 * n, 2 * n)):
+        w = np.linspace(-12, 12, cells + 1)
+        q, h = np.tanh(w), w[1] - w[0]
+        s = diffusion.variance(q) / np.cosh(w) ** -4
+        b = diffusion.drift(q) * np.cosh(w) ** 2 + q * s
+        up, down = s / (2 * h * h) + b / (2 * h), s / (2 * h * h) - b / (2 * h)
+        up[[0, -1]] = down[[0, -1]] = 0
+        half = t / (2 * steps)
+        left = np.stack([-half * np.roll(up, 1), 1 + half * (up + down), -half * np.roll(down, -1)])
+        u = np.tanh(w)
+        for _ in range(steps):
+            right = u + half * (up * (np.roll(u, -1) - u) + down * (np.roll(u, 1) - u))
+            u = solve_banded((1, 1), left, right)
+        values.append(np.interp(np.arctanh(start), w, u))
+    return (4 * values[1] - values[0]) / 3
+
+
+@pytest.mark.parametrize(("beta", "d", "t"), [(8.0, 16, 0.46), (8.0, 16, 1.0)])
+def test_a_drift_that_carries_far_is_followed_by_steps(beta, d, t):
+    """Where the contour loses digits, and layers at the ends are thinner than any polynomial's."""
+    diffusion, inside = value_noise_overlap(beta, d, 1.0), np.array([-0.6, 0.0, 0.3])
+    with pytest.raises(UnresolvedError, match="256"):
+        diffusion._by_polynomials(identity, inside, t, 1e-6)
+    assert np.abs(diffusion.expect(identity, inside, t) - by_walk(diffusion, inside, t)).max() < 2e-5
 
 
 @pytest.mark.parametrize(("beta", "d", "s", "t"), [(6.0, 64, 0.001, 0.02), (1.0, 3, 0.5, 20.0)])
