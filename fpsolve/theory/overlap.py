@@ -12,6 +12,7 @@ variance s vanishes at both ends and the drift b does not point out, so that no 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,16 +75,13 @@ class OverlapDiffusion:
             raise InputError("t", t, "not a time", "pass t >= 0")
         if t == 0:
             return np.asarray(f(start) * np.ones_like(start), float)
-        if has_noise_inside(self):
-            try:
-                return expectation(self, f, start, t, tolerance)
-            except Advected:
-                pass
-            try:
-                return self._by_polynomials(f, start, t, tolerance)
-            except UnresolvedError:
-                return expectation_by_steps(self, f, start, t, tolerance)
-        return self._by_polynomials(f, start, t, tolerance)
+        if not has_noise_inside(self):
+            return self._by_polynomials(f, start, t, tolerance)
+        with suppress(Advected, UnresolvedError):
+            return expectation(self, f, start, t, tolerance)
+        with suppress(UnresolvedError):
+            return self._by_polynomials(f, start, t, tolerance)
+        return expectation_by_steps(self, f, start, t, tolerance)
 
     def _by_polynomials(self, f: Function, start: Real, t: float, tolerance: float) -> Real:
         """The same by :meth:`backward` until two degrees agree on all of [-1, 1]."""

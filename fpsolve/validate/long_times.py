@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy.integrate import quad
@@ -25,7 +26,8 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
         yield Row(f"value noise, β = {beta:g}, d = {d}", "P(antipodal), t = 1e6", exact, found, 1e-6)
     for beta, d, t in ((8.0, 16, 0.5), (6.0, 64, 0.05)):  # where a drift carries far
         form = theory.value_noise_overlap(beta, d, 1.0)
-        later = float(form.expect(lambda q, beta=beta, d=d: theory.antipodal_probability(beta, q, d), START, t))
+        antipodal = partial(theory.antipodal_probability, beta, d=d)
+        later = float(form.expect(antipodal, START, t))
         exact = float(theory.antipodal_probability(beta, START, d))
         yield Row(f"value noise, β = {beta:g}, d = {d}", f"P(antipodal) from t = {t:g} on", exact, later, 1e-5)
     heat = OverlapDiffusion(lambda q: -0.6 * q, lambda q: 0.6 * (1 - q * q))
