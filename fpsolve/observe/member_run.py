@@ -69,7 +69,7 @@ def member_run(ds: xr.Dataset) -> xr.Dataset:
     config = {**first["config"], **own.get("config", {})}
     config["solve"]["member"] = int(ds["member"])
     notes = {name: float(ds[name]) for name in first["notes"] if name in ds}
-    attributes = run_attributes(config, ds.attrs["fpsolve_versions"])
+    attributes: dict[str, Any] = dict(run_attributes(config, ds.attrs["fpsolve_versions"]))
     attributes |= {name: time for name, time in notes.items() if np.isfinite(time)}
     ds = ds.drop_vars([CONFIG, *MEMBERS_OWN, *notes, *own.get("without", ())], errors="ignore")
     ds = _of_its_size(ds, own.get("sizes", {}), attributes.get("stopped_at"))

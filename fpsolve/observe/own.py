@@ -28,7 +28,7 @@ TAKEN = (
     *OBSERVABLES,
     *("time", "component", "harmonic", "degree", "order", "head", "lat", "lon", "angle", "quadrature", "point"),
     *("flow", "flow_start", "step", "node", "potential", "mode", "part", "start", "start_part"),
-    *("member", "status", "cause", "layer", "diffusive_time", *NOTES),
+    *("member", "status", "cause", "config", "layer", "diffusive_time", *NOTES),
 )
 """Variables, coordinates and dimensions that results have already."""
 

@@ -48,7 +48,7 @@ class Result(xr.Dataset):
         found = super().isel(indexers, False, missing_dims, **indexers_kwargs)
         run: Any = member_run(found)
         gone = [name for name in run.coords if run[name].ndim == 0 and self[name].ndim] if drop else []
-        return run.drop_vars(gone)  # type: ignore[no-any-return]
+        return run.drop_vars(gone)
 
 
 def as_result(ds: xr.Dataset) -> Result:

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import fpsolve as fp
+from fpsolve.ensemble import statistics
 from fpsolve.errors import InputError, UnderResolvedWarning
 from fpsolve.models import IsotropicFlow
 from tests.ensemble.conftest import LAW, MODEL, RUN
@@ -92,8 +93,8 @@ def test_every_function_takes_a_member_as_its_run(read, tmp_path):
         start, other = (fp.initial.array(run.density.isel(time=-1).squeeze()) for run in (one, alone))
         assert np.array_equal(*(fp.Density.from_law(law, lmax=9, rtol=1e-6).coefficients for law in (start, other)))
     with pytest.raises(InputError, match="no ensemble: it has no members"):
-        fp.statistics(fp.load(tmp_path / "a.zarr").isel(noise=1, member=1))
-    assert fp.statistics(ds.isel(noise=1)).overlap_mean.dims == ("time",)
+        statistics(fp.load(tmp_path / "a.zarr").isel(noise=1, member=1))
+    assert statistics(ds.isel(noise=1)).overlap_mean.dims == ("time",)
 
 
 def test_a_member_starts_a_stationary_state():
