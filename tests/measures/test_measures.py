@@ -36,7 +36,7 @@ def test_filter_is_the_stated_factor():
 def test_a_filtered_density_follows_low_moments_where_an_unfiltered_one_fails():
     """Past resolution (tail above 1e-4) the filtered low moments stay within 3 % of the characteristics."""
     model = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
-    few = {"t_end": 0.8, "dt": 0.01, "save_every": 0.4, "seed": 4}
+    few = {"t_end": 1.5, "dt": 0.01, "save_every": 0.5, "seed": 4}
     cloud = fp.solve(model, START, measure="cloud", lmax=15, rtol=1e-4, **few)
     ds = fp.solve(model, START, lmax=31, filter=0.15, **few)
     assert ds.tail[-1] > 1e-4
