@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 CURVES = 4
 """Observables of an overview, at most."""
 
-
 APART = 6.0
 """Peaks further apart than this factor get a colour scale each: on a common one the lower would be invisible."""
 

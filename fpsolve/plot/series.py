@@ -123,9 +123,14 @@ def _log(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.plot(ds["time"], values, **_stroke(ds))
     if not np.isfinite(values).any():
         return
-    axes.set_yscale("log")
     if (limit := limit_of(ds, name)) is not None:
         axes.axhline(limit, color=style.LOST, linewidth=1.0, linestyle=":")
+    logarithmic(axes)
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic axis of what is drawn, down to ``FLOOR``."""
+    axes.set_yscale("log")
     axes.set_ylim(bottom=max(axes.get_ylim()[0], FLOOR))
 
 

@@ -40,19 +40,17 @@ def ensemble(ds: xr.Dataset) -> Figure:
     if len(points) > MOST_CURVES:
         remedy = f"choose points of the sweep: ds.isel({swept[0]}=slice(0, 4)), for example"
         raise InputError("ds", dict(found.sizes), f"more than {MOST_CURVES} curves hide each other", remedy)
+    runs = [found.isel(dict(zip(swept, at, strict=True))) for at in points]
     figure, places = series.page(len(shown))
     for axes, (name, panel) in zip(places, shown.items(), strict=True):
-        for k, at in enumerate(points):
+        for k, one in enumerate(runs):
             again, colour = divmod(k, len(style.COLOURS))
-            one = found.isel(dict(zip(swept, at, strict=True)))
             _curve(axes, one, name, panel, style.COLOURS[colour], ("-", "--")[again], not swept)
         series.finish(axes, found, name, panel, f"{name}_mean")
         axes.set_xlabel("time t")
         if panel.kind == "log" and bool((found[f"{name}_mean"] > 0).any()):
-            axes.set_yscale("log", nonpositive="clip")
-            axes.set_ylim(bottom=max(axes.get_ylim()[0], series.FLOOR))
-    handles = places[0].get_lines()
-    labels = [_label(found.isel(dict(zip(swept, at, strict=True))), swept) for at in points]
+            series.logarithmic(axes)
+    handles, labels = places[0].get_lines(), [_label(one, swept) for one in runs]
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(f"{heading(ds)}: means over members ± 2 errors{'' if swept else ', quantiles 5–95 %, 25–75 %'}")
     return figure
