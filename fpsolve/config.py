@@ -14,6 +14,7 @@ import copy
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.errors import InputError
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
+from fpsolve.solving import refusals
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -80,14 +82,25 @@ class RunConfig:
     def solve(self, **changes: Any) -> xr.Dataset:
         """Run it; ``changes`` replace keyword arguments of the ``[solve]`` table.
 
-        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``, and InputError
-        for a configuration with a sweep.
+        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``, all that are wrong
+        at once (ConfigError), and InputError for a configuration with a sweep.
         """
         if self.sweep:
             raise InputError("sweep", dict(self.sweep), "describes several runs", "use fpsolve ensemble")
         arguments = {**self.arguments, **changes}
-        with named_in("solve", set(arguments)):
-            return self.solver(self.model, self.initial, **arguments)
+        try:
+            with named_in("solve", set(arguments)):
+                return self.solver(self.model, self.initial, **arguments)
+        except InputError as first:
+            raise self._with_others(first, arguments) from first.__cause__
+
+    def _with_others(self, first: InputError, arguments: Mapping[str, Any]) -> InputError:
+        """The error, or that of all values of the ``[solve]`` table that are wrong."""
+        others = refusals(self.model, self.initial, arguments)
+        for error in others:
+            with suppress(InputError), named_in("solve", set(arguments)):
+                raise error
+        return ConfigError(others) if first.argument in [one.argument for one in others[:1]] and others[1:] else first
 
 
 def load_config(
