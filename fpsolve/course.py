@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from fpsolve.defects import Defect, defects
 from fpsolve.errors import InputError, UnresolvedError
@@ -123,7 +123,7 @@ def run(
     dt: float,
     scheme: str | Scheme | None = None,
     start: int = 0,
-    policy: str | Policy = "warn",
+    policy: str | Mapping[str, Any] | Policy = "warn",
 ) -> Iterator[tuple[float, Measure]]:
     """Yield ``(t, measure)`` at t = start·dt, (start+1)·dt, …, t_end; time is n·dt, never accumulated.
 

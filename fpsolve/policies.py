@@ -23,7 +23,7 @@ from fpsolve.plain import from_plain
 from fpsolve.plain.source import Sourceless, source_mark
 from fpsolve.schemes import Scheme, check_scheme
 from fpsolve.sphere.geometry import LARGEST_DEGREE
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 FILTER = 0.15
 """Strength of the filter that ``filter`` sets, and ``refine`` at its cap."""
@@ -39,7 +39,7 @@ LEAST_CAP = 4
 
 
 @dataclass(frozen=True)
-class Policy(metaclass=Named):
+class Policy(metaclass=Checked):
     """What follows a state that cannot be stepped without losing its resolution; a subclass may be one's own.
 
     name: by which configurations know it, its class's by default. sentence: what it does. notes: what a result may say

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 from fpsolve.course import Instant
@@ -13,6 +12,7 @@ from fpsolve.models.base import Model
 from fpsolve.notes import ATTENTION, STOPPED, UNRESOLVED, Note
 from fpsolve.policies import Policy
 from fpsolve.stepping import attention_remedy, remedy
+from fpsolve.surroundings import warn
 
 
 class Resolution:
@@ -69,4 +69,4 @@ class Resolution:
         if note.name not in self.attributes:
             self.attributes[note.name] = t
             if message:
-                warnings.warn(message, UnderResolvedWarning, stacklevel=5)
+                warn(message, UnderResolvedWarning)

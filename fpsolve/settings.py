@@ -61,7 +61,7 @@ class Settings:
     save_flow: bool = False
     observe: Observe | Mapping[str, str] | None = None
     """Functions by name; in what a run has recorded, their marks."""
-    on_underresolved: str | Policy = "warn"
+    on_underresolved: str | Mapping[str, Any] | Policy = "warn"
     lmax_cap: int = CAP
 
     def to_plain(self) -> dict[str, Any]:
@@ -107,19 +107,26 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
         raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
     if given is not None and asked.transport not in (Settings.transport, getattr(given, "flow", Settings.transport)):
         raise InputError("transport", asked.transport, KEPT, "set it there: replace(density, flow=…)")
-    if asked.lmax != Settings.lmax and (given is not None or isinstance(initial, Tokens)):
-        degree = getattr(given, "lmax", None)
-        if asked.lmax != degree:
-            problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
-            raise InputError("lmax", asked.lmax, problem, "leave it out")
-    if asked.moments_lmax != Settings.moments_lmax and state.dimension not in GEOMETRIES:
-        problem = f"moments are saved in d = 2 and 3, not in d = {state.dimension}"
-        raise InputError("moments_lmax", asked.moments_lmax, problem, "leave it out")
     if filter is not None and given is not None and filter != getattr(given, "filter", None):
         raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
     if not scheme.uses_filter and getattr(state, "filter", None) is not None:
         idle = f"scheme={scheme_name!r} filters nothing"
         raise InputError("filter", filter, idle, "leave it out, or use another scheme")
+
+
+def check_degrees_of(initial: Any, lmax: int, moments_lmax: int) -> None:
+    """Raise InputError for degrees of a single run whose initial state has its own, or none.
+
+    An ensemble may sweep over initial states of which some take it.
+    """
+    degree = getattr(initial, "lmax", None)
+    if isinstance(initial, Measure | Tokens) and lmax not in (Settings.lmax, degree):
+        problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
+        raise InputError("lmax", lmax, problem, "leave it out")
+    d = getattr(initial, "dimension", 3)
+    if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES:
+        problem = f"moments are saved in d = 2 and 3, not in d = {d}"
+        raise InputError("moments_lmax", moments_lmax, problem, "leave it out")
 
 
 def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from fpsolve.measures import Measure
 from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial, Law
+from fpsolve.measures.laws import Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable, Recorder, Result, dataset
@@ -35,13 +35,14 @@ from fpsolve.settings import (
     SETTINGS,
     Settings,
     check_arguments,
+    check_degrees_of,
     check_effect,
     check_saved,
     first_state,
     with_petsc,
 )
 from fpsolve.stepping import Stepper, check_run, default_scheme
-from fpsolve.surroundings import is_terminal, usual_arithmetic
+from fpsolve.surroundings import is_terminal, usual_arithmetic, warn
 from fpsolve.times import saved_time
 
 CHECKPOINT_EVERY = 60.0
@@ -74,7 +75,7 @@ def solve(
     save_points: bool = Settings.save_points,
     save_flow: bool = Settings.save_flow,
     observe: Observe | None = None,
-    on_underresolved: str | Policy = Settings.on_underresolved,
+    on_underresolved: str | Mapping[str, Any] | Policy = Settings.on_underresolved,
     lmax_cap: int = Settings.lmax_cap,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -116,6 +117,7 @@ def solve(
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
+    check_degrees_of(initial, lmax, moments_lmax)
     job = prepare(model, initial, **arguments)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
@@ -282,6 +284,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
         **{key: getattr(state, key) for key in ("lmax", "rtol") if hasattr(state, key)},
+        **({"lmax": Settings.lmax} if isinstance(initial, Tokens) else {}),
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(stepper.model, state, asked, policy, own)
@@ -327,5 +330,5 @@ def _with_noise(ds: Result) -> Result:
     if begun:
         text = f"from t = {begun:.6g} on the noise has a large share of k'(1) in its last degrees (noise_tail, up to "
         text += f"{float(ds['noise_tail'].max()):.2g}): it needs a higher noise_lmax than the start did"
-        warnings.warn(text, SamplingWarning, stacklevel=4)
+        warn(text, SamplingWarning)
     return ds.assign_attrs(attributes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,18 @@ from fpsolve.errors import InputError
 def usual_arithmetic() -> np.errstate:
     """NumPy's own settings for a block, or a function that it decorates: numbers that underflow are zero."""
     return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """A warning at the line that called the package, however deep in it this is."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
+
+
+_INSIDE = (str(Path(__file__).parent), str(Path(np.__file__).parent), contextlib.__file__)
+"""Files of the package, and those of decorators that it uses."""
 
 
 def is_terminal() -> bool:

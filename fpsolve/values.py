@@ -19,7 +19,7 @@ SHOWN = 8
 """Lists of more entries are cut short where an object shows itself."""
 
 
-class Named(ABCMeta):
+class Checked(type):
     """Classes whose arguments are checked: :func:`~fpsolve.plain.arguments.arguments_of`."""
 
     @property
@@ -31,6 +31,10 @@ class Named(ABCMeta):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         bound = arguments_of(cls, args, kwargs)
         return super().__call__(*bound.args, **bound.kwargs)
+
+
+class Named(Checked, ABCMeta):
+    """The same for abstract classes."""
 
 
 class Value:

@@ -60,8 +60,8 @@ def test_an_unknown_keyword_is_told_with_the_nearest(call, near):
         call()
 
 
-def test_a_type_error_of_another_kind_stays():
-    with pytest.raises(TypeError, match="missing"):
+def test_what_is_missing_is_named():
+    with pytest.raises(InputError, match=r"^beta = \(nothing\): is required by Homogenized"):
         fp.models.Homogenized(noise=1.0)
 
 

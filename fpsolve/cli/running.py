@@ -20,7 +20,7 @@ from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.own import imported
-from fpsolve.settings import OF_THE_CALL
+from fpsolve.settings import OF_THE_CALL, Settings, check_degrees_of
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
 from fpsolve.solving import prepare, solve
 from fpsolve.surroundings import user_path
@@ -88,6 +88,8 @@ def _with_room(target: Path) -> Callable[..., xr.Dataset]:
 
     def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
         how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
+        settings = Settings(**arguments)
+        check_degrees_of(initial, settings.lmax, settings.moments_lmax)
         job = prepare(model, initial, **arguments)
         result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
         if job.settings.save_flow and job.state.points is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from fpsolve.io.sealed import Damaged, Stranger
 from fpsolve.measures import Measure
 from fpsolve.observe.record import versions
 from fpsolve.plain import differences, to_plain
-from fpsolve.surroundings import user_path
+from fpsolve.surroundings import user_path, warn
 
 SAME_START = 1e-11
 """How far apart two first states of one law may be, relative: another processor builds them to its own round-off."""
@@ -176,4 +175,4 @@ def set_aside_stranger(path: Path) -> str | None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, CheckpointWarning, stacklevel=5)
+    warn(message, CheckpointWarning)

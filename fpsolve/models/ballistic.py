@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,6 +38,7 @@ from fpsolve.models.weights import (
 )
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.surroundings import warn
 from fpsolve.transport.velocity import AmbientField, Sites, Velocity, sites_of
 
 EXACT_PAIRS = 1_000_000
@@ -118,7 +118,7 @@ class MeanHeads(Model):
             points, remedy = ("all points that are taken", "") if most else (f"draws = {self.draws}", "draws or ")
             text = f"the drift has a standard error of {error:.2g}, above its tolerance {self.tolerance:.2g}, with "
             text += f"{points}. The variable drift_error of the result follows it; raise {remedy}tolerance"
-            warnings.warn(text, SamplingWarning, stacklevel=2)
+            warn(text, SamplingWarning)
         return self
 
     def heads(self, d: int) -> Sequence[Real]:

@@ -7,7 +7,6 @@ exponent ½[(d-3)k'(1) - (d-1)κ]. What each degree gives to them is known to th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -17,6 +16,7 @@ from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.models.base import checked_degree
 from fpsolve.noise import ISOTROPIC, isotropic
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import warn
 
 NoiseDegree = int | Literal["auto"]
 
@@ -114,4 +114,4 @@ def _warn(degree: int, lost: Lost, remedy: str) -> None:
     if not lost.is_small:
         text = f"noise up to degree {degree} (noise_lmax) loses {lost.kappa:.2g} of κ = k(1) and "
         text += f"{lost.slope:.2g} of k'(1) at the start, above {KAPPA_TOLERANCE:g} or {SLOPE_TOLERANCE:g}; {remedy}"
-        warnings.warn(text, SamplingWarning, stacklevel=3)
+        warn(text, SamplingWarning)

@@ -29,7 +29,7 @@ from fpsolve.errors import InputError, unknown_name
 from fpsolve.memory import check_memory
 from fpsolve.noise import _philox
 from fpsolve.noise._philox import Address, Purpose
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ _CACHE_ENTRIES = 256
 
 
 @dataclass(frozen=True)
-class BrownianPath(metaclass=Named):
+class BrownianPath(metaclass=Checked):
     """One realisation of the driving Brownian motions, queried by interval.
 
     Equal arguments give equal bits, whatever was asked before. ``seed`` names an experiment and ``member``

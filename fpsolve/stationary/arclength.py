@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from fpsolve.stationary.events import Event, at_uniform, events_between
 from fpsolve.stationary.points import Branch, Point
 from fpsolve.stationary.retrace import Retrace
 from fpsolve.stationary.state import TAIL, StationaryState, as_density, make_settings, solve
+from fpsolve.surroundings import warn
 
 SAG, SAG_OF_STATE = 0.002, 0.001
 """Largest distance of the branch from the chord of a step: part of the way to ``to``, and in |u|_{L²}."""
@@ -113,7 +113,7 @@ def _warn_if_unresolved(parameter: str, points: list[Point]) -> None:
             value = getattr(point.state.model, parameter)
             where = f"from {parameter} = {value:.6g} on (tail = {density.tail:.2g})"
             text = f"the branch is under-resolved {where}: raise lmax"
-            warnings.warn(text, UnderResolvedWarning, stacklevel=3)
+            warn(text, UnderResolvedWarning)
             return
 
 

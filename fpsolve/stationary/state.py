@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from fpsolve.sphere.geometry import check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
 from fpsolve.stationary.real_basis import from_real
+from fpsolve.surroundings import warn
 
 Guess = Density | Law | xr.Dataset
 """What a guess may be: a density, a law, the result of a run."""
@@ -128,7 +128,7 @@ def resolved(state: StationaryState) -> StationaryState:
     if density.tail > TAIL:
         size = f"tail = {density.tail:.2g} at lmax = {density.lmax}"
         text = f"the stationary state is under-resolved ({size}): raise lmax"
-        warnings.warn(text, UnderResolvedWarning, stacklevel=3)
+        warn(text, UnderResolvedWarning)
     return state
 
 

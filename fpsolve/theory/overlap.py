@@ -28,7 +28,7 @@ from fpsolve.plain.arguments import checked_arguments
 from fpsolve.theory.arguments import function, scalar
 from fpsolve.theory.ends import has_noise_inside
 from fpsolve.theory.long_times import Advected, expectation, expectation_by_steps
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
@@ -42,7 +42,7 @@ DEGREES = (32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class OverlapDiffusion(metaclass=Named):
+class OverlapDiffusion(metaclass=Checked):
     """dq = b(q) dt + √s(q) dB on [-1, 1]: ``drift`` b and ``variance`` s map arrays of overlaps to arrays.
 
     Raises InputError when s does not vanish at an end or b points out of it.

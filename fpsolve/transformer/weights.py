@@ -28,7 +28,7 @@ from fpsolve.models.weights import (
 )
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 __all__ = [
     "BLOCK_WORDS",
@@ -73,7 +73,7 @@ def matrices(law: MatrixLaw, stream: int, seed: int, members: range, heads: int,
 
 
 @dataclass(frozen=True)
-class HeadLaw(metaclass=Named):
+class HeadLaw(metaclass=Checked):
     """The law of one head, V m_A(x), m_A(x) = F_μ(βAx): inverse temperature, value matrix V, key-query matrix A.
 
     beta: β ≥ 0. value, key_query: laws of V and A, each a MatrixLaw, a name (``identity``, ``gaussian``, ``product``,

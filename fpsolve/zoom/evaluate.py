@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from fpsolve.models.base import Model
 from fpsolve.plain.annotations import Name
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
+from fpsolve.surroundings import warn
 from fpsolve.zoom.backward import backward
 from fpsolve.zoom.patch import Patch, checked_centre, checked_radius, patch, unresolved_share
 from fpsolve.zoom.replay import flow_of
@@ -91,7 +91,7 @@ def _dataset(here: Patch, log_density: Real, about: dict[str, Any], config: dict
     share = unresolved_share(data["weights"][1], data["density"][1])
     if share > COARSE:
         problem = f"the patch is too coarse for the density in it (share {share:.1g}): its mass is not to be trusted"
-        warnings.warn(f"{problem}; take a smaller radius or a greater n", UnderResolvedWarning, stacklevel=3)
+        warn(f"{problem}; take a smaller radius or a greater n", UnderResolvedWarning)
     about |= {"unresolved_share": share, "mass": float(here.weights @ density), "Conventions": "CF-1.11"}
     title = f"fpsolve: zoom of {config['model']['name']}"
     return xr.Dataset(data, here.coords, {"title": title, **about})

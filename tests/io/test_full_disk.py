@@ -193,9 +193,9 @@ def test_names_that_are_no_text_are_refused_before_computing(here):
         with pytest.raises(InputError, match=r"path = "):
             fp.load(name)
     for path in (3, None, b"r.nc", ["r.nc"]):
-        with pytest.raises(InputError, match=r"output = .*is no path"):
+        with pytest.raises(InputError, match=r"path = .*should be a valid string"):
             fp.save(LARGE, path)
-        with pytest.raises(InputError, match=r"path = .*is no path"):
+        with pytest.raises(InputError, match=r"path = .*should be a valid string"):
             fp.load(path)
 
 

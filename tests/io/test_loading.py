@@ -98,5 +98,5 @@ def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path):
     for argument in ({"checkpoint": tmp_path / "c"}, {"checkpoint": "/dev/null"}):
         with pytest.raises(InputError, match=r"checkpoint = .*is a device, a pipe"):
             fp.solve(model, law, t_end=0.1, dt=0.1, lmax=8, **argument)
-    with pytest.raises(InputError, match=r"output = .*is a device, a pipe"):
+    with pytest.raises(InputError, match=r"path = .*is a device, a pipe"):
         fp.save(PACKED, tmp_path / "p.nc", overwrite=True)

@@ -82,10 +82,10 @@ def test_solve_names_the_argument(change, argument):
         (fp.initial.function(lambda x: np.full(x.shape[:-1], 1.0)), "mass"),
         (fp.initial.function(lambda x: (1 + 3 * x[..., 2]) / (4 * np.pi)), "negative"),
         (fp.initial.function(lambda x: np.full(x.shape[:-1], np.nan)), "not finite"),
-        (fp.initial.samples(LAW, 10, 1), "tokens have no density"),
+        (fp.initial.samples(LAW, 10, 1), "tokens have no d"),
         (fp.initial.uniform(4), "d = 3"),
         (fp.initial.von_mises_fisher([0, 0, 1], 1e5), "lmax"),
-        ("uniform", "neither a law nor a measure"),
+        ("uniform", "should be of the kind Law"),
     ],
 )
 def test_initial_laws_that_no_density_can_represent(law, words):
@@ -168,7 +168,7 @@ def test_the_configuration_records_what_ran():
     import json
 
     state = fp.Density(_vmf_coefficients(), rtol=1e-3)
-    ds = fp.solve(FLOW, state, t_end=0.01, dt=0.01, lmax=15)
+    ds = fp.solve(FLOW, state, t_end=0.01, dt=0.01)
     solve = json.loads(ds.fpsolve_config)["solve"]
     assert solve["lmax"] == 31 and solve["rtol"] == 1e-3
 

@@ -96,7 +96,7 @@ def test_names_are_short_for_objects_and_configurations_hold_both():
     ("given", "more", "words"),
     [
         ("wait", {}, r"^on_underresolved = 'wait'"),
-        (3, {}, r"^on_underresolved = 3: not a policy"),
+        (3, {}, r"^on_underresolved = 3: should be"),
         ({"name": "filter", "strenth": 1.0}, {}, r"^on_underresolved\.strenth = 1\.0"),
         (Refine(31), {"lmax_cap": 63}, r"^lmax_cap = 63: on_underresolved='refine' has a cap of its own"),
         (Gradual(), {"lmax_cap": 63}, r"^lmax_cap = 63: on_underresolved='Gradual' raises no degree"),

@@ -6,7 +6,6 @@ Torch is imported only when a function here is called (the extra ``networks``).
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
@@ -16,6 +15,7 @@ import numpy as np
 
 from fpsolve.errors import InputError, MissingDependencyError, NotGaussianWarning
 from fpsolve.plain.arguments import checked_arguments
+from fpsolve.surroundings import warn
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.configuration import from_transformers
 from fpsolve.transformer.network.parts import MLP, Attention, Init, Norm
@@ -115,7 +115,7 @@ def from_torch(module: Any) -> Architecture:
         told = (
             f"not as at a Gaussian initialisation, the prediction is that of iid weights of these deviations: {shown}"
         )
-        warnings.warn(told, NotGaussianWarning, stacklevel=3)
+        warn(told, NotGaussianWarning)
     return arch.changed(**changes)
 
 
