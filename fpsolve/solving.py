@@ -41,6 +41,7 @@ from fpsolve.settings import (
     first_state,
     with_petsc,
 )
+from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic, warn
 from fpsolve.times import saved_time
@@ -285,6 +286,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
         **{key: getattr(state, key) for key in ("lmax", "rtol") if hasattr(state, key)},
         **({"lmax": Settings.lmax} if isinstance(initial, Tokens) else {}),
+        **({} if state.dimension in GEOMETRIES else {"moments_lmax": Settings.moments_lmax}),
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(stepper.model, state, asked, policy, own)

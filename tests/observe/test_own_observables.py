@@ -98,7 +98,7 @@ def test_names_shapes_and_values_are_refused_by_name():
         ({"one": fp.Observable("one", lambda s, _: s.mean, dims=("overlap",))}, r"'overlap' is a name"),
         ({"one": fp.Observable("one", lambda s, _: s.mean, dims=("a", "b"))}, r"^observe.*its dimensions are"),
         ({"one": fp.Observable("one", lambda s, _: [1, 2], dims=("component",))}, r"component has 3 entries"),
-        ({"one": fp.Observable("one", lambda s, _: 0.0, measures=("clouds",))}, r"^observe\[one\]\.measures = 'clouds'"),
+        ({"one": fp.Observable("one", lambda s, _: 0, measures=("clouds",))}, r"^observe\[one\]\.measures = 'clouds'"),
     ]
     for observe, words in cases:
         with pytest.raises(InputError, match=words):
@@ -256,7 +256,8 @@ def test_the_table_says_which_measures_have_what():
     for model, start, measure in runs.values():
         tokens = not isinstance(start, fp.initial.Law)
         keep = {"save_points": measure == "cloud", "save_density": not tokens}
-        ds = fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, **keep, **({"lmax": 15} if start is LAW else {}))
+        degree = {"lmax": 15} if start is LAW else {}
+        ds = fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, **keep, **degree)
         for name, one in OBSERVABLES.items():
             expected = (one.measures is None or measure in one.measures) and words[one.where](model, tokens)
             assert (name in ds) == (expected and not one.coordinate), (name, model, measure)
