@@ -50,7 +50,7 @@ def _opened(store: Path, group: str | None) -> xr.Dataset:
     try:
         with open_result(store) as whole:
             check_whole(whole, store)
-        ds = xr.open_zarr(store, group=group, chunks=None, decode_times=False, mask_and_scale=False)
+        ds: xr.Dataset = xr.open_zarr(store, group=group, chunks=None, decode_times=False, mask_and_scale=False)
     except InputError:
         raise
     except Exception as error:  # zarr and its codecs have classes of their own

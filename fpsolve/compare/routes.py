@@ -16,7 +16,8 @@ from fpsolve.errors import InputError, Interrupted, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Law, samples
+from fpsolve.measures.initial import samples
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.noise.path import Array

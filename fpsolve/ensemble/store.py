@@ -245,6 +245,6 @@ def naming(what: str) -> Iterator[None]:
 
 def opened(path: Path | zarr.Group, group: str | None = None) -> xr.Dataset:
     """The ensemble, or a group of it, as xarray gives it: values are read when they are used."""
-    if isinstance(path, Path):
-        return xr.open_zarr(path, group=group, chunks=None, decode_times=False)
-    return xr.open_zarr(path.store, group=group, chunks=None, decode_times=False).load()
+    store: Any = path if isinstance(path, Path) else path.store
+    found: xr.Dataset = xr.open_zarr(store, group=group, chunks=None, decode_times=False)
+    return found if isinstance(path, Path) else found.load()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError
-from fpsolve.measures.initial import Law, samples
+from fpsolve.measures.initial import samples
+from fpsolve.measures.laws import Law
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
