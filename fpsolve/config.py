@@ -18,9 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fpsolve.compare import compare
+from fpsolve.ensemble import ensemble
+from fpsolve.ensemble.main import OF_THE_CALL
 from fpsolve.errors import InputError
+from fpsolve.measures.initial import LAWS
+from fpsolve.models import MODELS
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
+from fpsolve.solving import solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -55,12 +61,7 @@ class Catalogue:
     @classmethod
     def of_fpsolve(cls) -> Catalogue:
         """The models, laws and solver of the package."""
-        import fpsolve
-        from fpsolve.compare import compare
-        from fpsolve.ensemble.table import ensemble_table
-
-        tables: dict[str, Callable[..., Any]] = {"compare": compare, "ensemble": ensemble_table}
-        return cls(fpsolve.MODELS, fpsolve.initial.LAWS, fpsolve.solve, tables)
+        return cls(MODELS, LAWS, solve, {"compare": compare, "ensemble": ensemble})
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
         errors.append(InputError("solve.observe", tables["solve"].pop("observe"), told, remedy))
     arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=NOT_KEYS, owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
-    shared = ("model", "initial", *parameters(catalogue.solve))
+    shared = ("model", "initial", *parameters(catalogue.solve), *OF_THE_CALL)
     extras = {
-        name: checked(call, tables[name], name, errors, skip=shared, owner=f"[{name}]")
+        name: checked(call, tables[name], name, errors, skip=shared, owner=f"[{name}]", whole=False)
         for name, call in catalogue.extras.items()
         if tables[name]
     }

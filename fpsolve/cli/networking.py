@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import typer
 
+from fpsolve import plot
+from fpsolve.cli.plotting import draw
 from fpsolve.cli.running import save_finished
 from fpsolve.errors import InputError
-from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
+from fpsolve.io import FIGURE_SUFFIXES, check_output
 from fpsolve.transformer import Architecture, Plan, plan, predict
 from fpsolve.transformer.network.predict import check_memory
 from fpsolve.transformer.network.start import start_of
@@ -77,7 +79,7 @@ def network(
     if target is not None:
         typer.echo(f"wrote {save_finished(ds, target, overwrite)}")
     if picture is not None:
-        _draw(ds, mode, picture, overwrite)
+        draw(plot.phases if mode == "map" else plot.layers, ds, picture, overwrite)
         typer.echo(f"wrote {picture}")
 
 
@@ -169,10 +171,3 @@ def map_table(ds: Any) -> str:
             )
         )
     return "\n".join(lines)
-
-
-def _draw(ds: Any, mode: str, picture: Path, overwrite: bool) -> None:
-    from fpsolve.plot.layer_curves import layers, phases
-
-    with replacing(picture, overwrite) as temporary:
-        (phases if mode == "map" else layers)(ds).savefig(temporary, dpi=150)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from fpsolve.compare.routes import Problem, Rung, model_energy, start_of
 from fpsolve.defects import is_resolved
@@ -68,8 +69,6 @@ class Law:
     def rows(self) -> Iterator[tuple[str, float, float, float, float, float, float]]:
         """For each observable: its name, mean and standard error of the limit and of the chain, their difference in
         standard errors, and the level of the Kolmogorov-Smirnov test of the chain and the points drawn."""
-        from scipy.stats import ks_2samp  # slow to import
-
         for name, limit in self.limit.items():
             chain = self.transformer[name]
             means, errors = (float(v.mean()) for v in (limit, chain)), (_error(limit), _error(chain))

@@ -66,7 +66,7 @@ def plan(
     model: Model,
     initial: Initial,
     *,
-    members: int | range,
+    members: int | range | str,
     ranks: int,
     sweep: Mapping[str, Any] | None = None,
     block: int | None = None,

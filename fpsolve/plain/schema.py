@@ -11,6 +11,9 @@ from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from fpsolve.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,16 +41,18 @@ def checked(
     *,
     skip: Sequence[str] = (),
     owner: str,
+    whole: bool = True,
 ) -> dict[str, Any]:
     """Keyword arguments for ``call`` checked against its signature; what is wrong goes into ``errors``.
 
     keys: the table ``where``. skip: parameters that a table does not hold. owner: what knows the keys, for messages.
+    whole: keys without a default have to be there; otherwise they may come from elsewhere, as from a command line.
     """
     from pydantic import ValidationError
 
     known = parameters(call, skip)
     try:
-        found = _schema(call, known).model_validate(dict(keys))
+        found = _schema(call, known, whole).model_validate(dict(keys))
     except ValidationError as refused:
         by_key: dict[str, list[Any]] = {}
         for item in refused.errors(include_url=False):
@@ -69,14 +74,14 @@ def _field(key: str) -> str:
     return f"key_{key}"
 
 
-def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter]) -> type[BaseModel]:
+def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter], whole: bool) -> type[BaseModel]:
     """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
     from pydantic import ConfigDict, Field, create_model
 
     known_hints = hints(call)
     fields: dict[str, Any] = {}
     for name, parameter in known.items():
-        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        default = parameter.default if parameter.default is not inspect.Parameter.empty else ... if whole else None
         fields[_field(name)] = (_checkable(known_hints.get(name, Any)), Field(default, alias=name))
     return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
@@ -106,21 +111,20 @@ def _checkable(annotation: Any) -> Any:
 
 
 def _checkable_union(members: tuple[Any, ...]) -> Any:
-    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest."""
-    from numpy.typing import ArrayLike
+    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest.
 
+    A range has no text of its own in TOML: who takes one takes another type, too.
+    """
     array_like = set(get_args(ArrayLike))
     has_array = array_like <= set(members)
-    kinds = [_checkable(one) for one in members if not (has_array and one in array_like)]
+    kinds = [_checkable(one) for one in members if one is not range and not (has_array and one in array_like)]
     if has_array:
         kinds.append(_numbers_type())
     return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007
 
 
 def _is_array(annotation: Any, origin: Any, members: tuple[Any, ...]) -> bool:
-    from numpy import ndarray
-
-    if ndarray in (annotation, origin):
+    if np.ndarray in (annotation, origin):
         return True
     number_like = (float, int, _numbers_type())
     of_numbers = bool(members) and all(_checkable(one) in number_like for one in members if one is not ...)

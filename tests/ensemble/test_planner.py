@@ -5,8 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fpsolve.cli.ensembling import Options
-from fpsolve.cli.planning import plan_ensemble
+from fpsolve.cli.ensembling import plan_ensemble
 from fpsolve.ensemble import ensemble
 from fpsolve.ensemble.layout import make_layout
 from fpsolve.ensemble.planner import as_text, plan, shares
@@ -127,6 +126,6 @@ def test_the_command_says_the_plan(tmp_path):
         "[solve]\nt_end = 0.1\ndt = 0.05\npath_cell = 0.05\nlmax = 9\n"
         "[ensemble]\nmembers = 8\n[sweep]\nnoise = [0.1, 0.2]\n"
     )
-    out = plan_ensemble(tmp_path / "e.toml", [], Options(block=2), 4)
+    out = plan_ensemble(tmp_path / "e.toml", given={"block": 2}, ranks=4)
     assert "2 points x 8 members, 32 steps" in out and "4, dynamic" in out and "in blocks of 2" in out
     assert "timed on" in out and [path.name for path in tmp_path.iterdir()] == ["e.toml"]
