@@ -14,7 +14,7 @@ import numpy as np
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
-from fpsolve.plain import to_plain
+from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.plain.numbers import as_annotated
 from fpsolve.settings import OF_THE_CALL, SETTINGS, Settings
@@ -108,7 +108,8 @@ class Sweep:
         try:
             return change(changes)
         except InputError as error:
-            key = next((a.key for a in self.axes if a.parameter == error.argument and place in a.places), None)
+            named = error.argument.removeprefix("initial.")
+            key = next((a.key for a in self.axes if a.parameter == named and place in a.places), None)
             if key is None:
                 raise
             raise InputError(f"sweep.{key}", error.value, error.problem, error.remedy) from error
@@ -223,19 +224,10 @@ def law_parameters(initial: Any) -> list[str]:
 
 def changed_law(law: Any, changes: Mapping[str, Any]) -> Any:
     """The law of the same name with some parameters changed. Raises InputError where it does not keep them all."""
-    return _rebuilt({**getattr(law, "recipe", {}), **changes})
-
-
-def _rebuilt(recipe: Any) -> Any:
-    """The law of a recipe; values that are no recipes stay."""
-    if isinstance(recipe, list):
-        return [_rebuilt(item) for item in recipe]
-    if not isinstance(recipe, Mapping):
-        return recipe
-    arguments = {key: _rebuilt(value) for key, value in recipe.items() if key != "name"}
+    recipe = getattr(law, "recipe", {})
     if recipe.get("name") not in LAWS:
         raise InputError("initial", dict(recipe), "this law does not keep its arguments", "sweep initial = [laws]")
-    return LAWS[recipe["name"]](**arguments)
+    return from_plain({**recipe, **changes}, LAWS, "initial")
 
 
 def label(value: Any) -> str:
