@@ -20,7 +20,7 @@ from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.lock import Lock
 from fpsolve.ensemble.logs import logs
 from fpsolve.ensemble.member import Runner
-from fpsolve.ensemble.mending import extend, mend
+from fpsolve.ensemble.mending import renew
 from fpsolve.ensemble.records import DONE, PENDING, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.sweep import Sweep, make_sweep
@@ -188,10 +188,10 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
         had = stores.members_of(place.path, layout.members)
         with stores.naming("mending the store"):
-            mended = mend(place.path, layout.having(had))
+            mended = [f"{name} was damaged: written again" for name in renew(place.path, layout.having(had))]
             if had != layout.members:
                 _check_space(place.path, layout.nbytes - layout.having(had).nbytes)
-                extend(place.path, layout)
+                renew(place.path, layout)
         return layout, mended
     _check_space(place.path, layout.nbytes)
     stores.create(place.path, layout)

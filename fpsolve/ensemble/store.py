@@ -84,6 +84,15 @@ def create(path: Path | None, layout: Layout) -> zarr.Group | None:
     return None
 
 
+def template_files(layout: Layout) -> dict[str, bytes]:
+    """The files of a store of which nothing is computed, by name: metadata and coordinates."""
+    import zarr
+
+    held: dict[str, Any] = {}
+    _template(zarr.create_group(store=zarr.storage.MemoryStore(held), zarr_format=2), layout)
+    return {name: one.to_bytes() for name, one in held.items()}
+
+
 def open_store(path: Path | zarr.Group, layout: Layout) -> Store:
     """The store for reading and writing."""
     return Store(group_at(path, "r+") if isinstance(path, Path) else path, layout)

@@ -191,4 +191,4 @@ def test_zeros_are_no_damage(small, tmp_path, capfd):
     assert "damaged" not in capfd.readouterr().err and files(path) == before
     (path / "noise" / "0").unlink()
     small(output=path, sweep={"noise": [0.0]}, members=1)
-    assert "noise was damaged" in capfd.readouterr().err and files(path) == before
+    assert "noise/0 was damaged" in capfd.readouterr().err and files(path) == before
