@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import grimp
@@ -84,6 +85,15 @@ def test_imports_inside_functions_are_those_of_the_page():
     assert LEFT_INSIDE - found == set(), "no longer there: take it out of LEFT_INSIDE"
     unused = allowed - {other for _, other in inside_functions()}
     assert unused == set(), "the page allows what nothing imports"
+
+
+def test_names_say_whose_they_are():
+    """No two classes of one name, and no two files that are called by what every room has."""
+    files = sorted((ROOT / "fpsolve").rglob("*.py"))
+    nodes = (node for path in files for node in ast.parse(path.read_text()).body)
+    count = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+    assert {name for name, times in count.items() if times > 1} == set()
+    assert [path for path in files if path.name in ("arguments.py", "table.py")] == []
 
 
 def test_an_upward_import_is_seen(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import FIGURE_SUFFIXES, check_output
 from fpsolve.plain.schema import named_in, parameters
-from fpsolve.signals import STOPPING, Stop, stop_on_signal
+from fpsolve.signals import STOPPING, StopRequest, stop_on_signal
 
 
 def compare_config(
@@ -51,7 +51,7 @@ def compare_config(
     return target
 
 
-def _compared(described: RunConfig, stop: Stop, given: Mapping[str, Any]) -> Any:
+def _compared(described: RunConfig, stop: StopRequest, given: Mapping[str, Any]) -> Any:
     """The comparison, or what is complete of it when a signal comes."""
     stoppable = update_wrapper(partial(compare_until, stop), compare)  # the signature tells what it takes
     try:

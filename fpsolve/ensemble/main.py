@@ -48,7 +48,7 @@ OF_THE_CALL = ("sweep", "output", "comm", "log_dir", "stop")
 
 
 @dataclass(frozen=True)
-class Place:
+class StorePlace:
     """Where an ensemble lives: the store, and beside it the folder of its records, lock and log."""
 
     path: Path
@@ -100,7 +100,7 @@ def ensemble(
     the number of ranks. Raises InputError before any computing on all ranks, Interrupted when stopped.
     """
     ranks = communicator(comm)
-    place = None if output is None else Place(user_path(output, "output").absolute())
+    place = None if output is None else StorePlace(user_path(output, "output").absolute())
     if schedule not in (None, *get_args(Schedule)):
         raise InputError("schedule", schedule, f"not one of {', '.join(get_args(Schedule))}", "leave it out")
     if place is None and ranks.size > 1:
@@ -141,7 +141,7 @@ def one_thread(ranks: Ranks) -> Iterator[None]:
 
 
 def _set_up(
-    ranks: Ranks, sweep: Sweep, members: int | range | str, place: Place | None, block: int | None
+    ranks: Ranks, sweep: Sweep, members: int | range | str, place: StorePlace | None, block: int | None
 ) -> tuple[Layout, Lock | None, zarr.Group | None, list[str]]:
     """Everything that can be refused, on rank 0; then the layout on every rank.
 
@@ -170,7 +170,7 @@ def _set_up(
     return layout, lock, group[0], mended
 
 
-def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str]]:
+def _claimed(place: StorePlace, layout: Layout, lock: Lock) -> tuple[Layout, list[str]]:
     """The store under the lock, created or mended as it must be; its layout and what was mended."""
     check_output(place.path, overwrite=True, suffixes=(".zarr",))
     if place.path.exists():
@@ -216,8 +216,9 @@ class Run:
     """The parallel part: every rank has one, equal but for the rank."""
 
     def __init__(
-        self, ranks: Ranks, sweep: Sweep, layout: Layout, place: Place | None, group: zarr.Group | None, schedule: str
-    ) -> None:
+        self, ranks: Ranks, sweep: Sweep, layout: Layout, place: StorePlace | None, group: zarr.Group | None,
+        schedule: str,
+    ) -> None:  # fmt: skip
         self.ranks, self.sweep, self.layout, self.place, self.schedule = ranks, sweep, layout, place, schedule
         self.store_at: Any = group if place is None else place.path
         self.records = None if place is None else Records(place.work, layout.digest)

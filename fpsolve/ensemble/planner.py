@@ -20,7 +20,7 @@ import numpy as np
 from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.sweep import make_sweep
 from fpsolve.ensemble.tasks import ordered
-from fpsolve.ensemble.trial import Cost, Extra, beside_blocks, trial
+from fpsolve.ensemble.trial import Extra, MemberCost, beside_blocks, trial
 from fpsolve.ensemble.watch import duration
 from fpsolve.errors import InputError
 from fpsolve.io.files import codec
@@ -39,7 +39,7 @@ MANY_FILES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnsemblePlan:
     """What an ensemble will take.
 
     members: least and most of a rank. memory: bytes of a rank. stored, files: bytes and files of the store and of the
@@ -73,7 +73,7 @@ def plan(
     schedule: str | None = None,
     budget: float = 4.0,
     **arguments: Any,
-) -> Plan:
+) -> EnsemblePlan:
     """The plan of ``fp.ensemble`` with these arguments on so many ranks.
 
     budget: seconds for the trial, about. Raises the InputErrors of ``fp.ensemble``, and one for ``ranks`` outside 1 to
@@ -88,13 +88,13 @@ def plan(
     extra = beside_blocks(layout, asked, costs[0])
     loads, counts = shares(layout, costs, extra, ranks, how)
     size, files = stored(layout, costs, extra)
-    return Plan(
+    return EnsemblePlan(
         layout, ranks, how, (int(counts.min()), int(counts.max())), memory(layout), size, files,
         files + open_files(layout, ranks), float(loads.max()), float(loads.max() / loads.mean()), machine(),
     )  # fmt: skip
 
 
-def shares(layout: Layout, costs: Sequence[Cost], extra: Extra, ranks: int, schedule: str) -> tuple[Any, Any]:
+def shares(layout: Layout, costs: Sequence[MemberCost], extra: Extra, ranks: int, schedule: str) -> tuple[Any, Any]:
     """Seconds and members of every rank, blocks dealt out as the ensemble does; a rank prepares each point it meets."""
     seconds, members, last = np.zeros(ranks), np.zeros(ranks, int), np.full(ranks, -1)
     free = [(0.0, rank) for rank in range(ranks)]
@@ -111,7 +111,7 @@ def shares(layout: Layout, costs: Sequence[Cost], extra: Extra, ranks: int, sche
     return seconds, members
 
 
-def stored(layout: Layout, costs: Sequence[Cost], extra: Extra) -> tuple[int, int]:
+def stored(layout: Layout, costs: Sequence[MemberCost], extra: Extra) -> tuple[int, int]:
     """Bytes and files of the finished store and the folder beside it."""
     size, files = extra.size, extra.files
     whole, rest = divmod(len(layout.members), layout.block)
@@ -155,7 +155,7 @@ def machine() -> str:
     return f"{platform.node()}, {name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
 
 
-def as_text(found: Plan) -> str:
+def as_text(found: EnsemblePlan) -> str:
     """The plan for people."""
     layout, (fewest, most) = found.layout, found.members
     steps = sum(layout.steps) * len(layout.members)
@@ -176,7 +176,7 @@ def as_text(found: Plan) -> str:
     return "\n".join(f"{name:<19}{value}" for name, value in facts.items())
 
 
-def _note(found: Plan, busy: int) -> str:
+def _note(found: EnsemblePlan, busy: int) -> str:
     """What to change, if anything."""
     if found.peak > MANY_FILES:
         return f"more than {MANY_FILES} files: pass a larger --block, or plan for fewer ranks"

@@ -64,7 +64,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One point of a sweep: what ``prepare`` takes."""
 
     index: tuple[int, ...]
@@ -87,11 +87,11 @@ class Sweep:
         """The number of values along each axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[SweepPoint]:
         """Every point, the last axis fastest."""
         return (self.point(index) for index in product(*map(range, self.shape)))
 
-    def point(self, index: tuple[int, ...]) -> Point:
+    def point(self, index: tuple[int, ...]) -> SweepPoint:
         """The point of these indices. Raises InputError naming the swept parameter for values that do not fit."""
         changes: dict[str, dict[str, Any]] = {"model": {}, "law": {}, "solve": {}, "initial": {}}
         for axis, i in zip(self.axes, index, strict=True):
@@ -102,7 +102,7 @@ class Sweep:
             model = self._changed("model", changes["model"], lambda new: replace(self.model, **new))  # type: ignore[type-var]
         if changes["law"]:
             initial = self._changed("law", changes["law"], lambda new, law=initial: changed_law(law, new))
-        return Point(index, model, initial, {**self.arguments, **changes["solve"]})
+        return SweepPoint(index, model, initial, {**self.arguments, **changes["solve"]})
 
     def _changed(self, place: str, changes: Mapping[str, Any], change: Any) -> Any:
         try:

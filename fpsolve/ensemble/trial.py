@@ -18,7 +18,7 @@ from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.store import create, open_store, opened, write_statistics
-from fpsolve.ensemble.sweep import Point, Sweep
+from fpsolve.ensemble.sweep import Sweep, SweepPoint
 from fpsolve.ensemble.tasks import Block
 from fpsolve.ensemble.variables import padded
 from fpsolve.errors import FPSolveError
@@ -30,7 +30,7 @@ TRIAL_POINTS = 8
 
 
 @dataclass(frozen=True)
-class Cost:
+class MemberCost:
     """What a member of a point costs: seconds to prepare the point, for a step, and for a saved state.
 
     values: by variable what the trial saw, (member, time, …).
@@ -56,7 +56,7 @@ class Extra:
     block: float
 
 
-def trial(sweep: Sweep, layout: Layout, budget: float) -> list[Cost]:
+def trial(sweep: Sweep, layout: Layout, budget: float) -> list[MemberCost]:
     """The cost of a member at each point, timed at up to ``TRIAL_POINTS`` of them."""
     numbers = np.unique(np.linspace(0, layout.points - 1, min(TRIAL_POINTS, layout.points)).astype(int))
     points = list(sweep.points())
@@ -64,7 +64,7 @@ def trial(sweep: Sweep, layout: Layout, budget: float) -> list[Cost]:
     return [measured[min(measured, key=lambda n: abs(n - number))] for number in range(layout.points)]
 
 
-def _timed(point: Point, layout: Layout, budget: float) -> Cost:
+def _timed(point: SweepPoint, layout: Layout, budget: float) -> MemberCost:
     """Members of a block, one after the other, until the budget is spent; of the first at least three steps."""
     end = time.perf_counter() + budget
     stretches, runs = Stretches(), []
@@ -77,7 +77,7 @@ def _timed(point: Point, layout: Layout, budget: float) -> Cost:
     whole = runs[: max(1, sum(len(run) == len(layout.times) for run in runs))]
     usual = stretches.median("step")
     first = stretches.of["prepare"][0] + max(0.0, stretches.of["step"][0] - usual)
-    return Cost(first, usual, stretches.median("record"), _values(whole))
+    return MemberCost(first, usual, stretches.median("record"), _values(whole))
 
 
 class Stretches:
@@ -122,7 +122,7 @@ def _values(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
     return {name: np.array([[record[name] for record in run[:shortest]] for run in runs]) for name in names}
 
 
-def beside_blocks(layout: Layout, sweep: Sweep, cost: Cost) -> Extra:
+def beside_blocks(layout: Layout, sweep: Sweep, cost: MemberCost) -> Extra:
     """Measured on a real template, and on a store of one member with its records and statistics; both go again."""
     with TemporaryDirectory() as folder:
         empty, small, records = Path(folder) / "empty.zarr", Path(folder) / "small.zarr", Records(Path(folder), "")
@@ -145,7 +145,7 @@ def beside_blocks(layout: Layout, sweep: Sweep, cost: Cost) -> Extra:
     return Extra(size, whole[1] + after[1] - before[1] + len(("lock", "log.txt")), record, writing)
 
 
-def _first(cost: Cost, name: str) -> Any:
+def _first(cost: MemberCost, name: str) -> Any:
     return cost.values[name][0] if name in cost.values else []
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, one_of, reals, together, token_numbers
+from fpsolve.theory.checks import Real, dimensions, one_of, reals, together, token_numbers
 from fpsolve.theory.growth import KINDS
 
 _TOLERANCE = 1e-12

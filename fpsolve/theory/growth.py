@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln, hyp0f1, ive
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, integers, one_of, reals
+from fpsolve.theory.checks import Real, dimensions, integers, one_of, reals
 
 KINDS = ("sa", "usa")
 """Softmax attention and attention without its denominator."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln, hyp2f1, poch
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, integers, reals, same_dimension, unit_vectors, vectors
+from fpsolve.theory.checks import Real, dimensions, integers, reals, same_dimension, unit_vectors, vectors
 
 _FARTHEST = 150.0
 """Boosts beyond this rapidity take every point but one to the same double."""

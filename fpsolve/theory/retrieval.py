@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.special import i1e, iv, ive
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, integers, reals
+from fpsolve.theory.checks import Real, integers, reals
 
 
 def causal_kernel(sigma: ArrayLike, source: ArrayLike, decay: ArrayLike) -> Real:

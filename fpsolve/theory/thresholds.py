@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real, dimensions, integers, one_of, reals
+from fpsolve.theory.checks import Real, dimensions, integers, one_of, reals
 from fpsolve.theory.growth import KINDS, multiplier_over_beta
 
 _LARGEST = 1e12

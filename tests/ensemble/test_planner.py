@@ -11,7 +11,7 @@ from fpsolve.ensemble.layout import make_layout
 from fpsolve.ensemble.planner import as_text, plan, shares
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.sweep import make_sweep
-from fpsolve.ensemble.trial import Cost, Extra
+from fpsolve.ensemble.trial import Extra, MemberCost
 from fpsolve.errors import InputError
 from fpsolve.measures import initial
 from fpsolve.models import IsotropicFlow
@@ -62,7 +62,7 @@ def planned(members, ranks, schedule, steps=(10,), block=1, prepare=0.0, extra=E
     sweep = make_sweep(MODEL, LAW, RUN, {"noise": [0.1 * n for n in range(1, 1 + len(steps))]})
     layout = make_layout(sweep, members, block, ranks)
     object.__setattr__(layout, "steps", steps)
-    return shares(layout, [Cost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
+    return shares(layout, [MemberCost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
 
 
 def test_equal_members_are_dealt_in_turn():
