@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,24 +86,25 @@ def _timed(point: SweepPoint, layout: Layout, budget: float) -> MemberCost:
     names = [name for name in whole[0][0] if all(name in record for run in whole for record in run)]
     values = {name: np.array([[record[name] for record in run] for run in whole]) for name in names}
     step, record = laps.usual("step"), laps.usual("record")
-    return MemberCost(laps.of["prepare"][0] + max(0.0, laps.of["step"][0] - step), step, record, values)
+    tables = max(laps.of["step"][:1], default=step) - step
+    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values)
 
 
 class Laps:
     """Seconds of one thing after the other, by what was done in them."""
 
     def __init__(self) -> None:
-        self.of: dict[str, list[float]] = {}
+        self.of = defaultdict[str, list[float]](list)
         self.since = perf_counter()
 
     def end(self, what: str) -> None:
         """What was done since the last end."""
         begun, self.since = self.since, perf_counter()
-        self.of.setdefault(what, []).append(self.since - begun)
+        self.of[what].append(self.since - begun)
 
     def usual(self, what: str) -> float:
-        """The first one, which may have made tables, does not count unless it is the only one."""
-        return median(self.of[what][1:] or self.of[what])
+        """The first one, which may have made tables, does not count unless it is the only one; 0 for none at all."""
+        return median(self.of[what][1:] or self.of[what] or [0.0])
 
 
 def beside_blocks(layout: Layout, sweep: Sweep, cost: MemberCost) -> Extra:

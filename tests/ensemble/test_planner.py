@@ -120,6 +120,21 @@ def test_ranks_that_are_none(ranks):
         plan(MODEL, LAW, members=2, ranks=ranks, **RUN)
 
 
+def test_members_that_end_at_their_first_step_are_planned():
+    """No step is timed then, and none is taken in the ensemble either."""
+    sharp = initial.von_mises_fisher([1, 2, 2], 60.0)
+    found = plan(MODEL, sharp, members=3, ranks=2, budget=0.2, **RUN | {"lmax": 7, "on_underresolved": "stop"})
+    assert found.members == (1, 2) and 0 < found.seconds < 60 and found.stored > 0
+
+
+def test_an_observable_of_changing_shape_is_refused():
+    """As by the ensemble: that is no member's own fault."""
+    seen = []
+    with pytest.raises(InputError, match="observe"):
+        observed = {"growing": lambda state: seen.append(0) or np.zeros(len(seen))}
+        plan(MODEL, LAW, members=2, ranks=1, budget=0.2, observe=observed, **RUN)
+
+
 def test_the_command_says_the_plan(tmp_path):
     (tmp_path / "e.toml").write_text(
         '[model]\nname = "IsotropicFlow"\nspectrum = [0.2, 4.0]\n[initial]\nname = "uniform"\n'
