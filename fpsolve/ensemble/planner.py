@@ -127,7 +127,7 @@ def stored(layout: Layout, costs: Sequence[MemberCost], extra: Extra) -> tuple[i
     for cost in costs:
         for name, variable in layout.variables.items():
             if name in cost.values:
-                raw = np.ascontiguousarray(cost.values[name], np.float64).tobytes()
+                raw = np.ascontiguousarray(cost.values[name], variable.dtype).tobytes()
                 share = (len(codec().encode(raw)) - FRAME) / len(raw)
                 chunks = layout.blocks_a_point * layout.pieces(variable)
                 size += int(members * variable.nbytes * share) + chunks * FRAME

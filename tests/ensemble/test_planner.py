@@ -32,6 +32,7 @@ def on_disk(folder):
         {"members": 24, "block": 1},
         {"members": 20, "sweep": {"noise": [0.1, 0.2]}, "block": 8, "save_density": True},
         {"members": 3, "sweep": {"lmax": [13, 15]}, "block": 3, "save_every": 0.5},
+        {"members": 6, "block": 2, "on_underresolved": "filter"},
     ],
 )
 def test_bytes_and_files_of_real_stores(kind, tmp_path):
