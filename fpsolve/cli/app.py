@@ -51,6 +51,10 @@ app = typer.Typer(
 Given = dict[str, Any]
 """Options of the function behind a command, those that are given."""
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Bar = Annotated[
+    bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of what is drawn.")]
 Observed = Annotated[
     list[str] | None,
     typer.Option("--observe", metavar="module:function", help="Keep an observable of your own; repeatable."),
@@ -176,7 +180,7 @@ def network(
     heads: Annotated[int | None, typer.Option(help="Attention heads.")] = None,
     n: Annotated[int, typer.Option("--n", help="Distinct tokens.")] = 256,
     members: Annotated[int | None, typer.Option(help="Networks drawn; default: 4, one in the wide limit.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    seed: Seed = 0,
     wide: Annotated[
         bool | None, typer.Option("--wide/--exact", help="The limit of wide networks; default: where exact is slow.")
     ] = None,
@@ -186,9 +190,7 @@ def network(
     output: OutputFile = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw.")] = None,
     overwrite: Overwrite = False,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
-    ] = None,
+    progress: Bar = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="key=value", help="Change a key: norm.place=post; repeatable.")
     ] = None,
@@ -274,10 +276,8 @@ def validate(
     ] = None,
     output: OutputFile = None,
     overwrite: Overwrite = False,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
-    ] = None,
+    seed: Seed = 0,
+    progress: Bar = None,
 ) -> None:
     """Compute every closed form of the literature and compare.
 
