@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fpsolve.cli.plotting import draw
 from fpsolve.cli.running import save_finished
 from fpsolve.errors import InputError
 from fpsolve.io import FIGURE_SUFFIXES, check_output
+from fpsolve.plain.toml import assigned
 from fpsolve.transformer import Architecture, Plan, plan, predict
 from fpsolve.transformer.network.predict import check_memory
 from fpsolve.transformer.network.start import start_of
@@ -92,15 +92,7 @@ def total(cases: Sequence[tuple[Architecture, int]], **options: Any) -> Plan:
 def architecture(source: str, sizes: dict[str, int | None], changes: Sequence[str]) -> Architecture:
     """A preset by name, a configuration of `transformers` (.json, a folder) or a TOML file, with sizes and changes."""
     given: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
-    deep: dict[str, Any] = {}
-    for text in changes:
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not all(part.isidentifier() for part in key.split(".")):
-            raise InputError("set", text, "is not of the form key=value", "write norm.place=post, for example")
-        try:
-            deep[key] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:  # a bare word
-            deep[key] = value
+    deep = dict(assigned(text, "key=value", "norm.place=post") for text in changes)
     path = Path(source)
     if path.suffix == ".toml":
         arch = Architecture.from_toml(source, **given)
