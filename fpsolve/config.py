@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from fpsolve.models import MODELS
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
 from fpsolve.plain.toml import assigned, read_toml
-from fpsolve.solving import solve
+from fpsolve.solving import refusals, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -81,14 +82,25 @@ class RunConfig:
     def solve(self, **changes: Any) -> xr.Dataset:
         """Run it; ``changes`` replace keyword arguments of the ``[solve]`` table.
 
-        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``, and InputError
-        for a configuration with a sweep.
+        Raises what ``fpsolve.solve`` raises, arguments of the configuration named as ``solve.key``, all that are wrong
+        at once (ConfigError), and InputError for a configuration with a sweep.
         """
         if self.sweep:
             raise InputError("sweep", dict(self.sweep), "describes several runs", "use fpsolve ensemble")
         arguments = {**self.arguments, **changes}
-        with named_in("solve", set(arguments)):
-            return self.solver(self.model, self.initial, **arguments)
+        try:
+            with named_in("solve", set(arguments)):
+                return self.solver(self.model, self.initial, **arguments)
+        except InputError as first:
+            raise self._with_others(first, arguments) from first.__cause__
+
+    def _with_others(self, first: InputError, arguments: Mapping[str, Any]) -> InputError:
+        """The error, or that of all values of the ``[solve]`` table that are wrong."""
+        others = refusals(self.model, self.initial, arguments)
+        for error in others:
+            with suppress(InputError), named_in("solve", set(arguments)):
+                raise error
+        return ConfigError(others) if first.argument in [one.argument for one in others[:1]] and others[1:] else first
 
 
 def load_config(

@@ -13,7 +13,7 @@ from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.policies import Policy, policy_of
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.stepping import Stepper, check_run, default_scheme
@@ -113,7 +113,7 @@ class Course:
             return None
 
 
-@python_numbers
+@checked_arguments
 def run(
     model: Model,
     measure: Measure,
@@ -133,10 +133,6 @@ def run(
     density's own quadrature. Raises InputError before the first step for arguments that do not fit, UnresolvedError
     when a state is not finite or its mean leaves the unit ball.
     """
-    asked = (("model", model, "flow_drift"), ("measure", measure, "transport"), ("path", path, "increment"))
-    for argument, thing, verb in asked:
-        if not hasattr(thing, verb):
-            raise InputError(argument, thing, f"not a {argument}: it has no {verb}", "see the docstring of fp.run")
     name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
     stepper = Stepper(model, path, dt, chosen, name)
     steps = check_run(stepper, measure, t_end)
@@ -146,4 +142,4 @@ def run(
     if start > 0 and ready != stepper:
         remedy = "pass the model that ran, model.prepared(first measure)"
         raise InputError("model", type(model).__name__, "its noise_lmax is that of a run's first state", remedy)
-    return Course(ready, policy_of(policy), Instant(start, measure), steps).states()
+    return Course(ready, policy_of(policy, argument="policy"), Instant(start, measure), steps).states()

@@ -6,8 +6,26 @@ import pickle
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
+
+__all__ = [
+    "CalculusError",
+    "CheckpointWarning",
+    "DivergedError",
+    "FPSolveError",
+    "InputError",
+    "Interrupted",
+    "MissingDependencyError",
+    "NotGaussianWarning",
+    "SamplingWarning",
+    "UnderResolvedWarning",
+    "UnresolvedError",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 class FPSolveError(Exception):
@@ -93,17 +111,39 @@ class CheckpointWarning(UserWarning):
     """A checkpoint was damaged, could not be written, or comes from other versions."""
 
 
+UNBOUNDED = 1e12
+"""Upper bounds from here on are told to nobody who is below them."""
+
+
 def check_number(argument: str, value: object, low: float = -inf, high: float = inf, *, above: bool = False) -> float:
     """The value as a float; InputError unless it is finite and in [low, high], or (low, high] with ``above``."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InputError(argument, value, "not a number", f"pass a number, {argument}=1.0 for example")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer
+        number = inf
     if not (low <= number <= high and abs(number) < inf) or (above and number == low):
+        if number > high >= UNBOUNDED:
+            raise InputError(argument, value, f"beyond {high:g}", f"pass {argument} <= {high:g}")
+        high = inf if high >= UNBOUNDED else high
         bound = f"{'>' if above else '>='} {low:g}" if high == inf else f"in [{low:g}, {high:g}]"
         sign = "positive" if above else "non-negative"
         kind = f"finite and {sign}" if low == 0 and high == inf else f"finite and {bound}" if low > -inf else "finite"
         raise InputError(argument, value, f"must be {kind}", f"pass {argument} {bound}")
     return number
+
+
+MOST = 1 << 40
+"""Tokens, layers, heads and widths beyond are refused."""
+
+
+def check_integer(argument: str, value: object, low: int, high: int = MOST) -> None:
+    """Raise InputError unless the value is an integer in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < low:
+        raise InputError(argument, value, f"must be an integer >= {low}", f"pass {argument}={max(low, 4)}, for example")
+    if int(value) > high:
+        raise InputError(argument, value, f"more than {high}", f"pass {argument} <= {high}")
 
 
 def unknown_name(argument: str, value: object, known: Iterable[str]) -> InputError:
@@ -137,5 +177,8 @@ def _portable(value: Any) -> Any:
 
 
 def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # of an object of the user's, or a number of more digits than Python writes
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}…"

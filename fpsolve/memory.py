@@ -15,9 +15,13 @@ def installed_memory() -> int | None:
         return None
 
 
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.3g} GB" if size < 1 << 200 else "more GB than can be counted"
+
+
 def check_memory(argument: str, value: int, each: int) -> None:
     """Raise InputError where ``value`` things of ``each`` bytes do not fit into the machine's memory."""
     memory = installed_memory()
     if memory is not None and value * each > memory:
-        problem = f"takes about {value * each / 1e9:.3g} GB, the machine has {memory / 1e9:.3g} GB"
+        problem = f"takes about {_gigabytes(value * each)}, the machine has {memory / 1e9:.3g} GB"
         raise InputError(argument, value, problem, f"take at most {memory // each}")

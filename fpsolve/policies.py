@@ -23,15 +23,14 @@ from fpsolve.notes import FILTERED, HANDED_OVER, REFINED, STOPPED, Note
 from fpsolve.plain import from_plain
 from fpsolve.plain.source import Sourceless, source_mark
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.sphere.geometry import LARGEST_DEGREE
+from fpsolve.values import Named
 
 FILTER = 0.15
 """Strength of the filter that ``filter`` sets, and ``refine`` at its cap."""
 
 CAP = 255
 """The highest degree of a policy where nothing else is said."""
-
-LARGEST_DEGREE = 2047
-"""Degrees beyond this are refused: SHTns ends the process where a grid is too large for it."""
 
 FINEST, FINER = 1e-12, 1e-3
 """The least ``rtol`` that ``refine`` sets, and its steps: round-off is near."""
@@ -41,7 +40,7 @@ LEAST_CAP = 4
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(metaclass=Named):
     """What follows a state that cannot be stepped without losing its resolution; a subclass may be one's own.
 
     name: by which configurations know it, its class's by default. sentence: what it does. notes: what a result may say
@@ -256,21 +255,28 @@ class HandOver(Policy):
         return self.begin() if self.begin is not None and self.hands_over(state) else state
 
 
+__all__ = ["POLICIES", "Defect", "Filter", "HandOver", "Note", "Policy", "Refine", "Stop", "Warn"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 POLICIES: dict[str, type[Policy]] = {one.name: one for one in (Warn, Stop, Filter, Refine, HandOver)}
 """What a run may do when its density is no longer resolved, by name."""
 
 
-def policy_of(given: Any, lmax_cap: int = CAP) -> Policy:
+def policy_of(given: Any, lmax_cap: int = CAP, argument: str = "on_underresolved") -> Policy:
     """A policy, the one of a name with this cap, or that of a table with a ``name``. Raises InputError for others.
 
     A cap that changes nothing is refused: whoever gave it expected it to.
     """
     if isinstance(given, str) and given not in POLICIES:
-        raise unknown_name("on_underresolved", given, POLICIES)
+        raise unknown_name(argument, given, POLICIES)
     if not isinstance(given, Policy | str | Mapping):
-        raise InputError("on_underresolved", given, "not a policy", f"use one of {', '.join(POLICIES)}, or fp.policies")
+        raise InputError(argument, given, "not a policy", f"use one of {', '.join(POLICIES)}, or fp.policies")
     named = {"name": given} if isinstance(given, str) else given
-    policy: Policy = given if isinstance(given, Policy) else from_plain(named, POLICIES, "on_underresolved")
+    policy: Policy = given if isinstance(given, Policy) else from_plain(named, POLICIES, argument)
     cap = _cap_of(policy).get("lmax_cap")
     if isinstance(given, str) and cap is not None:
         return replace(policy, lmax_cap=lmax_cap)  # type: ignore[call-arg]

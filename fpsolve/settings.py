@@ -12,14 +12,17 @@ import numpy as np
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
 from fpsolve.measures.build import measure_class
+from fpsolve.measures.laws import Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.noise.path import COARSEST_LEVEL, FINEST_LEVEL
 from fpsolve.observe.flow_recorder import check_flow
 from fpsolve.observe.own import Observe
-from fpsolve.policies import CAP, LARGEST_DEGREE, Policy
+from fpsolve.policies import CAP, Policy
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.sphere.geometry import GEOMETRIES, check_degree
 from fpsolve.stepping import count_steps
+from fpsolve.times import LONGEST
 from fpsolve.transport.flows import EXPLICIT
 
 KEPT = "the measure that was given keeps its own"
@@ -102,6 +105,16 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
         raise InputError("rtol", rtol, problem, 'leave it out and choose dt, or use scheme="lie_euler" or "rk4"')
     if given is not None and rtol not in (usual, getattr(given, "rtol", None)):
         raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
+    if given is not None and asked.transport not in (Settings.transport, getattr(given, "flow", Settings.transport)):
+        raise InputError("transport", asked.transport, KEPT, "set it there: replace(density, flow=…)")
+    if asked.lmax != Settings.lmax and (given is not None or isinstance(initial, Tokens)):
+        degree = getattr(given, "lmax", None)
+        if asked.lmax != degree:
+            problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
+            raise InputError("lmax", asked.lmax, problem, "leave it out")
+    if asked.moments_lmax != Settings.moments_lmax and state.dimension not in GEOMETRIES:
+        problem = f"moments are saved in d = 2 and 3, not in d = {state.dimension}"
+        raise InputError("moments_lmax", asked.moments_lmax, problem, "leave it out")
     if filter is not None and given is not None and filter != getattr(given, "filter", None):
         raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
     if not scheme.uses_filter and getattr(state, "filter", None) is not None:
@@ -112,7 +125,7 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
 def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:
     """Raise InputError for a step that is not the path's cell times a power of two; what it names fits t_end too."""
     for name, value in (("t_end", t_end), ("dt", dt)):
-        check_number(name, value, 0, above=True)
+        check_number(name, value, 0, LONGEST, above=True)
     try:
         path.check_step(dt)
     except InputError as error:
@@ -127,33 +140,30 @@ def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, asked: Settings) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    check_number("path_cell", asked.path_cell, 0, above=True)
+    check_number("path_cell", asked.path_cell, 0, LONGEST, above=True)
     if model.is_stochastic:
         check_cells(BrownianPath(asked.seed, asked.member, asked.path_cell), asked.t_end, asked.dt)
     steps = count_steps(asked.t_end, asked.dt)
     check_scheme(scheme_name, scheme, model, measure_class(asked.measure).name)
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
-        value = getattr(asked, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(name, value, f"must be an integer >= {least}", f"pass {name}=63, for example")
-    if asked.lmax > LARGEST_DEGREE:
-        raise InputError("lmax", asked.lmax, f"beyond {LARGEST_DEGREE}", f"pass lmax <= {LARGEST_DEGREE}")
+        check_degree(name, getattr(asked, name), least)
     check_number("rtol", asked.rtol, 1e-14, 1)
     if asked.filter is not None:
         check_number("filter", asked.filter, 0)
-    every = asked.save_every
-    if every is None:
-        _check_saved_times(every, steps)
+    if asked.save_every is None:
+        _check_saved_times(None, steps)
         return 1
-    stride = round(check_number("save_every", every, 0, above=True) / asked.dt)
-    if stride < 1 or abs(stride * asked.dt - every) > 1e-9 * every or steps % stride:
-        raise InputError(
-            "save_every",
-            every,
-            f"must be a multiple of dt = {asked.dt} that divides t_end",
-            "change one of them",
-        )
-    _check_saved_times(every, steps // stride)
+    stride = saved_stride(asked.save_every, asked.dt, steps)
+    _check_saved_times(asked.save_every, steps // stride)
+    return stride
+
+
+def saved_stride(every: float, dt: float, steps: int) -> int:
+    """Steps between saved times. Raises InputError unless ``every`` is a multiple of dt that divides t_end."""
+    stride = round(check_number("save_every", every, 0, LONGEST, above=True) / dt)
+    if stride < 1 or abs(stride * dt - every) > 1e-9 * every or steps % stride:
+        problem = f"must be a multiple of dt = {dt} that divides t_end"
+        raise InputError("save_every", every, problem, "change one of them")
     return stride
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +27,20 @@ from fpsolve.observe.member_run import with_noise
 from fpsolve.observe.own import Observe, identities, own_observables
 from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
-from fpsolve.plain.numbers import as_annotated
+from fpsolve.plain.arguments import checked_arguments, checked_values
 from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
-from fpsolve.settings import OF_THE_CALL, Settings, check_arguments, check_effect, check_saved, first_state, with_petsc
+from fpsolve.settings import (
+    OF_THE_CALL,
+    SETTINGS,
+    Settings,
+    check_arguments,
+    check_effect,
+    check_saved,
+    first_state,
+    with_petsc,
+)
 from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import is_terminal, usual_arithmetic
 from fpsolve.times import saved_time
@@ -43,7 +52,7 @@ LONG_RUN = 50
 """Runs of more steps show a progress bar on a terminal."""
 
 
-@usual_arithmetic
+@checked_arguments
 def solve(
     model: Model,
     initial: Initial,
@@ -106,6 +115,8 @@ def solve(
     nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
+    if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
+        raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
     job = prepare(model, initial, **arguments)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
@@ -131,7 +142,7 @@ class Job:
         """What the result carries: model, initial law and settings as plain data."""
         return {**self.described, "solve": self.settings.to_plain()}
 
-    @usual_arithmetic
+    @usual_arithmetic()
     def run(
         self,
         *,
@@ -245,10 +256,10 @@ class Progress:
             self._line.update()
 
 
-@usual_arithmetic
+@usual_arithmetic()
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
-    asked = Settings(**as_annotated(Settings, arguments))
+    asked = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
@@ -277,6 +288,28 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     recorder = _recorder(stepper.model, state, asked, policy, own)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
+
+
+def refusals(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> list[InputError]:
+    """All that :func:`prepare` refuses: what is wrong is set to its default, and the rest looked at again."""
+    given = {key: value for key, value in arguments.items() if key in SETTINGS}
+    found: list[InputError] = []
+    while True:
+        try:
+            prepare(model, initial, **given)
+            return found
+        except InputError as error:
+            found.append(error)
+            name = error.argument.split("[")[0].split(".")[0]
+            if name not in given:
+                return found
+            if name in ("t_end", "dt"):
+                cell = {"path_cell": Settings.path_cell, "dt": Settings.path_cell, "t_end": Settings.path_cell}
+                if cell.items() <= given.items():
+                    return found
+                given = {key: value for key, value in given.items() if key != "save_every"} | cell
+            else:
+                del given[name]
 
 
 def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:

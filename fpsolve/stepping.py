@@ -11,6 +11,7 @@ from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.schemes import Scheme, check_scheme
+from fpsolve.times import LONGEST, MOST_STEPS
 
 IMPOSSIBLE_MEAN = 1.02
 """|∫ x dμ| ≤ 1 for every probability measure; beyond this the numbers have left them."""
@@ -89,7 +90,10 @@ def _check_diffusion(model: Model, measure: Measure, path: BrownianPath, dt: flo
 def count_steps(t_end: float, dt: float) -> int:
     """t_end/dt, which must be whole. Raises InputError naming the nearest t_end otherwise."""
     for argument, value in (("t_end", t_end), ("dt", dt)):
-        check_number(argument, value, 0, above=True)
+        check_number(argument, value, 0, LONGEST, above=True)
+    if t_end / dt > MOST_STEPS:
+        problem = f"{t_end / dt:.3g} steps dt = {dt} to it, more than {MOST_STEPS:g}"
+        raise InputError("t_end", t_end, problem, "end earlier, or take longer steps")
     if dt > t_end * (1 + 1e-9):
         raise InputError("dt", dt, f"longer than t_end = {t_end}", f"pass dt <= {t_end}")
     steps = round(t_end / dt)

@@ -10,8 +10,10 @@ import numpy as np
 
 from fpsolve.errors import InputError
 
-usual_arithmetic = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
-"""NumPy's own settings, for functions (as a decorator) that count on them: numbers that underflow are zero."""
+
+def usual_arithmetic() -> np.errstate:
+    """NumPy's own settings for a block, or a function that it decorates: numbers that underflow are zero."""
+    return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 def is_terminal() -> bool:

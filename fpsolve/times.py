@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+LONGEST = 1e12
+"""Times and steps beyond are refused: in units in which attention moves a token by about one."""
+
+MOST_STEPS = 10**9
+"""Runs of more steps, days of the quickest, are refused."""
+
 
 def saved_time(t: float) -> float:
     """t = n·dt to 15 decimal digits: one float for one time, whatever dt.

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fpsolve.cached import cached_property, lru_cache, read_only
-from fpsolve.errors import unknown_name
-from fpsolve.plain.numbers import as_annotated
+from fpsolve.cached import cached_property, read_only
+from fpsolve.errors import InputError
+from fpsolve.plain.arguments import arguments_of
+
+T = TypeVar("T")
 
 SHOWN = 8
 """Lists of more entries are cut short where an object shows itself."""
 
 
 class Named(ABCMeta):
-    """Classes whose numbers are Python's, and that tell the nearest name where a keyword of theirs is none."""
+    """Classes whose arguments are checked: :func:`~fpsolve.plain.arguments.arguments_of`."""
 
     @property
     def __signature__(cls) -> inspect.Signature:
@@ -26,22 +29,8 @@ class Named(ABCMeta):
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if args and len(args) <= len(names := _parameters(cls)):
-            args = tuple(as_annotated(cls, dict(zip(names, args, strict=False))).values())
-        kwargs = as_annotated(cls, kwargs)
-        try:
-            return super().__call__(*args, **kwargs)
-        except TypeError:
-            known = cls.__signature__.parameters
-            unknown = [key for key in kwargs if key not in known]
-            if not unknown or any(one.kind is one.VAR_KEYWORD for one in known.values()):
-                raise
-            raise unknown_name(f"argument of {cls.__name__}", unknown[0], known) from None
-
-
-@lru_cache(256)
-def _parameters(cls: Named) -> tuple[str, ...]:
-    return tuple(cls.__signature__.parameters)
+        bound = arguments_of(cls, args, kwargs)
+        return super().__call__(*bound.args, **bound.kwargs)
 
 
 class Value:
@@ -72,6 +61,26 @@ class Value:
         recipe = dict(getattr(self, "recipe", {"name": type(self).__name__, **_data(self)}))
         name = recipe.pop("name")
         return f"{name}({', '.join(f'{key}={shown(value)}' for key, value in recipe.items())})"
+
+
+def changed(one: T, **values: Any) -> T:
+    """``dataclasses.replace`` within a step: of what the package made itself only ``_settle`` is asked."""
+    new = object.__new__(type(one))
+    state = {field.name: getattr(one, field.name) for field in fields(one)}  # type: ignore[arg-type]
+    vars(new).update(state | values)
+    new._settle()  # type: ignore[attr-defined]
+    return new
+
+
+def as_array(one: Any, name: str, kind: type) -> None:
+    """Make a field of a frozen dataclass an array of float or complex numbers, if it is none; None stays."""
+    value = getattr(one, name)
+    if value is None or (isinstance(value, np.ndarray) and value.dtype == kind):
+        return
+    try:
+        object.__setattr__(one, name, np.array(value, kind))
+    except (TypeError, ValueError):
+        raise InputError(name, value, "not an array of numbers of one shape", "pass a NumPy array") from None
 
 
 def own_arrays(value: Value) -> None:

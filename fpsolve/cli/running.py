@@ -18,6 +18,7 @@ from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, check_space, save
 from fpsolve.notes import NOTES, STOPPED
 from fpsolve.observe import OBSERVABLES
+from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.own import imported
 from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
@@ -77,13 +78,15 @@ def _solved(described: RunConfig, options: dict[str, Any]) -> xr.Dataset:
 def _with_room(target: Path) -> Callable[..., xr.Dataset]:
     """``fp.solve`` that refuses disks without room for its result, or two checkpoints, before the first step.
 
-    The flow, where it is kept, is not counted. ``stop`` is that of :meth:`Job.run`.
+    Of a flow that points make from the start the first step is counted for all. ``stop`` is that of :meth:`Job.run`.
     """
 
     def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
         how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
         job = prepare(model, initial, **arguments)
         result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
+        if job.settings.save_flow and job.state.points is not None:
+            result += FlowRecorder(job.stepper, job.state).bytes_a_step(job.state) * job.steps
         remedy = "save less (save_every, save_density), or choose another disk"
         check_space("output", target, result, remedy)
         checkpoint = how.get("checkpoint")

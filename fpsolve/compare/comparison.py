@@ -22,18 +22,17 @@ from fpsolve.models.base import Model
 from fpsolve.observe import Result
 from fpsolve.observe.wasserstein import transport_library
 from fpsolve.plain import to_plain
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.schemes import Scheme
 from fpsolve.settings import Settings
-from fpsolve.surroundings import is_terminal, usual_arithmetic
+from fpsolve.surroundings import is_terminal
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000
 """All samples of a size have together about so many tokens at most; two are always drawn where two are asked for."""
 
 
-@usual_arithmetic
-@python_numbers
+@checked_arguments
 def compare(
     model: Model,
     initial: Initial,
@@ -83,8 +82,7 @@ def compare(
     return compare_until(lambda: False, **locals())
 
 
-@usual_arithmetic
-@python_numbers
+@checked_arguments
 def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **arguments: Any) -> Result:
     """:func:`compare`, ended in order once ``stop``, which is asked between two steps, says yes.
 

@@ -14,9 +14,9 @@ from fpsolve.measures.laws import Law
 from fpsolve.memory import check_memory, installed_memory
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
-from fpsolve.policies import LARGEST_DEGREE
 from fpsolve.schemes import SCHEMES, Scheme, named
-from fpsolve.sphere.geometry import GEOMETRIES
+from fpsolve.settings import check_cells, saved_stride
+from fpsolve.sphere.geometry import GEOMETRIES, LARGEST_DEGREE, check_degree
 from fpsolve.stepping import count_steps, default_scheme
 
 LEAST_DEGREE = 11
@@ -77,8 +77,9 @@ def checked_memory(tokens: tuple[int, ...]) -> None:
 
 def checked_counts(given: Mapping[str, Any]) -> None:
     """Raise InputError for numbers of runs and cells that are none, or that no machine would come to an end of."""
-    for name, least, most in (("samples", 1, MOST_DRAWS), ("members", 2, MOST_DRAWS), ("moments_lmax", 1, None)):
+    for name, least, most in (("samples", 1, MOST_DRAWS), ("members", 2, MOST_DRAWS)):
         whole(name, given[name], least, most)
+    check_degree("moments_lmax", given["moments_lmax"], 1)
     cells = whole("wasserstein_cells", given["wasserstein_cells"], 0)
     check_memory("wasserstein_cells", cells, CELL_BYTES * cells)
 
@@ -119,7 +120,7 @@ def checked_problem(
     steps = count_steps(arguments["t_end"], arguments["dt"])
     path = BrownianPath(arguments["seed"], arguments["member"], arguments["path_cell"])
     if model.is_stochastic:
-        path.check_step(arguments["dt"])
+        check_cells(path, arguments["t_end"], arguments["dt"])
     for key in ("rtol", "tokens_rtol"):
         check_number(key, arguments[key], 1e-14, 1)
     if arguments["filter"] is not None:
@@ -178,8 +179,4 @@ def _stride(every: Any, dt: float, steps: int) -> int:
     """Steps between saved states; by default the run in as many parts, up to ``SAVED``, as are whole."""
     if every is None:
         return steps // next(parts for parts in range(SAVED, 0, -1) if steps % parts == 0)
-    stride = round(check_number("save_every", every, 0, above=True) / dt)
-    if stride < 1 or abs(stride * dt - every) > 1e-9 * every or steps % stride:
-        problem = f"must be a multiple of dt = {dt} that divides t_end"
-        raise InputError("save_every", every, problem, "change one of them")
-    return stride
+    return saved_stride(every, dt, steps)

@@ -32,8 +32,8 @@ from fpsolve.io import check_output, check_space
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
 from fpsolve.observe import Result, as_result
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.surroundings import user_path, usual_arithmetic
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.surroundings import user_path
 from fpsolve.threads import one_thread_everywhere
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class StorePlace:
         return Lock(self.work / "lock", self.path)
 
 
-@usual_arithmetic
-@python_numbers
+@checked_arguments
 def ensemble(
     model: Model,
     initial: Initial,

@@ -26,7 +26,7 @@ from fpsolve.errors import InputError
 from fpsolve.io.files import codec
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 
 MOST_RANKS = 100_000
 """Beyond this nothing was planned or tried."""
@@ -64,7 +64,7 @@ class EnsemblePlan:
     trial: str
 
 
-@python_numbers
+@checked_arguments
 def plan(
     model: Model,
     initial: Initial,

@@ -25,7 +25,8 @@ from fpsolve.io.content import content_digest
 from fpsolve.io.output import RESULT_SUFFIXES, check_output, replacing
 from fpsolve.observe.result import Result, as_result
 from fpsolve.plain import digest
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.plain.schema import renamed
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -54,16 +55,17 @@ CODECS = ("blosc", "zstd", "zlib", "gzip", "crc32", "crc32c", "shuffle", "bytes"
 """What stores may be packed with: what fpsolve writes, and the defaults of xarray and zarr. None of them runs code."""
 
 
-@python_numbers
+@checked_arguments
 def save(ds: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Write a result as NetCDF-4 (``.nc``) or Zarr (``.zarr``, format 2), compressed; returns the path.
 
     The file is written under a temporary name beside ``path``, read again, compared, and renamed, so a failure loses
-    nothing that existed. Raises :class:`~fpsolve.errors.InputError` naming ``output`` (see
+    nothing that existed. Raises :class:`~fpsolve.errors.InputError` naming ``path`` (see
     :func:`~fpsolve.io.check_output`), a complex variable, or ``ds`` where a variable's attributes say that the file
     means something else (``scale_factor``), :class:`~fpsolve.errors.FPSolveError` if the system fails to write.
     """
-    target = check_output(path, overwrite)
+    with renamed("output", "path"):
+        target = check_output(path, overwrite)
     refuse_complex(ds)
     with replacing(target, overwrite) as temporary:
         write_result(ds, temporary)
@@ -86,6 +88,8 @@ def write_result(ds: xr.Dataset, path: Path) -> None:
             written = content_digest(_unmarked(found))
         if path.suffix != ".zarr":
             append_digest(path)
+    except (TypeError, ValueError) as error:  # what xarray says of what no file holds
+        raise InputError("ds", type(ds).__name__, str(error), "keep to numbers, text and arrays of them") from error
     except RuntimeError as error:  # what netCDF makes of all that the system says
         left = shutil.disk_usage(path.parent).free
         raise OSError(f"{error}; the disk has {left / 1e6:.3g} MB left, or a quota is used up") from error
@@ -110,7 +114,7 @@ def codec() -> Zstd:
     return Zstd(level=1, checksum=True)
 
 
-@python_numbers
+@checked_arguments
 def load(path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES) -> Result:
     """Read a result written by :func:`save`, whole into memory; the file is closed again.
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.cached import cached_property, read_only
-from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere import heat
-from fpsolve.sphere.geometry import GEOMETRIES, geometry
+from fpsolve.sphere.geometry import GEOMETRIES, check_degree, geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
 from fpsolve.transport.velocity import Velocity, sites_of
-from fpsolve.values import own_arrays
+from fpsolve.values import as_array, changed, own_arrays
 
 MOMENT_SENSITIVITY = 2.5
 """A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
@@ -59,8 +59,18 @@ class Cloud(Measure):
     name: ClassVar[str] = "cloud"
 
     def __post_init__(self) -> None:
-        if self.x.ndim != 2 or not np.isfinite(self.x).all():
-            raise InputError("x", self.x.shape, "points must be a finite array (n, d)", "pass one row for each point")
+        for name in ("x", "weights", "log_density", "labels"):
+            as_array(self, name, float)
+        check_number("rtol", self.rtol, 1e-14, 1)
+        if self.log_density is not None and self.log_density.shape != self.x.shape[:1]:
+            problem = f"must be one number for each of the {len(self.x)} points"
+            raise InputError("log_density", self.log_density.shape, problem, "pass log ρ there, or leave it out")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Arrays of its own. Raises InputError where they are no points, masses and labels."""
+        if self.x.ndim != 2 or self.x.size == 0 or self.x.shape[1] < 2 or not np.isfinite(self.x).all():
+            raise InputError("x", self.x.shape, "points must be a finite array (n, d), d >= 2", "pass one row a point")
         off = float(np.abs(np.einsum("na,na->n", self.x, self.x) - 1).max())
         if off > 1e-8:
             raise InputError("x", off, "points lie off the unit sphere", "divide each row by its norm")
@@ -75,12 +85,13 @@ class Cloud(Measure):
         own_arrays(self)
 
     @classmethod
-    @python_numbers
+    @checked_arguments
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
         """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
         refuse_filter(filter, cls.name)
         if isinstance(law, Tokens):
             return cls(law.x, law.weights, rtol=rtol, tokens=True, labels=law.labels)
+        check_degree("lmax", lmax)
         grid = geometry(law.dimension).grid(lmax)
         values = density_values(law, grid).ravel()
         kept = values > 0
@@ -110,7 +121,7 @@ class Cloud(Measure):
         return self.x
 
     def placed(self, x: Real) -> Cloud:
-        return replace(self, x=x, log_density=None)
+        return changed(self, x=x, log_density=None)
 
     @property
     def has_density(self) -> bool:
@@ -120,7 +131,7 @@ class Cloud(Measure):
         return None if self.log_density is None or grid is not None else np.exp(self.log_density)
 
     def without_density(self) -> Cloud:
-        return self if self.log_density is None else replace(self, log_density=None)
+        return self if self.log_density is None else changed(self, log_density=None)
 
     @cached_property
     def source(self) -> Source:
@@ -195,7 +206,7 @@ class Cloud(Measure):
                 "diffusion", amount, "a quadrature cloud cannot carry noise of its own", "use a density or tokens"
             )
         kick = path.increment(t0, t1, self.x.size, "tokens").reshape(self.x.shape) / np.sqrt(t1 - t0)
-        return replace(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
+        return changed(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._state).all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,17 +11,19 @@ from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
 from fpsolve.attention.thinning import above_error
 from fpsolve.cached import cached_property
+from fpsolve.errors import check_number
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.sphere.geometry import Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.transport.operators import advection, smooth_field, transport_grid
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import changed
 
 THIN_DEGREES = (31, 39, 47, 55, 63, 79, 95, 111)
 """Degrees of grids tried, in turn, for a thin quadrature."""
@@ -52,9 +54,15 @@ class Density(Expansion):
     name: ClassVar[str] = "density"
     normalise: ClassVar[str] = "divide the density by its integral"
 
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        if self.filter is not None:
+            check_number("filter", self.filter, 0)
+
     @classmethod
-    @python_numbers
+    @checked_arguments
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Density:
+        check_degree("lmax", lmax)
         grid = geometry(law.dimension).grid(lmax)
         return cls(grid.to_modes(density_values(law, grid)), rtol, filter, law.dimension)
 
@@ -84,10 +92,10 @@ class Density(Expansion):
 
     def at(self, coefficients: Coefficients) -> Density:
         """The density of other coefficients."""
-        return replace(self, coefficients=coefficients)
+        return changed(self, coefficients=coefficients)
 
     def filtered(self, strength: float) -> Density:
-        return replace(self, filter=strength)
+        return changed(self, filter=strength)
 
     def carried(self, u: Coefficients, v: Real, rtol: float) -> Coefficients:
         moved = super().carried(u, v, rtol)
@@ -123,7 +131,7 @@ class Density(Expansion):
 
     def _moved(self, coefficients: Coefficients) -> Density:
         """The density that a transport has made."""
-        return replace(self._with(coefficients), coarsest=max(self.rtol, self.coarsest))
+        return changed(self._with(coefficients), coarsest=max(self.rtol, self.coarsest))
 
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly

@@ -7,20 +7,24 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures.base import Living, Measure
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.commutator_free import flow_of_living
 from fpsolve.transport.exponential import Generator
-from fpsolve.transport.flows import EXPLICIT, flow_of
+from fpsolve.transport.flows import EXPLICIT, TRANSPORTS, flow_of
 from fpsolve.transport.operators import spectral_bound
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Sites
-from fpsolve.values import own_arrays
+from fpsolve.values import as_array, own_arrays
 
 LIVING_SHARE = 0.1
 """The part of ``rtol`` to which the frozen flows of a living one are computed."""
+
+
+ROUND_OFF = 1e-9
+"""What coefficients of a real function may be off, of the largest."""
 
 
 class Expansion(Measure):
@@ -39,9 +43,29 @@ class Expansion(Measure):
     """How to make the mass one."""
 
     def __post_init__(self) -> None:
+        self._check_arguments()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Arrays of its own. Raises InputError unless the mass is one."""
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", self.normalise)
         own_arrays(self)
+
+    def _check_arguments(self) -> None:
+        """Raise InputError for coefficients of no degree, and for numbers and names that say nothing."""
+        as_array(self, "coefficients", complex)
+        u, sphere = self.coefficients, geometry(self.d)
+        if u.ndim != 1 or u.size == 0 or sphere.degrees(sphere.degree_of(u)).size != u.size:
+            problem = "not the coefficients (n,) of a degree: n = (lmax+1)(lmax+2)/2 on S², lmax + 1 on S¹"
+            raise InputError("coefficients", u.shape, problem, "build it by from_law(law, lmax=63, rtol=1e-6)")
+        if not np.isfinite(u).all():
+            raise InputError("coefficients", u, "not finite", "check where they come from")
+        if np.abs(u[: 1 if self.d == 2 else sphere.degree_of(u) + 1].imag).max() > ROUND_OFF * np.abs(u).max():
+            raise InputError("coefficients", u, "those of order 0 are not real", "pass those of a real function")
+        check_number("rtol", self.rtol, 1e-14, 1)
+        if self.flow.partition(" ")[0] not in TRANSPORTS:
+            raise unknown_name("flow", self.flow, TRANSPORTS)
 
     @property
     def dimension(self) -> int:

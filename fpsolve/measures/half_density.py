@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,13 +16,14 @@ from fpsolve.measures.density import positive_quadrature
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.sphere.geometry import Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.transport.operators import skew_advection, smooth_field, transport_grid
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import changed
 
 NORM_MARGIN = 1e-3
 """‖ψ‖ is kept to this part of ``rtol`` in each step, at the price of a few applications, so that mass stays one."""
@@ -84,8 +85,9 @@ class HalfDensity(Expansion):
     normalise: ClassVar[str] = "divide ψ by the root of ∫ψ²"
 
     @classmethod
-    @python_numbers
+    @checked_arguments
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> HalfDensity:
+        check_degree("lmax", lmax)
         refuse_filter(filter, cls.name)
         here = geometry(law.dimension)
         coefficients = here.grid(lmax).to_modes(np.sqrt(density_values(law, here.grid(lmax))))
@@ -152,7 +154,7 @@ class HalfDensity(Expansion):
 
     def _moved(self, coefficients: Coefficients) -> HalfDensity:
         """The half density that a transport has made."""
-        return replace(self.at(coefficients), coarsest=max(self.rtol, self.coarsest))
+        return changed(self.at(coefficients), coarsest=max(self.rtol, self.coarsest))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> HalfDensity:
         raise InputError(

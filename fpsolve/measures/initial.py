@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
@@ -12,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve.cached import read_only
-from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
 from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Mixture, Tokens, off_sphere
 from fpsolve.measures.laws import Law as Law  # fp.initial.Law, too
 from fpsolve.measures.named import in_order, is_named
 from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import as_annotated
+from fpsolve.plain.arguments import arguments_of
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
@@ -38,13 +37,11 @@ LARGEST_RECIPE = 1000
 
 def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
     """Let what ``make`` returns carry its own name and arguments, as plain data, in the attribute ``recipe``."""
-    signature = inspect.signature(make)
 
     @wraps(make)
-    @usual_arithmetic
+    @usual_arithmetic()
     def recorded(*args: Any, **kwargs: Any) -> _Made:
-        bound = _bound(make.__name__, signature, args, kwargs)
-        bound.arguments |= as_annotated(make, bound.arguments)
+        bound = arguments_of(make, args, kwargs)
         for key, value in bound.arguments.items():
             bound.arguments[key] = in_order(key, value) if is_named(value) else value
         made = make(*bound.args, **bound.kwargs)
@@ -54,14 +51,6 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
         return made
 
     return recorded
-
-
-def _bound(name: str, signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> inspect.BoundArguments:
-    """The arguments by name. Raises InputError for keywords that there are not."""
-    for key in kwargs:
-        if key not in signature.parameters:
-            raise unknown_name(f"argument of {name}", key, signature.parameters)
-    return signature.bind(*args, **kwargs)
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +70,8 @@ def uniform(d: int = 3) -> Law:
     """The uniform law on S^{d-1}. Raises InputError unless d ≥ 2 is an integer."""
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
-    return AxialLaw(np.eye(int(d))[-1], np.zeros_like)
+    check_memory("d", int(d), TOKEN_BYTES)
+    return AxialLaw(np.append(np.zeros(int(d) - 1), 1.0), np.zeros_like)
 
 
 @_with_recipe
@@ -178,6 +168,8 @@ def simplex(n: int, overlap: float, d: int) -> Tokens:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
             raise InputError(name, value, f"must be an integer >= {low}", f"pass {name}={low + 1}, for example")
     check_number("overlap", overlap)
+    check_memory("n", int(n), TOKEN_BYTES * int(n))
+    check_memory("d", int(d), TOKEN_BYTES * int(n))
     least = -1 / (n - 1)
     if not least - 1e-12 <= overlap < 1:
         raise InputError("overlap", overlap, f"{n} tokens allow [{least:.6g}, 1)", "choose an overlap in this range")
@@ -210,7 +202,10 @@ def tokens_of(argument: str, given: Any, n: int, d: int, seed: int, member: int 
     if isinstance(given, Law):
         given = samples(given, n, seed, member)
     if isinstance(given, np.ndarray | list):
-        given = points(given)
+        try:
+            given = points(given)
+        except InputError as error:
+            raise InputError(argument, given, error.problem, error.remedy) from None
     if not isinstance(given, Tokens) and getattr(given, "points", None) is not None:
         given = Tokens(given.points, given.masses)
     if not isinstance(given, Tokens):

@@ -15,8 +15,8 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.sphere.geometry import Geometry, geometry
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.sphere.geometry import Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
@@ -128,18 +128,22 @@ class LogDensity(Expansion):
     refine_from: ClassVar[float] = 1e-9
     """While these and ``MASS_LIMIT`` hold, moments ℓ ≤ 8 are right to about 1e-5 (tested for several degrees)."""
 
-    def __post_init__(self) -> None:
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
         if self.flow.partition(" ")[0] not in FLOWS:
             remedy = 'use transport="chebyshev", or measure="density"'
             raise InputError("transport", self.flow, f"a {self.name} moves by {' or '.join(FLOWS)}", remedy)
+
+    def _settle(self) -> None:
         own_arrays(self)
         capped = self._exponential.series.degree(0.0, EXACT) > self._exponential.needed
         if not capped and self.tail <= self.tail_limit:
-            super().__post_init__()
+            super()._settle()
 
     @classmethod
-    @python_numbers
+    @checked_arguments
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> LogDensity:
+        check_degree("lmax", lmax)
         refuse_filter(filter, cls.name)
         here = geometry(law.dimension)
         grid = here.grid(lmax)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from fpsolve.attention.bessel import check_sharpness
 from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, check_number
@@ -83,6 +84,7 @@ class Model(metaclass=Named):
     def check(self, measure: Any) -> None:
         """Raise InputError where the model cannot act on the measure: its d, the size of matrices. Computes nothing."""
         d, name = measure.dimension, type(self).__name__
+        check_sharpness(getattr(self, "beta", 0.0))
         if self.dimension is not None and d != self.dimension:
             problem = f"{name} with these parameters needs d = {self.dimension}"
             remedy = f"start from a law on the unit sphere of R^{self.dimension}"

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.models.base import frozen_matrix
 from fpsolve.models.weights import Fixed, Gaussian, MatrixLaw, Product, Sampled, Sampler, Uniform
+from fpsolve.plain.annotations import Name
 
-WeightLaw = str | float | ArrayLike | Sampler | MatrixLaw
+WeightLaw = Name | float | ArrayLike | Sampler | MatrixLaw
 """What arguments accept: a law, its name, a fixed number or matrix, or a sampler."""
 
 NAMED: dict[str, Callable[[float], MatrixLaw]] = {

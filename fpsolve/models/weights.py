@@ -6,7 +6,7 @@ A matrix is its mean plus a centred fluctuation, which is made of uniforms on (0
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -24,6 +24,7 @@ from fpsolve.models.base import Head, checked_matrix, checked_number, frozen_mat
 from fpsolve.noise import _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.sphere.harmonics import Real
+from fpsolve.values import Named
 
 BLOCK_WORDS = 1024
 """Layers share a sequence as long as their uniforms are at most so many; then the next begins."""
@@ -44,7 +45,7 @@ Sampler = Callable[[np.random.Generator, int], ArrayLike]
 
 
 @dataclass(frozen=True)
-class MatrixLaw(ABC):
+class MatrixLaw(metaclass=Named):
     """The law of a random d×d matrix, ``mean`` (a number times I, or a matrix) plus a centred fluctuation."""
 
     mean: ArrayLike = field(default=0.0, kw_only=True)

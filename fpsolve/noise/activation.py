@@ -19,6 +19,7 @@ from scipy.special import erf, expit, gammaln, ndtr
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.plain.arguments import checked_arguments
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
@@ -197,6 +198,7 @@ def gaussian_rule(nodes: int = 500) -> tuple[Real, Real, Real]:
     return z, weights, hermite
 
 
+@checked_arguments
 def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float = 1.0) -> float:
     """The largest c with L V ≤ -c V, V(q) = ((e^β - e^{βq})/β)^power, L the generator of two tokens' overlap.
 
@@ -211,7 +213,7 @@ def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float =
     c/power tends to a bound on the decay of E log V, and at q = 1 to minus twice the distance exponent. Raises
     InputError for bad numbers.
     """
-    if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
+    if not 2 <= d < 1 << 53:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
     if not (np.isfinite(beta) and beta >= 0):
         raise InputError("beta", beta, "must be finite and non-negative", "pass beta >= 0")
@@ -226,6 +228,7 @@ def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float =
     return float(min(at_one, (-drift * slope - 0.5 * variance * curvature).min()))
 
 
+@checked_arguments
 def is_coercive(kernel: Function, d: int, beta: float = 0.0, power: float = 1.0) -> bool:
     """Whether noise of kernel k dissipates the interaction energy in the mean exponentially: ``dissipation_rate`` > 0.
 

@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.memory import check_memory
 from fpsolve.noise import _philox
 from fpsolve.noise._philox import Address, Purpose
+from fpsolve.values import Named
 
 Array = NDArray[np.float64]
 
@@ -45,7 +47,7 @@ _CACHE_ENTRIES = 256
 
 
 @dataclass(frozen=True)
-class BrownianPath:
+class BrownianPath(metaclass=Named):
     """One realisation of the driving Brownian motions, queried by interval.
 
     Equal arguments give equal bits, whatever was asked before. ``seed`` names an experiment and ``member``
@@ -205,13 +207,14 @@ def _count(argument: str, value: SupportsIndex) -> int:
     number = _integer(argument, value)
     if number < 0:
         raise InputError(argument, value, "negative", "give the number of channels wanted")
+    check_memory(argument, number, 64)
     return number
 
 
 def _number(argument: str, value: float) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(argument, value, "not a number", "give a number") from None
 
 

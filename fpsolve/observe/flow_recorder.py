@@ -101,6 +101,11 @@ class FlowRecorder:
         nodes = 1 if self._throughout else self._living_nodes
         return [_trimmed(potentials(v, d, t), d) for flow in flows for v in values(flow, nodes)]
 
+    def bytes_a_step(self, points: Measure) -> int:
+        """Memory, and room in a file, of the first step's fields, as its points have them."""
+        kept = self._kept(flows_of_step(self.stepper, points, 0), points.dimension, 0.0)
+        return sum(part.nbytes for pair in kept for part in pair)
+
     def flow(self, last: Measure, given: Cloud | None = None) -> Flow:
         """What was collected of the run, whose last state is ``last``: a field that lives throughout ends there.
 

@@ -11,6 +11,7 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.build import MEASURES
 from fpsolve.models.base import Model
 from fpsolve.observe.free_energy import energy_variables
+from fpsolve.values import Named
 
 if TYPE_CHECKING:
     from fpsolve.observe.record import Recorder
@@ -49,7 +50,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Observable:
+class Observable(metaclass=Named):
     """A quantity of the states of a run, as a variable of its result.
 
     name: of the variable. compute: ``(state, context)`` to a number, an array of numbers, or None where the state does

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from functools import cache
 from types import UnionType
-from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
-from fpsolve.plain.schema import hints
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from fpsolve.plain.annotations import hints
 
 
 def python_number(value: Any) -> Any:
@@ -24,16 +21,6 @@ def python_number(value: Any) -> Any:
         return value
     found = value.item()
     return found if isinstance(found, bool | int | float | str) else value
-
-
-def python_numbers(function: Callable[P, T]) -> Callable[P, T]:
-    """The function with :func:`python_number` of each of its arguments, and of the entries of lists and tuples."""
-
-    @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        return function(*map(_inside, args), **{name: _inside(one) for name, one in kwargs.items()})
-
-    return called
 
 
 def _inside(value: Any) -> Any:

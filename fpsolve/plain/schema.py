@@ -7,17 +7,24 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import cache
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError
+from fpsolve.plain.annotations import checkable, hints
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+
+@contextmanager
+def renamed(argument: str, name: str) -> Iterator[None]:
+    """Errors about an ``argument`` of a function within leave under the ``name`` that it has outside."""
+    try:
+        yield
+    except InputError as error:
+        if error.argument != argument:
+            raise
+        raise InputError(name, error.value, error.problem, error.remedy) from error.__cause__
 
 
 @contextmanager
@@ -82,69 +89,8 @@ def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter], wh
     fields: dict[str, Any] = {}
     for name, parameter in known.items():
         default = parameter.default if parameter.default is not inspect.Parameter.empty else ... if whole else None
-        fields[_field(name)] = (_checkable(known_hints.get(name, Any)), Field(default, alias=name))
+        fields[_field(name)] = (checkable(known_hints.get(name, Any)), Field(default, alias=name))
     return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
-
-
-def hints(call: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations by parameter; those that cannot be resolved here are left out."""
-    owner = vars(call).get("__init__", call) if isinstance(call, type) else call
-    try:
-        return get_type_hints(owner, include_extras=True)
-    except (NameError, TypeError, AttributeError):  # a name imported for type checkers alone
-        plain = {repr(kind): kind for kind in _PLAIN} | {kind.__name__: kind for kind in _PLAIN}
-        written = getattr(owner, "__annotations__", {})
-        return {name: plain[text] for name, text in written.items() if text in plain}
-
-
-_PLAIN = (float, int, bool, str, type(None))
-
-
-def _checkable(annotation: Any) -> Any:
-    """What pydantic shall check: the annotation if TOML has such values, numbers for arrays, or Any."""
-    origin, members = get_origin(annotation), get_args(annotation)
-    if annotation in _PLAIN or origin is Literal:
-        return annotation
-    if origin in (Union, UnionType):
-        return _checkable_union(members)
-    return _numbers_type() if _is_array(annotation, origin, members) else Any
-
-
-def _checkable_union(members: tuple[Any, ...]) -> Any:
-    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest.
-
-    A range has no text of its own in TOML: who takes one takes another type, too.
-    """
-    array_like = set(get_args(ArrayLike))
-    has_array = array_like <= set(members)
-    kinds = [_checkable(one) for one in members if one is not range and not (has_array and one in array_like)]
-    if has_array:
-        kinds.append(_numbers_type())
-    return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007
-
-
-def _is_array(annotation: Any, origin: Any, members: tuple[Any, ...]) -> bool:
-    if np.ndarray in (annotation, origin):
-        return True
-    number_like = (float, int, _numbers_type())
-    of_numbers = bool(members) and all(_checkable(one) in number_like for one in members if one is not ...)
-    return origin in (list, tuple, Sequence, Iterable) and of_numbers
-
-
-@cache
-def _numbers_type() -> Any:
-    from pydantic import AfterValidator
-
-    return Annotated[Any, AfterValidator(_numbers)]
-
-
-def _numbers(value: Any) -> Any:
-    """A number or lists of numbers, of any depth; arrays given from Python pass."""
-    if isinstance(value, list | tuple):
-        return [_numbers(item) for item in value]
-    if isinstance(value, bool | str | Mapping) or value is None:
-        raise ValueError("should be a number or a list of numbers")
-    return value
 
 
 def _explain(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io.output import ANIMATION_SUFFIXES, check_output, replacing
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.plain.schema import renamed
 from fpsolve.plot import fields, maps, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import lost_at
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@python_numbers
+@checked_arguments
 def animation(
     ds: xr.Dataset,
     path: str | os.PathLike[str],
@@ -31,11 +32,12 @@ def animation(
     """Write one frame for each saved time to ``path`` (``.gif`` or ``.mp4``) on one colour scale; returns the path.
 
     The orthographic view stays where the last mean vector points. An MP4 needs the program ffmpeg. Raises
-    :class:`~fpsolve.errors.InputError` naming ``output``, ``projection``, ``fps``, ``ds`` or ``density``.
+    :class:`~fpsolve.errors.InputError` naming ``path``, ``projection``, ``fps``, ``ds`` or ``density``.
     """
-    target = check_output(path, overwrite, ANIMATION_SUFFIXES)
+    with renamed("output", "path"):
+        target = check_output(path, overwrite, ANIMATION_SUFFIXES)
     if target.suffix == ".mp4" and which("ffmpeg") is None:
-        raise InputError("output", str(path), "an MP4 needs the program ffmpeg", "install ffmpeg, or name a .gif")
+        raise InputError("path", str(path), "an MP4 needs the program ffmpeg", "install ffmpeg, or name a .gif")
     if projection not in maps.PROJECTIONS:
         raise unknown_name("projection", projection, maps.PROJECTIONS)
     if not 1 <= fps <= 50:

@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.lines import Line2D
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import style
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ WIDTH = 40
 """Letters on one line of the label at the side."""
 
 
+@checked_arguments
 def branches(
     datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = "order_parameter", labels: Sequence[str] | None = None
 ) -> Figure:

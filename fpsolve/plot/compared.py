@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import style
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _QUANTITIES = {
 }
 
 
+@checked_arguments
 def comparison(ds: xr.Dataset) -> Figure:
     """Four panels of a result of ``fpsolve.compare``.
 

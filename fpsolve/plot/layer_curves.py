@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import style
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ PANELS = {
 }
 
 
+@checked_arguments
 def layers(
     ds: xr.Dataset, network: xr.Dataset | None = None, *, labels: tuple[str, str] = ("predicted", "network")
 ) -> Figure:
@@ -66,6 +68,7 @@ def layers(
     return figure
 
 
+@checked_arguments
 def phases(ds: xr.Dataset) -> Figure:
     """The plane of ``fp.transformer.phase_map``: overlap, collapse layer, attention's entropy; rings: neither failure.
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import circle, fields, style
 from fpsolve.plot.heading import heading as page_heading
 from fpsolve.plot.marks import lost_at
@@ -25,6 +26,7 @@ _MOST_POINTS, _MOST_OVER = 20_000, 400
 """More dots than this hide each other, or the density under them."""
 
 
+@checked_arguments
 def density_map(
     ds: xr.Dataset,
     time: float | None = None,
@@ -51,6 +53,7 @@ def density_map(
     return _figure(ds, time, Mollweide(lon0), (8.6, 4.1), points)
 
 
+@checked_arguments
 def density_orthographic(
     ds: xr.Dataset,
     time: float | None = None,
@@ -62,6 +65,8 @@ def density_orthographic(
 
     Raises as :func:`density_map`.
     """
+    if view is not None and (np.shape(view) != (2,) or not np.isfinite(view).all()):
+        raise InputError("view", view, "not a latitude and a longitude", "pass view=(30.0, 0.0), in degrees")
     ds = fields.one_run(ds)
     if circle.on_circle(ds) and not points:
         return circle.density_profile(ds, time)

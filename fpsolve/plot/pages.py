@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import circle, fields, maps, series, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import lost_at
@@ -23,7 +23,7 @@ APART = 6.0
 """Peaks further apart than this factor get a colour scale each: on a common one the lower would be invisible."""
 
 
-@python_numbers
+@checked_arguments
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     """Up to ``snapshots`` maps, evenly spread over the saved times, and four observables; on the circle profiles and
     the density over time and angle, in other dimensions the observables alone.

@@ -11,6 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from fpsolve.errors import InputError
 from fpsolve.observe import OBSERVABLES, Panel
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import fields, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import limit_of, marks
@@ -26,6 +27,7 @@ FLOOR = 1e-20
 MARK_HEIGHT = 9
 """Points between labels that stand above one another."""
 
+@checked_arguments
 def observables(ds: xr.Dataset) -> Figure:
     """Every observable of the result that has a panel against time, a user's too.
 

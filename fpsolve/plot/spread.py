@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fpsolve.ensemble import statistics
 from fpsolve.errors import InputError
 from fpsolve.observe import Panel
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import series, style
 from fpsolve.plot.heading import heading
 
@@ -23,6 +24,7 @@ FANS = ((0, -1, "0.9"), (1, -2, "0.8"))
 """Outer and inner quantiles of a fan, and its grey."""
 
 
+@checked_arguments
 def ensemble(ds: xr.Dataset) -> Figure:
     """The observables of an ensemble, or of the statistics of one, against time.
 

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import style
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ DECADES = 8
 """A density that varies by more than a factor of ten is shown by its logarithm, over at most so many decades."""
 
 
+@checked_arguments
 def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     """The density of an ``fp.zoom``, per steradian, lengths in radians; logarithmic where it varies by more than ten.
 

@@ -11,13 +11,14 @@ from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.petsc.library import parsed, petsc
+from fpsolve.values import Named
 
 Step = Callable[[Model, Measure, BrownianPath, float, float], Measure]
 """``step(model, measure, path, t0, t1)``: the measure at t1."""
 
 
 @dataclass(frozen=True)
-class Scheme:
+class Scheme(metaclass=Named):
     """One step of a scheme and what is known of it.
 
     calculus: the readings of μ-dependent noise that it solves (``any`` models always fit). strong, weak: its orders,

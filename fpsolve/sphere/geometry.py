@@ -74,8 +74,20 @@ SPHERE = Geometry(
 GEOMETRIES: dict[int, Geometry] = {2: CIRCLE, 3: SPHERE}
 
 
+LARGEST_DEGREE = 2047
+"""Degrees beyond are refused: SHTns ends the process where a grid is too large for it."""
+
+
+def check_degree(argument: str, lmax: int, least: int = 4) -> None:
+    """Raise InputError for what is no degree of a density."""
+    if isinstance(lmax, bool) or not isinstance(lmax, int) or lmax < least:
+        raise InputError(argument, lmax, f"must be an integer >= {least}", f"pass {argument}=63, for example")
+    if lmax > LARGEST_DEGREE:
+        raise InputError(argument, lmax, f"beyond {LARGEST_DEGREE}", f"pass {argument} <= {LARGEST_DEGREE}")
+
+
 def geometry(d: int) -> Geometry:
     """The geometry of S^{d-1}. Raises InputError where there are no harmonics."""
-    if d not in GEOMETRIES:
+    if not isinstance(d, int) or d not in GEOMETRIES:
         raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", "use tokens: fp.initial.samples")
     return GEOMETRIES[d]

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number
+from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_integer, check_number
 from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.at_uniform import uniform_point
 from fpsolve.stationary.bordered import NOTHING, Family
 from fpsolve.stationary.branch_record import dataset
+from fpsolve.stationary.eigenvalues import MODES
 from fpsolve.stationary.events import Event, at_uniform, events_between
 from fpsolve.stationary.points import Branch, Point
 from fpsolve.stationary.retrace import Retrace
@@ -47,7 +48,7 @@ STRAIGHT = 0.7
 """Least product of consecutive unit tangents: below it a step may have left the branch and is halved."""
 
 
-@python_numbers
+@checked_arguments
 def continuation(
     model: Model,
     start: StationaryState | Density | Law,
@@ -76,8 +77,11 @@ def continuation(
     ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
     DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
     """
-    _check_numbers(to=to, step=step, max_points=max_points)
-    check_number("modes", modes, 0)
+    _check_numbers(to=to, step=step)
+    check_integer("modes", modes, 0, MODES)
+    check_integer("max_points", max_points, 1)
+    if isinstance(start, StationaryState) and start.model != model:
+        raise InputError("model", model, f"the state is one of {start.model}", "pass start.model, or its density")
     state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, **settings)
     family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
     if family.value == to:

@@ -10,14 +10,14 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.measures.density import Density
 from fpsolve.measures.initial import uniform
 from fpsolve.models.base import Model, checked_degree
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
 from fpsolve.stationary.equation import StationaryEquation
 from fpsolve.stationary.state import LMAX, StationaryState, accepted, as_density, make_settings, resolved
 
 
-@python_numbers
+@checked_arguments
 def branch_off(
     model: Model,
     direction: int | Real,

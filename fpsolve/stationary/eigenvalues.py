@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_integer
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import dense
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import Family, moving_generators
 from fpsolve.stationary.equation import Generator, StationaryEquation
@@ -26,6 +26,9 @@ from fpsolve.stationary.state import StationaryState
 
 DENSE = 2600
 """Unknowns up to which the Jacobian is formed: lmax = 50 on S²; all eigenvalues there take about ten seconds."""
+
+MODES = 1000
+"""Eigenvalues that may be asked for."""
 
 NEUTRAL = 1e-10
 """Real parts up to this part of νℓmax² are zero."""
@@ -55,7 +58,7 @@ class Stability:
         return self.unstable == 0
 
 
-@python_numbers
+@checked_arguments
 def stability(model: Model | StationaryState, density: Density | None = None, *, count: int = 8) -> Stability:
     """Leading eigenvalues of ∂_tσ = -div(σ v + ρ Dv[σ]) + νΔσ at a stationary density.
 
@@ -63,7 +66,10 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
     unstable ones are counted among all up to lmax = 50, and among those returned beyond (``complete`` tells). Raises
     InputError for a density that is not stationary to 1e-6, DivergedError where ARPACK does not converge.
     """
+    check_integer("count", count, 1, MODES)
     if isinstance(model, StationaryState):
+        if density is not None:
+            raise InputError("density", density, "a StationaryState has its own", "leave it out, or pass state.model")
         return stability(model.model, model.density, count=count)
     if density is None:
         raise InputError("density", density, "a model alone has no linearisation", "pass its stationary density")

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_number, unknown_name
+from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_integer, check_number, unknown_name
 from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
-from fpsolve.models.base import Model, checked_degree
+from fpsolve.models.base import Model
 from fpsolve.observe.member_run import one_member
 from fpsolve.petsc.library import parsed
 from fpsolve.petsc.newton import newton
 from fpsolve.petsc.newton_numpy import Root, newton_numpy
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.sphere.geometry import geometry
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.sphere.geometry import check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients
 from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generators
 from fpsolve.stationary.real_basis import from_real
@@ -66,7 +66,7 @@ class NewtonSettings:
     def __post_init__(self) -> None:
         check_number("rtol", self.rtol, 0, LOOSEST)
         check_number("atol", self.atol, 0, LOOSEST, above=True)
-        checked_degree("max_iterations", self.max_iterations)
+        check_integer("max_iterations", self.max_iterations, 0)
         if self.solver not in SOLVERS:
             raise unknown_name("solver", self.solver, SOLVERS)
         parsed(self.petsc_options)
@@ -99,7 +99,7 @@ class StationaryState:
     linear_iterations: int
 
 
-@python_numbers
+@checked_arguments
 def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 
@@ -143,8 +143,7 @@ def make_settings(settings: Mapping[str, Any]) -> NewtonSettings:
 def as_density(guess: Any, lmax: int | None) -> Density:
     """A guess as a density of degree ``lmax``."""
     if lmax is not None:
-        checked_degree("lmax", lmax)
-        check_number("lmax", int(lmax), 4)
+        check_degree("lmax", lmax)
     if isinstance(guess, Law):
         return Density.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
     if isinstance(guess, xr.Dataset):

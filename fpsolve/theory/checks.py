@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve.errors import InputError, unknown_name
+from fpsolve.plain.arguments import arguments_of, checked_arguments
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Real = NDArray[np.float64]
 
@@ -34,6 +41,23 @@ def integers(name: str, value: Any, low: int) -> Real:
     if not (whole and (array >= low).all()):
         raise InputError(name, value, f"must be an integer >= {low}", "pass an integer or an array of integers")
     return np.asarray(array, float)
+
+
+def elementwise(function: Callable[P, T]) -> Callable[P, T]:
+    """:func:`~fpsolve.plain.arguments.checked_arguments` of a function whose arrays broadcast.
+
+    Raises InputError naming the first argument whose shape does not fit to those before it.
+    """
+    arrays = {name for name, kind in inspect.get_annotations(function).items() if kind.startswith("ArrayLike")}
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = arguments_of(function, args, kwargs).arguments
+        together(**{name: np.asarray(value) for name, value in given.items() if name in arrays and value is not None})
+        return checked(*args, **kwargs)
+
+    checked = checked_arguments(function)
+    return called
 
 
 def dimensions(d: Any) -> Real:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, dimensions, one_of, reals, together, token_numbers
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, together, token_numbers
 from fpsolve.theory.growth import KINDS
 
 _TOLERANCE = 1e-12
@@ -26,6 +27,7 @@ Share = float | Callable[[Any], Any]
 """A number or a function of the overlap γ."""
 
 
+@elementwise
 def equiangular_drift(overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa") -> Real:
     """ρ̇ of n equiangular tokens under attention with A = V = I; arguments broadcast, n = ∞ is the mean field.
 
@@ -37,6 +39,7 @@ def equiangular_drift(overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: s
     return np.asarray((1 - rho) * (rho + (1 - rho) / number) * _speed(rho, b, number, kind))
 
 
+@elementwise
 def equiangular_overlap(
     t: ArrayLike, overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa", deficit: bool = False
 ) -> Real:
@@ -51,6 +54,7 @@ def equiangular_overlap(
     return np.asarray(values if deficit else 1 - values)
 
 
+@elementwise
 def equiangular_time(overlap: ArrayLike, target: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa") -> Real:
     """Time from ρ(0) = ``overlap`` to ρ = ``target``, ∫ dρ/ρ̇ by Gauss quadrature in u; arguments broadcast.
 
@@ -70,6 +74,7 @@ def equiangular_time(overlap: ArrayLike, target: ArrayLike, beta: ArrayLike, n: 
     return np.where(never & (start != end), np.inf, (weights * inverse).sum(-1))
 
 
+@checked_arguments
 def synchronisation_rate(beta: ArrayLike, kind: str = "sa") -> Real:
     """Rate at which 1 - ρ decays near ρ = 1: 2 (SA), 2e^β (USA), for any number of tokens; distances have half of it.
 
@@ -79,6 +84,7 @@ def synchronisation_rate(beta: ArrayLike, kind: str = "sa") -> Real:
     return np.full(b.shape, 2.0) if one_of("kind", kind, KINDS) == "sa" else 2 * np.exp(b)
 
 
+@elementwise
 def simplex_drift(
     overlap: ArrayLike, f: ArrayLike, g: ArrayLike, d: ArrayLike, value_std: ArrayLike | None = None
 ) -> Real:
@@ -96,6 +102,7 @@ def simplex_drift(
     return np.asarray(variance * ((dimension - 2 + gamma**2) * cross - (dimension - 1) * gamma * same))
 
 
+@elementwise
 def simplex_overlap(
     t: ArrayLike, overlap: ArrayLike, f: Share, g: Share, d: ArrayLike, value_std: ArrayLike | None = None
 ) -> Real:

@@ -10,6 +10,7 @@ from numpy.polynomial import Chebyshev
 from numpy.typing import ArrayLike, NDArray
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.theory.checks import Real, dimensions, reals
 
 Kernel = Callable[[Any], Any] | tuple[ArrayLike, ArrayLike]
@@ -19,6 +20,7 @@ _DEGREE = 11
 _LENGTHS = 2.0 ** -np.arange(7)
 
 
+@checked_arguments
 def distance_exponent(kernel: Kernel, d: ArrayLike, noise: ArrayLike = 1.0) -> Real:
     """λ = ½ε²[(d-3) k'(1) - (d-1) κ], κ = k(1): two close tokens part as |x-y| ~ e^{λt} almost surely.
 
@@ -32,6 +34,7 @@ def distance_exponent(kernel: Kernel, d: ArrayLike, noise: ArrayLike = 1.0) -> R
     return np.asarray(0.5 * reals("noise", noise) ** 2 * ((dimension - 3) * slope - (dimension - 1) * kappa))
 
 
+@checked_arguments
 def antipodal_exponent(beta: ArrayLike, d: ArrayLike) -> Real:
     """(d-1) sech²β - 2: the almost sure growth rate of 1+q at q = -1, two tokens under value noise with A = I.
 
@@ -42,11 +45,13 @@ def antipodal_exponent(beta: ArrayLike, d: ArrayLike) -> Real:
     return np.asarray((dimensions(d) - 1) * sech(b) ** 2 - 2)
 
 
+@checked_arguments
 def antipodal_attracts(beta: ArrayLike, d: ArrayLike) -> NDArray[np.bool_]:
     """cosh 2β > d-2, as an array of truth values; see :func:`antipodal_exponent` :cite:`deepstochastic2026`."""
     return np.asarray((dimensions(d) - 2) * sech(2 * reals("beta", beta, 0)) < 1)
 
 
+@checked_arguments
 def aligned_attracts(kernel: Kernel, d: ArrayLike) -> NDArray[np.bool_]:
     """λ < 0, that is d <= 3 or k'(1)/κ < (d-1)/(d-3): whether two close tokens meet, as an array of truth values.
 
@@ -61,6 +66,7 @@ def aligned_attracts(kernel: Kernel, d: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray(distance_exponent((slope, kappa), d) < 0)
 
 
+@checked_arguments
 def critical_slope(d: ArrayLike) -> Real:
     """(d-1)/(d-3), the ratio k'(1)/κ at which aligned tokens cease to attract; infinite for d <= 3.
 

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln, hyp0f1, ive
 
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, dimensions, integers, one_of, reals
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, dimensions, elementwise, integers, one_of, reals
 
 KINDS = ("sa", "usa")
 """Softmax attention and attention without its denominator."""
@@ -21,6 +22,7 @@ _SAFE = 1e-250
 """Bessel functions below this are too near underflow; the power series is used instead."""
 
 
+@elementwise
 def uniform_growth_rate(
     degree: ArrayLike, beta: ArrayLike, kind: str = "sa", d: ArrayLike = 3, diffusion: ArrayLike = 0.0
 ) -> Real:
@@ -42,6 +44,7 @@ def uniform_growth_rate(
     return np.asarray(ell * (ell + dimension - 2) * (np.where(ell > 0, pull, 0.0) - nu))
 
 
+@elementwise
 def attention_multiplier(degree: ArrayLike, beta: ArrayLike, d: ArrayLike = 3) -> Real:
     """λ_ℓ = Γ(d/2) (2/β)^{d/2-1} I_{d/2-1+ℓ}(β), Funk–Hecke multipliers of e^{β⟨x,y⟩} on S^{d-1}; arguments broadcast.
 
@@ -66,7 +69,9 @@ def multiplier_over_beta(ell: Real, beta: Real, d: Real, kind: str) -> Real:
             direct = (high > _SAFE) & (low > _SAFE) & (beta > 0)
             series = np.where(direct, high / (beta * low), series / hyp0f1(order, beta**2 / 4))
     if np.isnan(series[np.broadcast_to(ell, series.shape) > 0]).any():
-        raise InputError("beta", beta, "Bessel functions of this order leave double precision", "lower beta, d or ℓ")
+        largest = {"beta": float(np.max(beta)), "d": float(np.max(d)), "degree": float(np.max(ell))}
+        name = max(largest, key=lambda argument: largest[argument])
+        raise InputError(name, largest[name], "Bessel functions of this order leave double precision", f"lower {name}")
     return np.asarray(series)
 
 
@@ -81,6 +86,7 @@ def _log_power(exponent: Real, base: Real) -> Real:
         return np.where(exponent == 0, 0.0, exponent * np.log(base))
 
 
+@checked_arguments
 def uniform_energy(beta: ArrayLike, d: ArrayLike = 3) -> Real:
     """(1/2β)∬e^{β⟨x,y⟩} of the uniform law, λ_0/(2β), the least of all laws on S^{d-1} :cite:`meanfield2025`; β > 0."""
     b = reals("beta", beta, 0)

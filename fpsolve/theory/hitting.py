@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, dimensions, reals, together
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, dimensions, elementwise, reals, together
 from fpsolve.theory.ends import End, check_noise, ends, in_rapidity
 from fpsolve.theory.exponents import sech
 from fpsolve.theory.overlap import OverlapDiffusion
@@ -33,6 +34,7 @@ NEGLIGIBLE = 800.0
 """Densities below e^{-NEGLIGIBLE} of the largest are zero in double precision."""
 
 
+@checked_arguments
 def classify_ends(diffusion: OverlapDiffusion) -> tuple[End, End]:
     """The ends q = -1 and q = +1.
 
@@ -45,6 +47,7 @@ def classify_ends(diffusion: OverlapDiffusion) -> tuple[End, End]:
     return ends(diffusion)
 
 
+@checked_arguments
 def scale_function(diffusion: OverlapDiffusion, overlap: ArrayLike) -> Real:
     """S(q) with S(0) = 0, S'(0) = 1, shape of ``overlap``; ±∞ at an end that is not of finite scale.
 
@@ -58,6 +61,7 @@ def scale_function(diffusion: OverlapDiffusion, overlap: ArrayLike) -> Real:
         return np.asarray(np.exp(scale.top) * scale.from_centre(_rapidity(q)))
 
 
+@checked_arguments
 def hitting_probability(diffusion: OverlapDiffusion, overlap: ArrayLike, end: int = 1) -> Real:
     """P(q_t → ``end`` | q_0 = ``overlap``), ``end`` -1 or 1, shape of ``overlap``.
 
@@ -79,6 +83,7 @@ def hitting_probability(diffusion: OverlapDiffusion, overlap: ArrayLike, end: in
     return np.where((q == -end) & (both[(1 - end) // 2].kind != "crossed"), 0.0, values)
 
 
+@elementwise
 def antipodal_probability(beta: ArrayLike, overlap: ArrayLike, d: ArrayLike) -> Real:
     """P(x_t + y_t → 0) of two tokens under value noise with A = I; arguments broadcast.
 
@@ -101,6 +106,7 @@ def antipodal_probability(beta: ArrayLike, overlap: ArrayLike, d: ArrayLike) -> 
     return result
 
 
+@checked_arguments
 def alignment_probability(overlap: ArrayLike) -> Real:
     """½ + arcsin(z₀)/π: P(aligned) of two tokens under a random quadratic form, or Gaussian linear layers, any d.
 

@@ -11,12 +11,23 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln, hyp2f1, poch
 
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, dimensions, integers, reals, same_dimension, unit_vectors, vectors
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import (
+    Real,
+    dimensions,
+    elementwise,
+    integers,
+    reals,
+    same_dimension,
+    unit_vectors,
+    vectors,
+)
 
 _FARTHEST = 150.0
 """Boosts beyond this rapidity take every point but one to the same double."""
 
 
+@checked_arguments
 def boost(x: ArrayLike, w: ArrayLike) -> Real:
     """The flow of ẋ = P_x w over unit time, unit vectors to unit vectors; shapes (..., d), leading axes broadcast.
 
@@ -34,6 +45,7 @@ def boost(x: ArrayLike, w: ArrayLike) -> Real:
     return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True))
 
 
+@checked_arguments
 def boost_parameter(w: ArrayLike) -> Real:
     """b = tanh(|w|/2) w/|w| of the flow of P_x w over unit time, shape (..., d).
 
@@ -44,6 +56,7 @@ def boost_parameter(w: ArrayLike) -> Real:
     return np.asarray(field * np.where(r > 0, np.tanh(r / 2) / np.where(r > 0, r, 1), 0.5))
 
 
+@checked_arguments
 def compose(a: ArrayLike, b: ArrayLike) -> Real:
     """a ⊕ b = ((1 + 2⟨a,b⟩ + |b|²) a + (1-|a|²) b) / (1 + 2⟨a,b⟩ + |a|²|b|²), vectors of the unit ball (..., d).
 
@@ -59,6 +72,7 @@ def compose(a: ArrayLike, b: ArrayLike) -> Real:
     return np.asarray(((1 + 2 * ab + bb) * first + (1 - aa) * second) / (1 + 2 * ab + aa * bb))
 
 
+@checked_arguments
 def moebius_density(x: ArrayLike, a: ArrayLike) -> Real:
     """ρ_a(x) = ((1-|a|²)/|x-a|²)^{d-1} / |S^{d-1}|: the uniform law carried by the boost of parameter ``a``, |a| < 1.
 
@@ -74,6 +88,7 @@ def moebius_density(x: ArrayLike, a: ArrayLike) -> Real:
     return np.asarray(np.exp((d - 1) * np.log(ratio) - area))
 
 
+@elementwise
 def moebius_moment(degree: ArrayLike, radius: ArrayLike, d: ArrayLike = 3) -> Real:
     """E P_ℓ(⟨x, a/|a|⟩) under ρ_a, ``radius`` r = |a| in [0, 1), P_ℓ(1) = 1 zonal on S^{d-1}; arguments broadcast.
 
@@ -89,6 +104,7 @@ def moebius_moment(degree: ArrayLike, radius: ArrayLike, d: ArrayLike = 3) -> Re
     return np.asarray(factor * r**ell * hyp2f1(ell, 1 - dimension / 2, ell + dimension / 2, r**2))
 
 
+@checked_arguments
 def moebius_orbit(start: ArrayLike, increments: ArrayLike, value_std: float = 1.0) -> Real:
     """Parameters a_0 = ``start``, a_1, … of μ_t = ρ_{a_t} at β = 0, shape (steps+1, d), from ``increments`` (steps, d).
 

@@ -24,20 +24,25 @@ from scipy.linalg import expm
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.theory.checks import function, scalar
 from fpsolve.theory.ends import has_noise_inside
 from fpsolve.theory.long_times import Advected, expectation, expectation_by_steps
+from fpsolve.values import Named
 
 Real = NDArray[np.float64]
 Function = Callable[[Any], Any]
 """A function of overlaps, array to array."""
+
+LARGEST = 1e150
+"""Strengths of noise above have no square."""
 
 DEGREES = (32, 64, 128, 256)
 """Degrees of the polynomials, tried in turn."""
 
 
 @dataclass(frozen=True)
-class OverlapDiffusion:
+class OverlapDiffusion(metaclass=Named):
     """dq = b(q) dt + √s(q) dB on [-1, 1]: ``drift`` b and ``variance`` s map arrays of overlaps to arrays.
 
     Raises InputError when s does not vanish at an end or b points out of it.
@@ -144,6 +149,7 @@ def _basis(degree: int) -> _Basis:
     return _Basis(nodes, first, second, (weights[:, None] * values).T / (weights @ values**2)[:, None])
 
 
+@checked_arguments
 def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDiffusion:
     """Isotropic noise K(x,y) = k(⟨x,y⟩), ``kernel`` k on [-1, 1], ``noise`` ε.
 
@@ -152,7 +158,7 @@ def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDi
     """
     _check_dimension(d)
     function("kernel", kernel)
-    scalar("noise", noise, 0)
+    scalar("noise", noise, 0, LARGEST)
     kappa = float(np.asarray(kernel(np.array([1.0]))).ravel()[0])
 
     def drift(q: Real) -> Real:
@@ -164,6 +170,7 @@ def isotropic_overlap(kernel: Function, d: int, noise: float = 1.0) -> OverlapDi
     return OverlapDiffusion(drift, variance)
 
 
+@checked_arguments
 def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noise: float = 1.0) -> OverlapDiffusion:
     """Two tokens that attend to each other with A = I and V of iid centred entries of deviation ``value_std``.
 
@@ -173,9 +180,9 @@ def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noi
     """
     _check_dimension(d)
     scalar("beta", beta, 0)
-    scalar("noise", noise, 0)
+    scalar("noise", noise, 0, LARGEST)
     if value_std is not None:
-        scalar("value_std", value_std, 0)
+        scalar("value_std", value_std, 0, LARGEST)
     scale = noise**2 * (1 / d if value_std is None else value_std**2)
 
     def kernels(q: Real) -> tuple[Real, Real]:
@@ -195,5 +202,5 @@ def value_noise_overlap(beta: float, d: int, value_std: float | None = None, noi
 
 
 def _check_dimension(d: int) -> None:
-    if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
+    if isinstance(d, bool) or not isinstance(d, int | np.integer) or not 2 <= d < 1 << 53:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")

@@ -16,9 +16,15 @@ from numpy.typing import ArrayLike
 from scipy.special import i1e, iv, ive
 
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, integers, reals
+from fpsolve.memory import check_memory
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, elementwise, integers, reals
+
+MODE_BYTES = 1 << 16
+"""So many modes are refused that the sum over them would not end soon."""
 
 
+@elementwise
 def causal_kernel(sigma: ArrayLike, source: ArrayLike, decay: ArrayLike) -> Real:
     """k_λ(σ,σ₀) = λ e^{-λ(σ-σ₀)} / (1 - e^{-λσ}) for σ₀ <= σ, else 0; ∫_0^σ k_λ dσ₀ = 1, and 1/σ at λ = 0.
 
@@ -28,6 +34,7 @@ def causal_kernel(sigma: ArrayLike, source: ArrayLike, decay: ArrayLike) -> Real
     return np.where(s0 <= s, np.exp(-lam * (s - s0)) / _length(s, lam), 0.0)
 
 
+@checked_arguments
 def log_distance(sigma: ArrayLike, source: ArrayLike, decay: ArrayLike) -> Real:
     """Y = log((e^{λσ}-1)/(e^{λσ₀}-1)), log(σ/σ₀) at λ = 0; ∞ at σ₀ = 0, negative for σ₀ > σ; arXiv:2605.09213."""
     s, s0, lam = _positions(sigma, source, decay)
@@ -35,6 +42,7 @@ def log_distance(sigma: ArrayLike, source: ArrayLike, decay: ArrayLike) -> Real:
         return np.asarray(lam * (s - s0) + np.log(_length(s, lam)) - np.log(_length(s0, lam)))
 
 
+@elementwise
 def retrieval_profile(
     t: ArrayLike, source: ArrayLike, strength: ArrayLike, decay: ArrayLike, sigma: ArrayLike = 1.0
 ) -> Real:
@@ -54,12 +62,14 @@ def retrieval_profile(
     return np.asarray(kernel * at * growth)
 
 
+@elementwise
 def mode_strength(n: ArrayLike, beta: ArrayLike) -> Real:
     """a_n = n² I_n(β), the growth rate of the mode e^{inθ} of uniform tokens; arguments broadcast. arXiv:2605.09213."""
     number = integers("n", n, 1)
     return np.asarray(number**2 * iv(number, reals("beta", beta, 0)))
 
 
+@checked_arguments
 def mode_weight(n: ArrayLike, width: ArrayLike) -> Real:
     """ω_n = e^{-π²n²/(2M²)}, the share of mode n in the retrieval of M = ``width`` > 0 classes. arXiv:2605.09213."""
     m = reals("width", width, 0)
@@ -68,6 +78,7 @@ def mode_weight(n: ArrayLike, width: ArrayLike) -> Real:
     return np.asarray(np.exp(-((np.pi * integers("n", n, 1) / m) ** 2) / 2))
 
 
+@elementwise
 def retrieval(
     t: ArrayLike, source: ArrayLike, beta: ArrayLike, decay: ArrayLike, width: ArrayLike = 8.0, modes: int = 20
 ) -> Real:
@@ -77,10 +88,14 @@ def retrieval(
     is lost. Source: arXiv:2605.09213.
     """
     n, (time, start, b, lam, m) = _modes(modes, t=t, source=source, beta=beta, decay=decay, width=width)
-    terms = mode_weight(n, m) * retrieval_profile(time, start, mode_strength(n, b), lam)
+    strength = mode_strength(n, b)
+    if not np.isfinite(strength).all():
+        raise InputError("beta", beta, "the strength of a mode, n² I_n(β), leaves double precision", "pass beta < 700")
+    terms = mode_weight(n, m) * retrieval_profile(time, start, strength, lam)
     return np.asarray(terms.sum(-1))
 
 
+@elementwise
 def critical_time(beta: ArrayLike, decay: ArrayLike, width: ArrayLike = 8.0, modes: int = 20) -> Real:
     """t_crit = 2(1-e^{-λ}) Σ ω_n a_n / Σ ω_n a_n², sums over n = 1..``modes``; arguments broadcast.
 
@@ -99,6 +114,7 @@ def critical_time(beta: ArrayLike, decay: ArrayLike, width: ArrayLike = 8.0, mod
 def _modes(modes: int, **values: ArrayLike) -> tuple[Real, list[Real]]:
     """1..modes along a new last axis, and the arguments with a last axis of length one."""
     last = int(integers("modes", modes, 1))
+    check_memory("modes", last, MODE_BYTES)
     return np.arange(1.0, last + 1), [reals(name, value)[..., None] for name, value in values.items()]
 
 

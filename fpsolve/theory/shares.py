@@ -21,7 +21,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import DivergedError, InputError
-from fpsolve.theory.checks import Real, dimensions, one_of, reals, together, token_numbers
+from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, together, token_numbers
 
 KEY_QUERIES = ("identity", "gaussian", "product")
 
@@ -49,6 +49,7 @@ _LATTICE = 16
 """The most lattice points in a step of log t that tables are made for."""
 
 
+@elementwise
 def simplex_shares(
     overlap: ArrayLike,
     beta: ArrayLike,
@@ -88,12 +89,19 @@ def simplex_shares(
         b = weight * a
         return np.asarray(a**2 + (number - 1) * b**2), np.asarray(2 * a * b + (number - 2) * b**2)
     scale = beta_ * std ** (1 if key_query == "gaussian" else 2) * np.sqrt(1 - rho)
+    if scale.max(initial=0.0) > SHARPEST:
+        problem = f"the scores have the deviation {scale.max():.3g}; the quadrature takes room in its square"
+        raise InputError("beta", beta, problem, f"keep it below {SHARPEST:g}")
     found = [
         _gaussian(s, gamma, k) if key_query == "gaussian" else _product(s, gamma, k, int(D))
         for s, gamma, k, D in zip(scale.flat, rho.flat, number.flat, dimension.flat, strict=True)
     ]
     f, g = np.array(found).reshape(-1, 2).T
     return f.reshape(rho.shape), g.reshape(rho.shape)
+
+
+SHARPEST = 300.0
+"""The largest deviation of scores, of which quadratures take a gigabyte."""
 
 
 @lru_cache(maxsize=4096)

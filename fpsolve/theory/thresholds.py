@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from fpsolve.errors import InputError
-from fpsolve.theory.checks import Real, dimensions, integers, one_of, reals
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, dimensions, elementwise, integers, one_of, reals
 from fpsolve.theory.growth import KINDS, multiplier_over_beta
 
 _LARGEST = 1e12
 
 
+@elementwise
 def critical_diffusion(beta: ArrayLike, d: ArrayLike = 3, kind: str = "usa", degree: ArrayLike = 1) -> Real:
     """ν below which a perturbation of ``degree`` ℓ of the uniform law grows; arguments broadcast.
 
@@ -29,6 +31,7 @@ def critical_diffusion(beta: ArrayLike, d: ArrayLike = 3, kind: str = "usa", deg
     return multiplier_over_beta(ell, reals("beta", beta, 0), dimensions(d), kind)
 
 
+@elementwise
 def critical_beta(diffusion: ArrayLike, d: ArrayLike = 3, kind: str = "usa", degree: ArrayLike = 1) -> Real:
     """β at which :func:`critical_diffusion` equals ν; arguments broadcast.
 
@@ -44,6 +47,7 @@ def critical_beta(diffusion: ArrayLike, d: ArrayLike = 3, kind: str = "usa", deg
     return np.asarray(np.vectorize(_threshold, otypes=[float])(*arrays, kind), float)
 
 
+@checked_arguments
 def transition_beta(d: ArrayLike = 3) -> Real:
     """β_* with I_{d/2+1}(β_*)/I_{d/2}(β_*) = 1/d, shape of ``d``.
 
@@ -53,11 +57,13 @@ def transition_beta(d: ArrayLike = 3) -> Real:
     return np.asarray(np.vectorize(_transition, otypes=[float])(dimensions(d)), float)
 
 
+@checked_arguments
 def transition_is_continuous(beta: ArrayLike, d: ArrayLike = 3) -> NDArray[np.bool_]:
     """β <= β_*(d), as an array of truth values; see :func:`transition_beta`. Source: arXiv:2606.05140."""
     return np.asarray(reals("beta", beta, 0) <= transition_beta(d))
 
 
+@elementwise
 def low_temperature_bound(beta: ArrayLike, t: ArrayLike, growth: ArrayLike, decay: ArrayLike) -> Real:
     """√(log(β+1)/β) e^{Ct} + e^{-ct}: W₂ from the law projected to the top eigenspace, up to a factor, t >= 0.
 

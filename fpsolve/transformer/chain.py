@@ -10,16 +10,17 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_integer
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.initial import Initial, tokens_of
 from fpsolve.measures.laws import Law
+from fpsolve.memory import check_memory
 from fpsolve.models.base import checked_number
 from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
 from fpsolve.plain import to_plain
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.settings import Settings
 from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
@@ -66,9 +67,10 @@ class RandomTransformer(metaclass=Named):
 
     def __post_init__(self) -> None:
         for name, least in (("n", 1), ("d", 2), ("heads", 1), ("depth", 1)):
-            whole_number(name, getattr(self, name), least)
+            check_integer(name, getattr(self, name), least)
         checked_number("step", self.step, positive=True)
         BrownianPath(self.seed, self.member)
+        check_memory("d", self.d, 16 * self.d)
         law = HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
         for name, matrix in (("value", law.value_law(self.d)), ("key_query", law.key_query_law())):
             matrix.check(self.d)
@@ -92,7 +94,7 @@ class RandomTransformer(metaclass=Named):
         """
         return self._layers(self._start(initial, self.member))
 
-    @python_numbers
+    @checked_arguments
     def run(
         self,
         initial: Initial | Real,
@@ -109,7 +111,7 @@ class RandomTransformer(metaclass=Named):
         ``ds.swap_dims(layer="time")``.
         """
         self._check_stride(save_every)
-        whole_number("moments_lmax", moments_lmax, 1)
+        check_integer("moments_lmax", moments_lmax, 1)
         start = self._start(initial, self.member)
         recorder = Recorder(self.beta, moments_lmax, False, save_points)
         bar = is_terminal() and self.depth >= LONG_RUN if progress is None else progress
@@ -120,7 +122,7 @@ class RandomTransformer(metaclass=Named):
         layers = np.array([layer for layer, _ in saved])
         return as_result(self.with_layers(ds.assign_coords(layer=("time", layers)).swap_dims(time="layer")))
 
-    @python_numbers
+    @checked_arguments
     def run_members(
         self,
         initial: Initial | Real,
@@ -135,7 +137,7 @@ class RandomTransformer(metaclass=Named):
         the start and the end): mean_vector, overlap, energy [, points] with dimensions (member, layer, …) and the
         coordinates of :meth:`run`. Member k is that of the same chain run alone, to round-off.
         """
-        whole_number("members", members, 1)
+        check_integer("members", members, 1)
         stride = self.depth if save_every is None else save_every
         self._check_stride(stride)
         numbers = range(self.member, self.member + members)
@@ -216,7 +218,7 @@ class RandomTransformer(metaclass=Named):
         return [self._start(initial, self.member)]
 
     def _check_stride(self, save_every: int) -> None:
-        whole_number("save_every", save_every, 1)
+        check_integer("save_every", save_every, 1)
         if self.depth % save_every:
             problem = f"does not divide the depth {self.depth}"
             raise InputError("save_every", save_every, problem, "pass a number of layers that does")
@@ -227,9 +229,3 @@ class RandomTransformer(metaclass=Named):
         start = {"name": "array"} if isinstance(initial, np.ndarray | list) else to_plain(initial)
         run = {"measure": "cloud", "scheme": "layers", "seed": self.seed, "member": self.member, **solve}
         return {"model": {"name": "RandomTransformer", **model}, "initial": start, "solve": run}
-
-
-def whole_number(argument: str, value: object, least: int) -> None:
-    """Raise InputError unless the value is an integer of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(argument, value, f"must be an integer >= {least}", f"pass {argument}={max(least, 4)}")

@@ -7,7 +7,8 @@ from typing import get_args
 import numpy as np
 
 from fpsolve.attention.laws import DIMENSIONS
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError, check_integer, unknown_name
+from fpsolve.memory import check_memory
 from fpsolve.models.ballistic import Ballistic, ModifiedBallistic
 from fpsolve.models.base import Model
 from fpsolve.models.deep_stochastic import DeepStochasticTransformer
@@ -15,7 +16,7 @@ from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.weights import Gaussian, MatrixLaw, Sampled, is_rotation_invariant
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.transformer.weights import HeadLaw
 
 Diffusive = Homogenized | DeepStochasticTransformer | DrawnHeads
@@ -27,7 +28,7 @@ BALLISTIC: tuple[type[Model], ...] = (SelfAttention, Ballistic, ModifiedBallisti
 """What the other limits may be."""
 
 
-@python_numbers
+@checked_arguments
 def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
 
@@ -39,6 +40,8 @@ def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     """
     if regime not in ("ballistic", "modified", "diffusive"):
         raise unknown_name("regime", regime, ("ballistic", "modified", "diffusive"))
+    check_integer("d", d, 2)
+    check_memory("d", d, 16 * d)
     law = head_law(law, d)
     value, key_query = law.value_law(d), law.key_query_law()
     key_query.check(d)

@@ -12,17 +12,17 @@ import numpy as np
 from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
-from fpsolve.errors import check_number
+from fpsolve.errors import check_integer, check_number
 from fpsolve.measures.initial import points, tokens_of
 from fpsolve.measures.laws import Tokens
+from fpsolve.memory import check_memory
 from fpsolve.models.base import checked_number
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.weights import Gaussian, MatrixLaw, Product
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.collapse import Collapse, check_budget, follow, seconds
 from fpsolve.transformer.limits import entry_std, head_law, limit, named_key_query
 from fpsolve.transformer.network.architecture import Architecture
@@ -137,7 +137,7 @@ def _or_network(of_numbers: Callable[..., Scaling]) -> Callable[..., Any]:
 
 
 @_or_network
-@python_numbers
+@checked_arguments
 def scaling(
     n: int,
     d: int,
@@ -181,9 +181,11 @@ def scaling(
     Raises InputError for bad values, before any computing.
     """
     for name, number, least in (("n", n, 1), ("d", d, 2), ("heads", heads, 1), ("depth", depth, 1)):
-        whole_number(name, number, least)
-    whole_number("mc_samples", mc_samples, 2)
-    whole_number("members", members, 0)
+        check_integer(name, number, least)
+    check_memory("d", d, 16 * d)
+    check_memory("n", n, 16 * (n if members else d))
+    check_integer("mc_samples", mc_samples, 2, 10_000_000)
+    check_integer("members", members, 0)
     checked_number("step", step, positive=True)
     checked_number("budget", budget, positive=True)
     check_number("threshold", threshold, -1, 1)

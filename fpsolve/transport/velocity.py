@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.cached import cached_property
+from fpsolve.errors import InputError
 from fpsolve.sphere.geometry import GEOMETRIES, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import Points
@@ -83,6 +84,11 @@ class HarmonicField(Velocity):
     ) -> None:
         self.spheroidal, self.toroidal, self.radial = spheroidal, toroidal, radial
         self.geometry = geometry(d)
+        for name, part in (("spheroidal", spheroidal), ("toroidal", toroidal), ("radial", radial)):
+            if part is not None and not (isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in "fc"):
+                raise InputError(name, part, "not the coefficients of a field", "pass an array (n,), as of a density")
+            if part is not None and part.shape != spheroidal.shape:
+                raise InputError(name, part.shape, f"those of another degree than {spheroidal.shape}", "pad with zeros")
 
     def on(self, sites: Sites) -> Real:
         return sites.tangent(self.spheroidal, self.toroidal)
@@ -122,6 +128,8 @@ class AmbientField(Velocity):
     """v = P_x u for u given by a function of the sites, ``u(sites) -> (..., d)``, in any d."""
 
     def __init__(self, function: Callable[[Sites], Real]) -> None:
+        if not callable(function):
+            raise InputError("function", function, "not a function of the sites", "pass lambda sites: u, (..., d)")
         self.function = function
 
     def on(self, sites: Sites) -> Real:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.surroundings import is_terminal
 from fpsolve.validate import (
     attention_floor,
@@ -72,7 +72,7 @@ def chosen(only: Sequence[str] = (), quick: bool = False) -> list[Validation]:
     return entries
 
 
-@python_numbers
+@checked_arguments
 def validate(
     only: Sequence[str] = (),
     quick: bool = False,

@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from fpsolve.errors import InputError, UnderResolvedWarning, check_number
+from fpsolve.errors import InputError, UnderResolvedWarning, check_integer, check_number
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.annotations import Name
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
-from fpsolve.surroundings import usual_arithmetic
 from fpsolve.zoom.backward import backward
 from fpsolve.zoom.patch import Patch, checked_centre, checked_radius, patch, unresolved_share
 from fpsolve.zoom.replay import flow_of
@@ -25,15 +25,17 @@ WEAKEST_MEAN = 1e-6
 """A shorter mean vector points nowhere."""
 
 
+MOST_RINGS = 4096
+"""Rings of a patch, of which each has twice as many points."""
+
 COARSE = 1e-2
 """A patch whose last coefficients are larger than this part of the largest does not resolve its density."""
 
 
-@usual_arithmetic
-@python_numbers
+@checked_arguments
 def zoom(
     solution: xr.Dataset,
-    centre: ArrayLike | str,
+    centre: ArrayLike | Name,
     radius: float,
     *,
     time: float | None = None,
@@ -96,8 +98,7 @@ def _dataset(here: Patch, log_density: Real, about: dict[str, Any], config: dict
 
 
 def _checked_count(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 8:
-        raise InputError("n", n, "must be an integer >= 8", "pass n=48, for example")
+    check_integer("n", n, 8, MOST_RINGS)
     return int(n)
 
 
@@ -112,7 +113,7 @@ def _checked_time(time: float | None, solve: dict[str, Any]) -> float:
     return time
 
 
-def _centre(solution: xr.Dataset, centre: ArrayLike | str, time: float, d: int) -> Real:
+def _centre(solution: xr.Dataset, centre: ArrayLike | Name, time: float, d: int) -> Real:
     if not isinstance(centre, str):
         return checked_centre(centre, d)
     if centre != "mean":

@@ -37,11 +37,13 @@ def flow_of(ds: xr.Dataset, initial: Initial, model: Model | None) -> Flow:
     initial: a law, or the cloud that the run started from. Raises InputError where the flow cannot be run backwards,
     where the model cannot be built again, and where the run done again is not the one whose moments were saved.
     """
+    config = configuration(ds)
+    if model is not None:
+        model_of(config, model)  # another one is refused, whether it is needed or not
     if "flow" in ds:
         flow = Flow.of_dataset(ds)
         if flow.interpolation_error <= INTERPOLATED:
             return flow
-    config = configuration(ds)
     model, kept = model_of(config, model), Kept(ds, config["solve"]["rtol"])
     arguments = _arguments(config["solve"])
     for changes, nodes in _attempts(arguments):

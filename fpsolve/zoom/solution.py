@@ -14,6 +14,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.observe.member_run import one_member
 from fpsolve.observe.quantities import real_moments
 from fpsolve.policies import may_follow_points
+from fpsolve.settings import Settings
 from fpsolve.sphere.harmonics import Real
 
 SAVED = ("mean_vector", "moments", "overlap", "mass", "status", "flow")
@@ -51,12 +52,19 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
     ``t_end`` is where it ended, which a policy for densities that outgrow their degree may have made earlier. Raises
     InputError for a Dataset that is no result of ``solve``, and for runs without a cloud.
     """
-    text = ds.attrs.get("fpsolve_config")
-    config = json.loads(text) if isinstance(text, str) else {}
-    if not {"model", "initial", "solve"} <= config.keys():
+    try:
+        config = json.loads(ds.attrs["fpsolve_config"])
+    except (KeyError, TypeError, ValueError):
+        config = {}
+    tables = ("model", "initial", "solve")
+    if not isinstance(config, dict) or not all(isinstance(config.get(name), dict) for name in tables):
         problem = "it does not say how it was solved"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
     solve = config["solve"]
+    missing = [name for name in Settings.__dataclass_fields__ if name not in solve]
+    if missing or "name" not in config["model"] or "name" not in config["initial"]:
+        problem = f"it does not say all of how it was solved ({', '.join(missing) or 'name'} is missing)"
+        raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
     if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):
         problem = f"a run with measure={solve['measure']!r} has no flow of points"
         raise InputError("solution", solve["measure"], problem, 'solve with measure="cloud"')

@@ -58,7 +58,7 @@ def test_existing_result_is_replaced_only_when_asked(result, tmp_path, name):
     path = save(result, tmp_path / name)
     with pytest.raises(InputError, match=r"output = .*exists already") as refused:
         save(2 * result, path)
-    assert refused.value.argument == "output"
+    assert refused.value.argument == "path"
     assert_same_bits(result, load(path))
     changed = result.drop_vars("weights").assign_attrs(title="second")
     assert_same_bits(changed, load(save(changed, path, overwrite=True)))
@@ -126,7 +126,7 @@ def test_file_that_appears_while_writing_is_kept(result, tmp_path, monkeypatch):
 def test_bad_outputs_are_refused_by_name(tmp_path, name, problem):
     with pytest.raises(InputError, match=problem) as refused:
         check_output(tmp_path / name)
-    assert refused.value.argument == "output"
+    assert refused.value.argument == "path"
 
 
 def test_checking_creates_nothing(tmp_path):

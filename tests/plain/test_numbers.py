@@ -12,7 +12,8 @@ import pytest
 import fpsolve as fp
 from fpsolve.ensemble.planner import plan
 from fpsolve.plain import canonical, digest
-from fpsolve.plain.numbers import as_annotated, python_number, python_numbers
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.plain.numbers import as_annotated, python_number
 from fpsolve.plain.schema import hints
 from fpsolve.times import saved_time
 from fpsolve.validate import validate
@@ -140,7 +141,7 @@ def is_door(one):
     return False
 
 
-DOORS = {python_numbers(lambda: None).__code__}
+DOORS = {checked_arguments(lambda: None).__code__}
 OTHERWISE = {
     "fpsolve.solve", "fpsolve.BrownianPath", "fpsolve.Scheme", "fpsolve.HarmonicField",  # prepare, own checks, records
     "fpsolve.ensemble.Layout", "fpsolve.ensemble.make_layout", "fpsolve.validate.Validation", "fpsolve.validate.write",

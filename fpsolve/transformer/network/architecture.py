@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, fields, replace
 from math import sqrt
 from typing import Any
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_integer
 from fpsolve.plain.schema import parameters, unknown_key
 from fpsolve.plain.toml import read_toml
 from fpsolve.surroundings import user_path
-from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.parts import (
     MLP,
     Attention,
@@ -60,8 +59,8 @@ class Architecture(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("depth", self.depth, 1)
-        whole_number("d", self.d, 2)
+        check_integer("depth", self.depth, 1)
+        check_integer("d", self.d, 2)
         for one in fields(self):
             value, kinds = getattr(self, one.name), _KINDS.get(one.name)
             if kinds and not isinstance(value, kinds):
@@ -153,7 +152,7 @@ class Architecture(Part):
         changes: dict[str, Any] = {} if depth is None else {"depth": depth}
         a, ratio = self.attention, 1.0
         if d is not None:
-            whole_number("d", d, 2)
+            check_integer("d", d, 2)
             ratio = d / self.d
             changes["d"] = d
             if self.mlp is not None:

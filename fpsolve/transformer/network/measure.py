@@ -13,7 +13,7 @@ import xarray as xr
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, versions
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.network.exact import State
 from fpsolve.transformer.network.modules import blocks, need_torch
@@ -21,7 +21,7 @@ from fpsolve.transformer.network.observe import observed
 from fpsolve.transformer.network.predict import finished, part
 
 
-@python_numbers
+@checked_arguments
 def measure_network(
     module: Any,
     inputs: Any,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, MissingDependencyError, NotGaussianWarning
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.configuration import from_transformers
 from fpsolve.transformer.network.parts import MLP, Attention, Init, Norm
@@ -139,6 +140,7 @@ def blocks(module: Any, depth: int | None = None) -> list[Any]:
     raise InputError("module", type(module).__name__, "no list of blocks was found in it", "pass the whole network")
 
 
+@checked_arguments
 def weight_statistics(module: Any) -> list[WeightStatistics]:
     """What the entries of every matrix and bias of a module look like, in the order of its parameters.
 

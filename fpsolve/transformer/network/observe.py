@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -41,12 +43,16 @@ def mean_overlap(G: Real) -> Real:
     return np.asarray((C.sum((-2, -1)) - np.trace(C, axis1=-2, axis2=-1)) / (n * (n - 1)))
 
 
+@checked_arguments
 def observed(G: Real) -> dict[str, Real]:
     """The variables of Gram matrices G_ij = ⟨x_i, x_j⟩/d, shape (members, n, n).
 
     mean_overlap, mean_square, effective_rank (tr G)²/tr G²: (members,); overlap_quantile: (members, quantile), the
     ``QUANTILES`` of the cosines of pairs; squared_norm: (members, token).
     """
+    G = np.asarray(G, float)
+    if G.ndim != 3 or G.shape[-1] != G.shape[-2] or G.shape[-1] < 2:
+        raise InputError("G", G.shape, "not Gram matrices (members, n, n) of n >= 2 tokens", "pass X @ X.T[None] / d")
     n = G.shape[-1]
     pairs = cosines(G)[..., *np.triu_indices(n, 1)]
     square = np.diagonal(G, axis1=-2, axis2=-1)

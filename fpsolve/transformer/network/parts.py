@@ -11,10 +11,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from fpsolve.cached import lru_cache
-from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.errors import InputError, check_integer, check_number, unknown_name
 from fpsolve.noise.activation import ACTIVATIONS
 from fpsolve.plain.schema import NOTHING, named_in, unknown_key
-from fpsolve.transformer.chain import whole_number
 from fpsolve.values import Named
 
 LAWS = ("normal", "uniform", "truncated_normal")
@@ -156,7 +155,7 @@ class Positions(Part):
         check_number("theta", self.theta, 0, above=True)
         check_number("fraction", self.fraction, 0, 1, above=True)
         if self.max_length is not None:
-            whole_number("max_length", self.max_length, 1)
+            check_integer("max_length", self.max_length, 1)
         if self.kind == "learned" and self.max_length is None:
             raise InputError(
                 "max_length", None, "a learned table has a length", "give max_length (max_position_embeddings)"
@@ -186,12 +185,12 @@ class Embedding(Part):
         super().__post_init__()
         for name in ("vocab", "features"):
             if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name), 1)
+                check_integer(name, getattr(self, name), 1)
         if self.vocab is not None and self.features is not None:
             raise InputError("features", self.features, "a network takes ids or vectors", "leave vocab or features out")
         check_number("multiplier", self.multiplier)
         if self.padding is not None:
-            whole_number("padding", self.padding, 0)
+            check_integer("padding", self.padding, 0)
             if self.vocab is None or self.padding >= self.vocab:
                 raise InputError(
                     "padding", self.padding, f"not an id below vocab = {self.vocab}", "give an id, or None"
@@ -240,12 +239,12 @@ class Attention(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("heads", self.heads, 1)
-        whole_number("head_dim", self.head_dim, 1)
-        whole_number("global_every", self.global_every, 0)
+        check_integer("heads", self.heads, 1)
+        check_integer("head_dim", self.head_dim, 1)
+        check_integer("global_every", self.global_every, 0)
         for name in ("kv_heads", "window"):
             if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name), 1)
+                check_integer(name, getattr(self, name), 1)
         if self.heads % self.groups:
             problem = f"does not divide the {self.heads} heads"
             raise InputError("kv_heads", self.kv_heads, problem, "give a number of key-value heads that does")
@@ -301,7 +300,7 @@ class MLP(Part):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole_number("width", self.width, 1)
+        check_integer("width", self.width, 1)
         choice("activation", self.activation, ACTIVATIONS)
         flag("gated", self.gated)
 

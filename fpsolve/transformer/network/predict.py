@@ -13,11 +13,10 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from fpsolve.errors import InputError, check_number
+from fpsolve.errors import InputError, check_integer, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Result, as_result, versions
-from fpsolve.plain.numbers import python_numbers
-from fpsolve.transformer.chain import whole_number
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.exact import NUMBERS, WIDTH, ExactChain, State, ceiling
 from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_overlap, observed
@@ -46,7 +45,7 @@ class Plan:
         return f"about {self.flops:.1e} floating-point operations, {self.memory / 2**20:.0f} MiB"
 
 
-@python_numbers
+@checked_arguments
 def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, save_gram: bool = False) -> Plan:
     """The cost of :func:`predict` for n tokens.
 
@@ -55,8 +54,8 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
     ``REPLICAS`` × ``sampled_heads`` heads of n³ each, whatever d is. Raises InputError for fewer than two tokens or no
     member.
     """
-    whole_number("n", n, 2)
-    whole_number("members", members, 1)
+    check_integer("n", n, 2)
+    check_integer("members", members, 1)
     a, mlp = arch.attention, arch.mlp
     r, rows, together = min(n + 1, arch.d), n + 1, min(members, members_together(arch, n))
     if wide:
@@ -81,7 +80,7 @@ def plan(arch: Architecture, n: int, *, members: int = 1, wide: bool = False, sa
     return Plan(members * layers, 8 * int(held + kept))
 
 
-@python_numbers
+@checked_arguments
 def predict(
     arch: Architecture,
     tokens: Any,
@@ -169,13 +168,14 @@ def has_bar(progress: bool | None, flops: float) -> bool:
 
 def _members(members: int | Iterable[int]) -> range:
     if isinstance(members, int | np.integer):
-        whole_number("members", members, 1)
+        check_integer("members", members, 1)
         return range(int(members))
     numbers = list(members) if isinstance(members, Iterable) else []
-    first = numbers[0] if numbers and isinstance(numbers[0], int | np.integer) else 0
-    if not numbers or numbers != list(range(first, first + len(numbers))):
+    whole = all(isinstance(one, int | np.integer) for one in numbers)
+    first = numbers[0] if numbers and whole else 0
+    if not numbers or not whole or numbers != list(range(first, first + len(numbers))):
         raise InputError("members", members, "not a number, and not consecutive numbers", "pass range(100, 200)")
-    whole_number("members", first, 0)
+    check_integer("members", first, 0)
     return range(first, first + len(numbers))
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import sqrt
 
-from fpsolve.errors import InputError, check_number
-from fpsolve.transformer.chain import whole_number
+from fpsolve.errors import InputError, check_integer, check_number
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.parts import MLP, Attention, Embedding, Init, Norm, Positions, Residual, choice
 
@@ -154,7 +153,7 @@ def gpt_neox(
     """
     choice("init", init, ("transformers", "original"))
     heads, head_dim = _heads(d, heads, 96)
-    whole_number("depth", depth, 1)
+    check_integer("depth", depth, 1)
     original = init == "original"
     w = Init((sqrt(2 / (5 * d)) if original else 0.02) if std is None else std)
     end = Init(2 / (depth * sqrt(d))) if original else w
@@ -189,9 +188,9 @@ def gemma(
     layer in a window of 4096, MLP 4d, eps 1e-6; everything N(0, 0.02²), the padding's vector (id 0) zero
     (``Gemma2Model``).
     """
-    whole_number("d", d, 2)
+    check_integer("d", d, 2)
     heads = max(1, d // 288) if heads is None else heads
-    whole_number("heads", heads, 1)
+    check_integer("heads", heads, 1)
     pairs = heads // 2 if heads % 2 == 0 else heads
     w = Init(std)
     return Architecture(
@@ -226,7 +225,7 @@ def torch_encoder(
     independent, as after a re-initialisation.
     """
     heads, head_dim = _heads(d, heads, 1)
-    whole_number("width", width, 1)
+    check_integer("width", width, 1)
     qkv = Init(sqrt(1 / (2 * d)), "uniform")
     fan_d, fan_width = Init(sqrt(1 / (3 * d)), "uniform"), Init(sqrt(1 / (3 * width)), "uniform")
     return Architecture(
@@ -254,11 +253,11 @@ def random_transformer(
     key_query: ``identity``, ``gaussian`` or ``product`` (W W'ᵀ, both d×d). Entries of V have deviation 1/√d by default.
     On the sphere of radius √d that the package's norms use, logits are scaled by β/d.
     """
-    whole_number("d", d, 2)
+    check_integer("d", d, 2)
     check_number("beta", beta, 0)
     check_number("step", step, 0, above=True)
     choice("key_query", key_query, ("identity", "gaussian", "product"))
-    whole_number("heads", heads, 1)
+    check_integer("heads", heads, 1)
     value = Init(1 / sqrt(d) if value_std is None else value_std)
     kind = {"gaussian": "dense", "product": "projected"}.get(key_query, key_query)
     w = Init(key_query_std)
@@ -288,14 +287,14 @@ PRESETS: dict[str, Callable[..., Architecture]] = {
 
 def _heads(d: int, heads: int | None, standard: int, head_dim: int | None = None) -> tuple[int, int]:
     """Heads and their width: of the standard width unless one of them is given, heads × width = d unless both are."""
-    whole_number("d", d, 2)
+    check_integer("d", d, 2)
     if heads is None:
         width = standard if head_dim is None else head_dim
-        whole_number("head_dim", width, 1)
+        check_integer("head_dim", width, 1)
         if d % width:
             raise InputError("d", d, f"heads of width {width} do not divide it", "give heads= as well")
         return d // width, width
-    whole_number("heads", heads, 1)
+    check_integer("heads", heads, 1)
     if head_dim is None and d % heads:
         raise InputError("heads", heads, f"do not divide d = {d}", "give a number of heads that does")
     return heads, d // heads if head_dim is None else head_dim

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_integer
 from fpsolve.measures.initial import samples
 from fpsolve.measures.laws import Law
+from fpsolve.memory import check_memory
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer.chain import whole_number
 from fpsolve.transformer.network.architecture import Architecture
 
 TOLERANCE = 1e-10
@@ -56,7 +56,7 @@ def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
     if isinstance(tokens, Law):
         if n is None:
             raise InputError("n", None, "a law does not say how many tokens to draw", "pass n=64, for example")
-        whole_number("n", n, 2)
+        check_integer("n", n, 2)
         if tokens.dimension != arch.d:
             raise InputError(
                 "tokens",
@@ -66,13 +66,15 @@ def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
             )
         return Start(n, "law", np.zeros((n, 0)), law=tokens)
     if n is not None:
+        start_of(arch, tokens, None)  # what are no tokens is refused as such
         raise InputError("n", n, "only a law needs it", "leave it out")
     if isinstance(tokens, int | np.integer) and not isinstance(tokens, bool):
-        whole_number("tokens", tokens, 2)
+        check_integer("tokens", tokens, 2)
+        check_memory("tokens", int(tokens), 8 * int(tokens))
         return _distinct(arch, int(tokens))
     try:
         array = np.asarray(tokens)
-    except ValueError:
+    except Exception:  # whatever an object raises that is asked for its array
         array = np.zeros((0,))
     if array.ndim == 1 and array.size and np.issubdtype(array.dtype, np.integer):
         return _ids(arch, array)
@@ -82,7 +84,7 @@ def start_of(arch: Architecture, tokens: Any, n: int | None) -> Start:
     array = array.astype(float)
     if not np.isfinite(array).all():
         raise InputError("tokens", array, "has entries that are not finite", "give finite numbers")
-    whole_number("tokens", len(array), 2)
+    check_integer("tokens", len(array), 2)
     if array.shape[0] == array.shape[1] and np.allclose(array, array.T, rtol=0, atol=TOLERANCE * np.abs(array).max()):
         return _gram(array)
     return _vectors(arch, array)
@@ -112,7 +114,7 @@ def _ids(arch: Architecture, ids: Any) -> Start:
     if ids.min() < 0 or ids.max() >= vocab:
         outside = ids[(ids < 0) | (ids >= vocab)][0]
         raise InputError("tokens", int(outside), f"outside the vocabulary of {vocab} ids", f"give ids in [0, {vocab})")
-    whole_number("tokens", len(ids), 2)
+    check_integer("tokens", len(ids), 2)
     unique, at = np.unique(ids, return_inverse=True)
     rows = arch.embedding.multiplier * arch.embedding.token.deviation * np.eye(len(unique))[at]
     if arch.embedding.padding is not None:

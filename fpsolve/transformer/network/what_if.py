@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
-from fpsolve.plain.numbers import python_numbers
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.observe import LONG_NAMES
 from fpsolve.transformer.network.parts import PLACES, Init
@@ -42,6 +42,7 @@ def entropy_share(ds: xr.Dataset) -> xr.DataArray:
     return ds["attention_entropy"].mean("member") / ceiling.where(ceiling > 0)
 
 
+@checked_arguments
 def verdict(ds: xr.Dataset) -> str:
     """One sentence on a result of :func:`predict`: collapse or the overlap that is kept, and what attention does.
 
@@ -138,6 +139,7 @@ def variations(arch: Architecture, tokens: Any) -> dict[str, tuple[Architecture,
     return found
 
 
+@checked_arguments
 def what_if(arch: Architecture, tokens: Any, **options: Any) -> Result:
     """One thing changed at a time, and which change moves the collapse most.
 
@@ -159,7 +161,7 @@ def what_if(arch: Architecture, tokens: Any, **options: Any) -> Result:
     return _named(ds, f"fpsolve: {arch.name or 'network'}, one change at a time", arch, tokens, options)
 
 
-@python_numbers
+@checked_arguments
 def phase_map(
     arch: Architecture,
     tokens: Any,
