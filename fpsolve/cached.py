@@ -48,7 +48,7 @@ def lru_cache(maxsize: int) -> Callable[[Callable[..., Made]], functools._lru_ca
 
 
 if TYPE_CHECKING:
-    from functools import cached_property
+    from functools import cached_property as cached_property
 else:
 
     class cached_property(functools.cached_property):

@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import copy
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fpsolve.compare import compare
+from fpsolve.ensemble import ensemble
+from fpsolve.ensemble.main import OF_THE_CALL
 from fpsolve.errors import InputError
+from fpsolve.measures.initial import LAWS
+from fpsolve.models import MODELS
 from fpsolve.plain.objects import made_of, within
 from fpsolve.plain.schema import checked, named_in, parameters, unknown_key
-from fpsolve.solving import refusals
+from fpsolve.plain.toml import assigned, read_toml
+from fpsolve.solving import refusals, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -57,12 +62,7 @@ class Catalogue:
     @classmethod
     def of_fpsolve(cls) -> Catalogue:
         """The models, laws and solver of the package."""
-        import fpsolve
-        from fpsolve.compare import compare
-        from fpsolve.ensemble.table import ensemble_table
-
-        tables: dict[str, Callable[..., Any]] = {"compare": compare, "ensemble": ensemble_table}
-        return cls(fpsolve.MODELS, fpsolve.initial.LAWS, fpsolve.solve, tables)
+        return cls(MODELS, LAWS, solve, {"compare": compare, "ensemble": ensemble})
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def load_config(
     Raises :class:`~fpsolve.errors.InputError` for an unreadable file and :class:`ConfigError` listing all
     that is wrong.
     """
-    raw, changes = _read_toml(user_path(path, "config")), [_parse_override(text) for text in overrides]
+    raw, changes = read_toml(user_path(path, "config"), "config"), [_change(text) for text in overrides]
     for change in changes:
         _merge(raw, change)
     described = parse_config(raw, catalogue)
@@ -138,9 +138,9 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
         errors.append(InputError("solve.observe", tables["solve"].pop("observe"), told, remedy))
     arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=NOT_KEYS, owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
-    shared = ("model", "initial", *parameters(catalogue.solve))
+    shared = ("model", "initial", *parameters(catalogue.solve), *OF_THE_CALL)
     extras = {
-        name: checked(call, tables[name], name, errors, skip=shared, owner=f"[{name}]")
+        name: checked(call, tables[name], name, errors, skip=shared, owner=f"[{name}]", whole=False)
         for name, call in catalogue.extras.items()
         if tables[name]
     }
@@ -178,29 +178,12 @@ def _sweep(
     return found
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    if path.exists() and not path.is_file():
-        raise InputError("config", str(path), "is no file", "name a .toml file")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows marks its UTF-8 files
-    except OSError as error:
-        raise InputError("config", str(path), f"cannot be read ({error.strerror})", "check the name") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("config", str(path), f"is not TOML ({error})", "mend that line") from error
-
-
-def _parse_override(text: str) -> dict[str, Any]:
+def _change(text: str) -> dict[str, Any]:
     """``model.beta=2`` as the nested dictionary that a TOML file with that line would give."""
-    key, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not all(part.isidentifier() for part in key.split(".")):
-        raise InputError("set", text, "is not of the form table.key=value", "write for example model.beta=2")
-    try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:  # a bare word
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        return dict(nested)
+    key, nested = assigned(text, "table.key=value", "model.beta=2")
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return dict(nested)
 
 
 def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:

@@ -154,6 +154,13 @@ def unknown_name(argument: str, value: object, known: Iterable[str]) -> InputErr
     return InputError(argument, value, f"not one of {', '.join(map(repr, names))}", hint)
 
 
+def exit_code(error: BaseException) -> int:
+    """Of a program: 2 for bad input, 3 for a run that stopped because it was no longer resolved, 1 for the rest."""
+    if isinstance(error, InputError):
+        return 2
+    return 3 if isinstance(error, UnresolvedError) else 1
+
+
 def _raised(kind: type[FPSolveError], args: tuple[Any, ...], state: dict[str, Any]) -> FPSolveError:
     """An error as it was in another process: its constructor takes other arguments than the message."""
     error = kind.__new__(kind, *args)

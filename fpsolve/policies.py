@@ -16,7 +16,8 @@ import numpy as np
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures import Cloud, Measure
-from fpsolve.measures.initial import Initial, Law
+from fpsolve.measures.initial import Initial
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.notes import FILTERED, HANDED_OVER, REFINED, STOPPED, Note
 from fpsolve.plain import from_plain
@@ -291,9 +292,10 @@ def may_follow_points(recorded: Any) -> bool:
     return known is not None and known.to_points
 
 
-def refined(measure: Any, lmax: int) -> Any:
+def refined(measure: Any, lmax: int) -> Measure:
     """The same density, of whatever kind, at a higher degree."""
-    return measure.refined(lmax)
+    finer: Measure = measure.refined(lmax)
+    return finer
 
 
 def filtered(measure: Any, strength: float) -> Measure | None:

@@ -23,7 +23,7 @@ EX_INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl-C."""
 
 
-class Stop:
+class StopRequest:
     """Called, it says whether a signal has come; ``name`` is that of the first one, or None."""
 
     def __init__(self) -> None:
@@ -82,14 +82,14 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signal(signals: Sequence[signal.Signals] = STOPPING) -> Iterator[Stop]:
+def stop_on_signal(signals: Sequence[signal.Signals] = STOPPING) -> Iterator[StopRequest]:
     """Inside the block these signals set the flag that it is given, ``with stop_on_signal() as stop: … stop()``.
 
     Further ones change nothing, as batch systems send them twice; but a SIGINT, where it is among them, raises
     KeyboardInterrupt once there has been another, and stays ignored in a command that was begun so, in the background.
     The handlers of before come back at the end. Only the main thread may set them: in others the flag stays down.
     """
-    stop = Stop()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

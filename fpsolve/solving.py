@@ -16,8 +16,8 @@ from fpsolve.io.keeper import Keeper
 from fpsolve.measures import Measure
 from fpsolve.measures.build import build, measure_class
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial, Law
-from fpsolve.measures.laws import Tokens
+from fpsolve.measures.initial import Initial
+from fpsolve.measures.laws import Law, Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable, Recorder, Result, dataset

@@ -16,6 +16,7 @@ import pytest
 import typer
 
 import fpsolve as fp
+from fpsolve import config
 from fpsolve.cli import app
 from fpsolve.config import load_config, parse_config
 
@@ -75,6 +76,7 @@ def test_code_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):
         return results[-1]
 
     monkeypatch.setattr(fp, "solve", kept)
+    monkeypatch.setattr(config, "solve", kept)
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         if path in BEGINNINGS:
             warnings.simplefilter("error", UserWarning)

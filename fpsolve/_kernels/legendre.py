@@ -28,7 +28,7 @@ NEGLIGIBLE = 1e-280
 """Start values below are zero, so that no sum meets subnormal numbers."""
 
 
-class Table(NamedTuple):
+class LegendreTable(NamedTuple):
     """A family of functions: its recurrence ``(size, 3)``, cos θ_j ``(n,)`` and start values ``(lmax + 1, n)``."""
 
     abc: Real
@@ -41,7 +41,7 @@ def circle_size(lmax: int) -> int:
     return 4 * int(next_fast_len(-(-(2 * lmax + 2) // 4)))
 
 
-def sums(table: Table, f: Modes) -> Real:
+def sums(table: LegendreTable, f: Modes) -> Real:
     """Σ_ℓ f_ℓm p_ℓm(θ_j), (lmax + 1, 4, n): real, imaginary over even ℓ - m, then over odd; void past the equator."""
     out = np.empty((len(table.seeds), 4, len(table.x)))
     _legendre.sums(np.ascontiguousarray(f), *table, out)
@@ -55,7 +55,7 @@ def unfold(north: Real, south: Real, factors: Real, spin: int, size: int) -> Mod
     return circle
 
 
-def project(table: Table, circle: Modes) -> Modes:
+def project(table: LegendreTable, circle: Modes) -> Modes:
     """Σ_j P̄_ℓm(θ_j) circle[m, j] over the full circle: the adjoint of :func:`unfold` after :func:`sums`."""
     waves, f = np.empty((len(table.seeds), 4, len(table.x))), np.empty(len(table.abc), complex)
     _legendre.fold(circle, waves)
@@ -64,7 +64,7 @@ def project(table: Table, circle: Modes) -> Modes:
 
 
 @lru_cache(maxsize=16)
-def legendre(lmax: int) -> Table:
+def legendre(lmax: int) -> LegendreTable:
     """The functions P̄_ℓm, with the Condon–Shortley phase."""
     ell, m = _degrees_orders(lmax)
     a = _root((4 * ell**2 - 1), ell**2 - m**2)
@@ -74,7 +74,7 @@ def legendre(lmax: int) -> Table:
 
 
 @lru_cache(maxsize=16)
-def spin_one(lmax: int, sign: int) -> Table:
+def spin_one(lmax: int, sign: int) -> LegendreTable:
     """The functions λ±_ℓm; a coefficient at ℓ = 0 must be zero."""
     ell, m = _degrees_orders(lmax)
     below = (ell - 1) ** 2
@@ -130,10 +130,10 @@ def sectoral_norms(lmax: int) -> NDArray[np.longdouble]:
     return np.multiply.accumulate(np.concatenate([[first], -np.sqrt((2 * m + 1) / (2 * m))]))
 
 
-def _table(a: Real, b: Real, c: Real, x: NDArray[np.longdouble], seeds: NDArray[np.longdouble]) -> Table:
+def _table(a: Real, b: Real, c: Real, x: NDArray[np.longdouble], seeds: NDArray[np.longdouble]) -> LegendreTable:
     padding = -len(x) % LANES
     seeds = np.where(np.abs(seeds) < NEGLIGIBLE, 0, seeds)
-    table = Table(
+    table = LegendreTable(
         np.ascontiguousarray(np.stack([a, b, c], -1)),
         np.pad(x, (0, padding)).astype(float),
         np.ascontiguousarray(np.pad(seeds, ((0, 0), (0, padding))), float),

@@ -21,7 +21,7 @@ Real = NDArray[np.float64]
 Modes = NDArray[np.complex128]
 
 
-class Table(NamedTuple):
+class HarmonicTable(NamedTuple):
     """For each stored (ℓ, m): c of the recurrence, n_ℓm, and the place of (ℓ, m-1) with the factor of its slope."""
 
     c: Real
@@ -57,7 +57,7 @@ def rows(lmax: int, *sums: tuple[Modes, bool]) -> Real:
 
 
 @lru_cache(maxsize=64)
-def table(lmax: int) -> Table:
+def table(lmax: int) -> HarmonicTable:
     """The tables of a degree (read-only)."""
     m, ell = np.triu_indices(lmax + 1)
     below = (ell - 1.0) ** 2
@@ -65,7 +65,7 @@ def table(lmax: int) -> Table:
     norm = _norms(lmax)[m, ell]
     left = np.where(m > 0, (m - 1) * (2 * lmax + 2 - m) // 2 + ell, 0)
     slope = np.where(m > 0, (ell - m + 1.0) * np.where(m > 1, 2.0, 1.0) * norm[left].astype(float), 0.0)
-    made = Table(c, norm.astype(float), left, slope)
+    made = HarmonicTable(c, norm.astype(float), left, slope)
     return made
 
 

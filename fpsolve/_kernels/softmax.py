@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fpsolve._kernels import _softmax
-from fpsolve._kernels.arguments import Array, softmax_arguments
+from fpsolve._kernels.softmax_arguments import Array, softmax_arguments
 
 
 def softmax_attention(g: ArrayLike, y: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:

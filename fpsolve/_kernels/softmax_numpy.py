@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve._kernels.arguments import Array, softmax_arguments
+from fpsolve._kernels.softmax_arguments import Array, softmax_arguments
 
 CHUNK = 2**20  # pairs held in memory at once
 

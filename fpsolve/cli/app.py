@@ -4,8 +4,10 @@ quick."""
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +15,11 @@ import typer
 from typer.core import TyperGroup
 
 from fpsolve.cli.listing import KINDS
-from fpsolve.errors import FPSolveError, InputError, UnresolvedError
-
-
-def exit_code(error: FPSolveError) -> int:
-    """2 for bad input, 3 for a run that stopped because it was no longer resolved, 1 for the rest."""
-    if isinstance(error, InputError):
-        return 2
-    return 3 if isinstance(error, UnresolvedError) else 1
+from fpsolve.cli.options import COMPARE, ENSEMBLE, RUN, with_options
+from fpsolve.compare import compare as compared
+from fpsolve.ensemble import ensemble as ensembled
+from fpsolve.errors import FPSolveError, InputError, exit_code
+from fpsolve.solving import solve
 
 
 class _Group(TyperGroup):
@@ -49,18 +48,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Given = dict[str, Any]
+"""Options of the function behind a command, those that are given."""
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Bar = Annotated[
+    bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of what is drawn.")]
 Observed = Annotated[
     list[str] | None,
     typer.Option("--observe", metavar="module:function", help="Keep an observable of your own; repeatable."),
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable.")
 ]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")]
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
         typer.echo(f"fpsolve {version('fpsolve')}")
         raise typer.Exit
 
@@ -78,24 +84,14 @@ def _common(
 
 
 @app.command()
+@with_options(solve, RUN)
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to solve.")],
     output: OutputFile = None,
+    *,
+    given: Given,
     overwrite: Overwrite = False,
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="Show a bar; default: long runs in a terminal."),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable."),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the run's progress here; go on from it if it exists.")
-    ] = None,
-    checkpoint_every: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between two writings of it; default: 60.")
-    ] = None,
+    changes: Changes = None,
     observe: Observed = None,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
@@ -108,28 +104,17 @@ def run(
     """
     from fpsolve.cli.running import run_config
 
-    run_config(config, output, overwrite, progress, changes or [], checkpoint, checkpoint_every, observe or [])
+    run_config(config, output, overwrite, changes or [], given, observe or [])
 
 
 @app.command()
+@with_options(ensembled, ENSEMBLE)
 def ensemble(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to solve, for every member.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT.zarr", help="The store.")] = None,
-    members: Annotated[
-        str | None, typer.Option(metavar="N | FIRST:LAST", help="Members 0..N-1, or FIRST..LAST-1.")
-    ] = None,
-    block: Annotated[int | None, typer.Option(help="Members of one block: one shard, one writer.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="static or dynamic; default: by the sweep.")] = None,
-    fail_fast: Annotated[
-        bool | None, typer.Option("--fail-fast/--no-fail-fast", help="Stop at the first member that fails.")
-    ] = None,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Say how far it is; default: yes.")
-    ] = None,
-    log_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="A log of every rank.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable.")
-    ] = None,
+    *,
+    given: Given,
+    changes: Changes = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and compute nothing.")] = False,
     ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
     observe: Observed = None,
@@ -140,14 +125,12 @@ def ensemble(
     The same command again computes only what is missing. SIGTERM and SIGUSR1 stop it in order with status 75, 74 if
     the member in work could not be kept.
     """
-    from fpsolve.cli.ensembling import Options, run_ensemble
-    from fpsolve.cli.planning import plan_ensemble
+    from fpsolve.cli.ensembling import plan_ensemble, run_ensemble
 
-    options = Options(members, block, schedule, fail_fast, progress, log_dir, observe or [])
     if plan:
-        typer.echo(plan_ensemble(config, changes or [], options, ranks))
+        typer.echo(plan_ensemble(config, changes or [], given, observe or [], ranks))
     else:
-        run_ensemble(config, output, changes or [], options)
+        run_ensemble(config, output, changes or [], given, observe or [])
 
 
 @app.command()
@@ -167,17 +150,15 @@ def export(
 
 
 @app.command()
+@with_options(compared, COMPARE)
 def compare(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to compare; its [compare] table.")],
     output: OutputFile = None,
+    *,
+    given: Given,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw; default: beside it.")] = None,
     overwrite: Overwrite = False,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
-    ] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="table.key=value", help="Change a key; repeatable.")
-    ] = None,
+    changes: Changes = None,
 ) -> None:
     """The mean-field solution against finite-N tokens on the same path and the random transformer in law.
 
@@ -186,7 +167,7 @@ def compare(
     """
     from fpsolve.cli.comparing import compare_config
 
-    compare_config(config, output, figure, overwrite, progress, changes or [])
+    compare_config(config, output, figure, overwrite, changes or [], given)
 
 
 @app.command()
@@ -199,7 +180,7 @@ def network(
     heads: Annotated[int | None, typer.Option(help="Attention heads.")] = None,
     n: Annotated[int, typer.Option("--n", help="Distinct tokens.")] = 256,
     members: Annotated[int | None, typer.Option(help="Networks drawn; default: 4, one in the wide limit.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
+    seed: Seed = 0,
     wide: Annotated[
         bool | None, typer.Option("--wide/--exact", help="The limit of wide networks; default: where exact is slow.")
     ] = None,
@@ -209,9 +190,7 @@ def network(
     output: OutputFile = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to draw.")] = None,
     overwrite: Overwrite = False,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
-    ] = None,
+    progress: Bar = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="key=value", help="Change a key: norm.place=post; repeatable.")
     ] = None,
@@ -282,8 +261,6 @@ def info(
 
     report = collect()
     if as_json:
-        import json
-
         typer.echo(json.dumps(report, indent=2))
     else:
         typer.echo(as_text(report))
@@ -299,10 +276,8 @@ def validate(
     ] = None,
     output: OutputFile = None,
     overwrite: Overwrite = False,
-    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 0,
-    progress: Annotated[
-        bool | None, typer.Option("--progress/--no-progress", help="Show a bar; default: in a terminal.")
-    ] = None,
+    seed: Seed = 0,
+    progress: Bar = None,
 ) -> None:
     """Compute every closed form of the literature and compare.
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from fpsolve import plot
+from fpsolve.cli.plotting import draw
 from fpsolve.cli.running import save_finished
 from fpsolve.compare import as_text, compare
 from fpsolve.compare.comparison import compare_until
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
-from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
+from fpsolve.io import FIGURE_SUFFIXES, check_output
 from fpsolve.plain.schema import named_in, parameters
-from fpsolve.signals import STOPPING, Stop, stop_on_signal
+from fpsolve.signals import STOPPING, StopRequest, stop_on_signal
 
 
 def compare_config(
@@ -25,22 +27,23 @@ def compare_config(
     output: Path | None,
     figure: Path | None,
     overwrite: bool,
-    progress: bool | None,
     changes: Sequence[str],
+    given: Mapping[str, Any],
 ) -> Path:
     """Compare, print the table, save the Dataset and draw the figure; every refusal comes before the computing.
 
-    Without ``output`` and ``figure`` they are CONFIG-compare.nc and its name with .png, in the current folder.
-    SIGTERM, SIGUSR1 and Ctrl-C end it in order: the same of the runs that are complete, then status 75, or 130.
+    given: options of ``fp.compare``. Without ``output`` and ``figure`` they are CONFIG-compare.nc and its name with
+    .png, in the current folder. SIGTERM, SIGUSR1 and Ctrl-C end it in order: the same of the runs that are complete,
+    then status 75, or 130.
     """
     described = load_config(config, changes)
     target = check_output(output or Path(f"{config.stem}-compare.nc"), overwrite)
     picture = check_output(figure or target.with_suffix(".png"), overwrite, FIGURE_SUFFIXES)
     with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
-        ds = _compared(described, stop, progress)
+        ds = _compared(described, stop, given)
         typer.echo(as_text(ds))
         target = save_finished(ds, target, overwrite)
-        _draw(ds, picture, overwrite)
+        draw(plot.comparison, ds, picture, overwrite)
         typer.echo(f"\nwrote {target} and {picture}")
     if "stopped" in ds.attrs:
         typer.echo(f"fpsolve: {stop.name}: stopped on request: {ds.attrs['stopped']} and kept in {target}", err=True)
@@ -48,11 +51,11 @@ def compare_config(
     return target
 
 
-def _compared(described: RunConfig, stop: Stop, progress: bool | None) -> Any:
+def _compared(described: RunConfig, stop: StopRequest, given: Mapping[str, Any]) -> Any:
     """The comparison, or what is complete of it when a signal comes."""
     stoppable = update_wrapper(partial(compare_until, stop), compare)  # the signature tells what it takes
     try:
-        return called(described, "compare", stoppable, progress=progress)
+        return called(described, "compare", stoppable, **given)
     except Interrupted:
         problem = "stopped on request before a run of tokens was complete; nothing was kept"
         typer.echo(f"fpsolve: {stop.name}: {problem}", err=True)
@@ -71,10 +74,3 @@ def called(described: RunConfig, table: str, function: Callable[..., Any], **opt
     own = described.extras.get(table, {})
     with named_in("solve", set(shared)), named_in(table, set(own)):
         return function(described.model, described.initial, **{**shared, **own, **options})
-
-
-def _draw(ds: Any, picture: Path, overwrite: bool) -> None:
-    from fpsolve.plot.compared import comparison
-
-    with replacing(picture, overwrite) as temporary:
-        comparison(ds).savefig(temporary, dpi=150)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import xarray as xr
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io import check_output, replacing
 from fpsolve.io.files import check_store, check_whole, open_result, refuse_complex, write_result
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def export_store(
@@ -39,8 +38,6 @@ def export_store(
 
 def _opened(store: Path, group: str | None) -> xr.Dataset:
     """The store's Dataset, its values not yet read."""
-    import xarray as xr
-
     if not store.exists():
         raise InputError("store", str(store), "does not exist", "check the name")
     check_store(store)
@@ -50,7 +47,7 @@ def _opened(store: Path, group: str | None) -> xr.Dataset:
     try:
         with open_result(store) as whole:
             check_whole(whole, store)
-        ds = xr.open_zarr(store, group=group, chunks=None, decode_times=False, mask_and_scale=False)
+        ds: xr.Dataset = xr.open_zarr(store, group=group, chunks=None, decode_times=False, mask_and_scale=False)
     except InputError:
         raise
     except Exception as error:  # zarr and its codecs have classes of their own

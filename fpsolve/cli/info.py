@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fpsolve.cli.selftest import transform_tests
+from fpsolve.sphere._shtns import shtns
+
 _PACKAGES = (
     "fpsolve numpy scipy xarray netCDF4 zarr shtns ducc0 pydantic typer matplotlib threadpoolctl mpi4py petsc4py"
 ).split()
@@ -19,9 +22,6 @@ _LEVELS = {"avx512f": "avx512", "avx2": "avx2", "avx": "avx", "pni": "sse3", "ss
 
 def collect() -> dict[str, Any]:
     """Versions, machine, SHTns's build and SIMD level, threads and self-tests, as plain JSON values."""
-    from fpsolve.cli.selftest import transform_tests
-    from fpsolve.sphere._shtns import shtns
-
     build = shtns.build_info()
 
     return {

@@ -9,6 +9,10 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from fpsolve.measures.initial import LAWS
+from fpsolve.models import MODELS, Model
+from fpsolve.schemes import SCHEMES
+
 KINDS = ("overview", "map", "orthographic", "observables", "animation")
 """Pictures that ``fpsolve plot`` draws."""
 
@@ -17,11 +21,9 @@ _INDENT = 4
 
 def tables() -> str:
     """Models, schemes and initial laws of ``fpsolve``: calculus, keys, summary and reference of each."""
-    import fpsolve
-
-    models = [(name, calculus_of(one), _keys(one), *_about(one)) for name, one in fpsolve.MODELS.items()]
-    schemes = [(name, _orders(one), *_about(one)) for name, one in fpsolve.SCHEMES.items()]
-    laws = [(name, "", _keys(one), *_about(one)) for name, one in fpsolve.initial.LAWS.items()]
+    models = [(name, calculus_of(one), _keys(one), *_about(one)) for name, one in MODELS.items()]
+    schemes = [(name, _orders(one), *_about(one)) for name, one in SCHEMES.items()]
+    laws = [(name, "", _keys(one), *_about(one)) for name, one in LAWS.items()]
     sections = [_section("Models", models), _section("Schemes", schemes), _section("Initial laws", laws)]
     return "\n\n".join(sections)
 
@@ -33,8 +35,6 @@ def calculus_of(model: Any) -> str:
         return " or ".join(map(str, calculus))
     if isinstance(calculus, str):
         return calculus
-    from fpsolve.models import Model
-
     return "any" if calculus is Model.calculus else "ito with noise, any without"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,12 @@ from typing import Any
 import numpy as np
 import typer
 
+from fpsolve import plot
+from fpsolve.cli.plotting import draw
 from fpsolve.cli.running import save_finished
 from fpsolve.errors import InputError
-from fpsolve.io import FIGURE_SUFFIXES, check_output, replacing
+from fpsolve.io import FIGURE_SUFFIXES, check_output
+from fpsolve.plain.toml import assigned
 from fpsolve.transformer import Architecture, Plan, plan, predict
 from fpsolve.transformer.network.predict import check_memory
 from fpsolve.transformer.network.start import start_of
@@ -77,7 +79,7 @@ def network(
     if target is not None:
         typer.echo(f"wrote {save_finished(ds, target, overwrite)}")
     if picture is not None:
-        _draw(ds, mode, picture, overwrite)
+        draw(plot.phases if mode == "map" else plot.layers, ds, picture, overwrite)
         typer.echo(f"wrote {picture}")
 
 
@@ -90,15 +92,7 @@ def total(cases: Sequence[tuple[Architecture, int]], **options: Any) -> Plan:
 def architecture(source: str, sizes: dict[str, int | None], changes: Sequence[str]) -> Architecture:
     """A preset by name, a configuration of `transformers` (.json, a folder) or a TOML file, with sizes and changes."""
     given: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
-    deep: dict[str, Any] = {}
-    for text in changes:
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not all(part.isidentifier() for part in key.split(".")):
-            raise InputError("set", text, "is not of the form key=value", "write norm.place=post, for example")
-        try:
-            deep[key] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:  # a bare word
-            deep[key] = value
+    deep = dict(assigned(text, "key=value", "norm.place=post") for text in changes)
     path = Path(source)
     if path.suffix == ".toml":
         arch = Architecture.from_toml(source, **given)
@@ -169,10 +163,3 @@ def map_table(ds: Any) -> str:
             )
         )
     return "\n".join(lines)
-
-
-def _draw(ds: Any, mode: str, picture: Path, overwrite: bool) -> None:
-    from fpsolve.plot.layer_curves import layers, phases
-
-    with replacing(picture, overwrite) as temporary:
-        (phases if mode == "map" else layers)(ds).savefig(temporary, dpi=150)

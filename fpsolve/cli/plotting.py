@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fpsolve import plot
 from fpsolve.cli.listing import KINDS
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.io import ANIMATION_SUFFIXES, FIGURE_SUFFIXES, check_output, load, replacing
@@ -27,19 +29,20 @@ def plot_result(result: Path, output: Path | None, kind: str, time: float | None
     target = check_output(output or Path(f"{result.stem}-{kind}{suffixes[0]}"), overwrite, suffixes)
     ds = load(result)
     if kind == "animation":
-        from fpsolve.plot import animation
+        return plot.animation(ds, target, overwrite=overwrite)
+    draw(lambda ds: _figure(ds, kind, time), ds, target, overwrite)
+    return target
 
-        return animation(ds, target, overwrite=overwrite)
-    figure = _figure(ds, kind, time)
+
+def draw(picture: Callable[[Any], Figure], ds: Any, target: Path, overwrite: bool) -> None:
+    """Write a picture of a Dataset."""
+    figure = picture(ds)
     with replacing(target, overwrite) as temporary:
         figure.savefig(temporary, dpi=_DPI)
-    return target
 
 
 def _figure(ds: xr.Dataset, kind: str, time: float | None) -> Figure:
     """The picture of this kind; an overview is the page of whatever the result is."""
-    from fpsolve import plot
-
     if kind == "map":
         return plot.density_map(ds, time)
     if kind == "orthographic":

@@ -35,24 +35,19 @@ def run_config(
     config: Path,
     output: Path | None,
     overwrite: bool,
-    progress: bool | None,
     changes: Sequence[str],
-    checkpoint: Path | None = None,
-    checkpoint_every: float | None = None,
+    given: Mapping[str, Any],
     observe: Sequence[str] = (),
 ) -> Path:
     """Solve and save; every refusal comes before the computing.
 
-    A run that ends early, as its density is no longer resolved, is saved and ends with status 3. With a checkpoint
-    SIGTERM, SIGUSR1 and Ctrl-C end the run in order, with status 75 or 130: the same command goes on; with 74 where its
-    progress could not be written.
+    given: options of ``fp.solve``, which come before the ``[solve]`` table. A run that ends early, as its density is no
+    longer resolved, is saved and ends with status 3. With a checkpoint SIGTERM, SIGUSR1 and Ctrl-C end the run in
+    order, with status 75 or 130: the same command goes on; with 74 where its progress could not be written.
     """
     described = load_config(config, changes)
     target = check_output(output or described.output or Path(config.stem + ".nc"), overwrite)
-    options: dict[str, Any] = {} if progress is None else {"progress": progress}
-    options |= {} if checkpoint is None else {"checkpoint": checkpoint}
-    options |= {} if checkpoint_every is None else {"checkpoint_every": checkpoint_every}
-    options |= {"observe": imported(observe)} if observe else {}
+    options = {**given, "observe": imported(observe)} if observe else dict(given)
     if described.solver is solve:
         described = replace(described, solver=_with_room(target))
     ds = _solved(described, options)

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from fpsolve.sphere import grid
+from fpsolve.sphere.harmonics import degrees_orders, index, size
+
 _LMAX = 63
 _TOLERANCE = 1e-12
 
@@ -32,8 +35,6 @@ def _record(name: str, error: float) -> dict[str, Any]:
 
 def _random_coefficients(seed: int) -> Any:
     """Standard normal, real for m = 0, none for ℓ = 0."""
-    from fpsolve.sphere.harmonics import degrees_orders, size
-
     rng = np.random.default_rng(seed)
     values = rng.standard_normal(size(_LMAX)) + 1j * rng.standard_normal(size(_LMAX))
     degree, order = degrees_orders(_LMAX)
@@ -43,16 +44,12 @@ def _random_coefficients(seed: int) -> Any:
 
 
 def _scalar_round_trip() -> float:
-    from fpsolve.sphere import grid
-
     modes = _random_coefficients(1)
     back = grid(_LMAX).to_modes(grid(_LMAX).to_grid(modes))
     return float(np.abs(back - modes).max() / np.abs(modes).max())
 
 
 def _tangent_round_trip() -> float:
-    from fpsolve.sphere import grid
-
     modes = _random_coefficients(2), _random_coefficients(3)
     back = grid(_LMAX).tangent_modes(grid(_LMAX).tangent(*modes))
     return float(max(np.abs(one - other).max() / np.abs(other).max() for one, other in zip(back, modes, strict=True)))
@@ -60,9 +57,6 @@ def _tangent_round_trip() -> float:
 
 def _normalisation() -> float:
     """2 Re Y_11 = -√(3/2π) sin θ cos φ and Y_20 = √(5/16π) (3 cos² θ - 1) on the grid."""
-    from fpsolve.sphere import grid
-    from fpsolve.sphere.harmonics import index, size
-
     here = grid(_LMAX)
     exact = {
         (1, 1): -np.sqrt(3 / (2 * np.pi)) * here.sin_theta * np.cos(here.phi),
@@ -77,8 +71,6 @@ def _normalisation() -> float:
 
 
 def _quadrature() -> float:
-    from fpsolve.sphere import grid
-
     here = grid(_LMAX)
     one, z2 = here.integral(np.ones(here.shape)), here.integral(here.cos_theta**2)
     return max(abs(one / (4 * np.pi) - 1), abs(z2 / (4 * np.pi / 3) - 1))

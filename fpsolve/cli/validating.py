@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from fpsolve.validate import as_text, validate, write
-from fpsolve.validate.table import check_writable
+from fpsolve.validate.rows import check_writable
 
 DEFAULT = Path("validation.json")
 

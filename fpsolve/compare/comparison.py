@@ -10,12 +10,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from fpsolve.compare import arguments as check
+from fpsolve.compare import problem_checks as check
 from fpsolve.compare.errors import discrepancy_degree
-from fpsolve.compare.law import Law as InLaw
-from fpsolve.compare.law import chain_of, in_law
+from fpsolve.compare.law import InLaw, chain_of, in_law
 from fpsolve.compare.record import Findings, dataset
-from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, Rung, attempted, follow, refusal
+from fpsolve.compare.routes import MEAN_FIELD, LadderRun, Problem, Rung, attempted, follow, refusal
 from fpsolve.defects import is_resolved
 from fpsolve.errors import FPSolveError, Interrupted, MissingDependencyError, check_number
 from fpsolve.measures.initial import Initial
@@ -132,7 +131,7 @@ def _given(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> dict
 
 
 @dataclass(frozen=True)
-class Plan:
+class Ladder:
     """The runs to make, sentences on those that cannot be made, and on what a stop left undone."""
 
     rungs: list[Rung]
@@ -140,9 +139,9 @@ class Plan:
     stopped: list[str] = field(default_factory=list)
 
 
-def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], samples: int) -> Plan:
+def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], samples: int) -> Ladder:
     """Raises InputError where no route or no token can run."""
-    plan = Plan([], [])
+    plan = Ladder([], [])
     wrong = refusal(problem, Rung("tokens", 1))
     if wrong is not None:
         raise wrong
@@ -165,9 +164,9 @@ def _plan(problem: Problem, degrees: tuple[int, ...], tokens: tuple[int, ...], s
     return plan
 
 
-def _run_all(problem: Problem, plan: Plan, tick: Callable[[], object]) -> list[Outcome]:
+def _run_all(problem: Problem, plan: Ladder, tick: Callable[[], object]) -> list[LadderRun]:
     """Those that are complete. Raises Interrupted for a stop before the first run of tokens is."""
-    outcomes: list[Outcome] = []
+    outcomes: list[LadderRun] = []
     try:
         for rung in plan.rungs:
             if rung.route == "tokens":
@@ -189,7 +188,7 @@ def _undone(planned: list[Rung], complete: list[Rung]) -> list[str]:
     return [f"tokens of N = {n}: stopped after {made[n]} of {wanted[n]} samples" for n in wanted if made[n] < wanted[n]]
 
 
-def _reference(problem: Problem, outcomes: list[Outcome], degree: int) -> tuple[Outcome, Outcome | None]:
+def _reference(problem: Problem, outcomes: list[LadderRun], degree: int) -> tuple[LadderRun, LadderRun | None]:
     """The reference, and the run against which its own error is estimated.
 
     The reference is the cloud of this degree, else the density. The other is the density of this degree if it is
@@ -217,7 +216,7 @@ def _cells(cells: int, left_out: list[str]) -> int:
     return cells
 
 
-def _with_distances(findings: Findings, plan: Plan) -> Findings:
+def _with_distances(findings: Findings, plan: Ladder) -> Findings:
     """The findings with their W_2 computed; without it once there was a stop, as it may take longer than is left."""
     if not findings.cells:
         return findings
@@ -232,7 +231,7 @@ def _with_distances(findings: Findings, plan: Plan) -> Findings:
 
 
 def _law(
-    chain: RandomTransformer | str | None, findings: Findings, plan: Plan, members: int, tick: Callable[[], object]
+    chain: RandomTransformer | str | None, findings: Findings, plan: Ladder, members: int, tick: Callable[[], object]
 ) -> InLaw | None:
     """The transformer in law, its limit on the cheapest mean-field run that is resolved and right to a hundredth."""
     if not isinstance(chain, RandomTransformer):

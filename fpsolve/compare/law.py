@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from fpsolve.compare.routes import Problem, Rung, model_energy, start_of
 from fpsolve.defects import is_resolved
@@ -42,7 +43,7 @@ DRAWS = 104
 
 
 @dataclass(frozen=True)
-class Law:
+class InLaw:
     """Observables at ``t_end`` of chains and of paths, dicts name -> (members,), and the seconds of both.
 
     limit: of the measures μ_t; limit_drawn: of as many points as a chain has tokens, drawn from each.
@@ -68,8 +69,6 @@ class Law:
     def rows(self) -> Iterator[tuple[str, float, float, float, float, float, float]]:
         """For each observable: its name, mean and standard error of the limit and of the chain, their difference in
         standard errors, and the level of the Kolmogorov-Smirnov test of the chain and the points drawn."""
-        from scipy.stats import ks_2samp  # slow to import
-
         for name, limit in self.limit.items():
             chain = self.transformer[name]
             means, errors = (float(v.mean()) for v in (limit, chain)), (_error(limit), _error(chain))
@@ -91,7 +90,7 @@ def chain_of(model: Model, problem: Problem, n: int, heads: int, depth: int) -> 
     return RandomTransformer(n, problem.d, heads, depth, step, *weights, seed=seed, member=member)
 
 
-def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int, tick: Callable[[], object]) -> Law:
+def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int, tick: Callable[[], object]) -> InLaw:
     """Run ``members`` chains and as many paths of the limit, these on ``rung``; ``tick`` is called after each path.
 
     A density that is not resolved on a path gives way to the cloud of its degree.
@@ -109,7 +108,7 @@ def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int,
         tick()
     ended = time.perf_counter()
     tokens, draws = (_columns([observed_tokens(x, model) for x in some]) for some in (points, drawn))
-    return Law(tokens, _columns(limit), draws, between - begun, ended - between, chain, rung, on_clouds)
+    return InLaw(tokens, _columns(limit), draws, between - begun, ended - between, chain, rung, on_clouds)
 
 
 def resolved_state(problem: Problem, rung: Rung) -> Measure:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from fpsolve.sphere.harmonics import Real
 
@@ -63,8 +64,6 @@ def fit_rate(sizes: Real, errors: Real) -> Rate:
     Least squares of log error on log N: the errors of samples of size N are C N^p times factors of one law, so that
     the residuals are identically distributed; interval by Student's t. NaN where fewer than two sizes are left.
     """
-    from scipy.stats import t as student  # slow to import
-
     kept = errors > 0
     x, y = np.log(sizes[kept]), np.log(errors[kept])
     if len(np.unique(x)) < 2 or len(x) < 3:

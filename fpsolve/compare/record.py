@@ -12,8 +12,8 @@ import xarray as xr
 from fpsolve.cached import cached_property
 from fpsolve.compare import rates
 from fpsolve.compare.errors import as_points, discrepancy, moment_error, transport_distance
-from fpsolve.compare.law import Law
-from fpsolve.compare.routes import MEAN_FIELD, Outcome, Problem, halfway, model_energy
+from fpsolve.compare.law import InLaw
+from fpsolve.compare.routes import MEAN_FIELD, LadderRun, Problem, halfway, model_energy
 from fpsolve.errors import Interrupted
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.sphere.geometry import geometry
@@ -45,15 +45,15 @@ class Findings:
     """All runs, the reference among them, and ``witness``, the run against which the reference's error is estimated."""
 
     problem: Problem
-    outcomes: list[Outcome]
-    reference: Outcome
-    witness: Outcome | None
+    outcomes: list[LadderRun]
+    reference: LadderRun
+    witness: LadderRun | None
     degree: int
     kappa: float
     cells: int
     targets: tuple[float, ...]
 
-    def errors(self, outcome: Outcome) -> dict[str, Real]:
+    def errors(self, outcome: LadderRun) -> dict[str, Real]:
         """Errors against the reference at every saved time, by quantity; W_2 is apart."""
         d, exact = self.problem.d, self.reference
         pairs = list(zip(outcome.moments, exact.moments, strict=True))
@@ -79,7 +79,7 @@ class Findings:
         pairs = [(0.0, 0.0) if one is self.reference else self._distance(one) for one in self.outcomes]
         return np.array(pairs)
 
-    def _distance(self, outcome: Outcome) -> tuple[float, float]:
+    def _distance(self, outcome: LadderRun) -> tuple[float, float]:
         if self.problem.stop():
             raise Interrupted(self.problem.t_end)
         return transport_distance(outcome.last, self.reference.last, self.cells)
@@ -123,7 +123,7 @@ class Findings:
         return np.array([outcome.rung.size for outcome in self.outcomes])
 
 
-def dataset(findings: Findings, law: Law | None, config: dict[str, Any], left_out: list[str]) -> Result:
+def dataset(findings: Findings, law: InLaw | None, config: dict[str, Any], left_out: list[str]) -> Result:
     """The comparison as a Dataset, with its configuration, versions and what was left out inside."""
     ds = _runs(findings).merge(_rates(findings)).merge(_costs(findings))
     if law is not None:
@@ -267,7 +267,7 @@ def _cost(findings: Findings, solver: str, target: float) -> rates.Cost:
     return rates.mean_field_cost(sizes, errors, costs, target, floor)
 
 
-def _laws(law: Law) -> xr.Dataset:
+def _laws(law: InLaw) -> xr.Dataset:
     """Both laws, for each observable."""
     names, *columns = zip(*law.rows(), strict=True)
     titles = ("limit_mean", "limit_mean_error", "transformer_mean", "transformer_mean_error", "difference", "ks_level")

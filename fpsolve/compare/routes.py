@@ -16,7 +16,8 @@ from fpsolve.errors import InputError, Interrupted, UnresolvedError
 from fpsolve.measures.base import Measure
 from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Law, samples
+from fpsolve.measures.initial import samples
+from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.noise.path import Array
@@ -99,7 +100,7 @@ class Rung:
 
 
 @dataclass
-class Outcome:
+class LadderRun:
     """What one run left: observables at the saved times, the last state, and the cost of its steps."""
 
     rung: Rung
@@ -191,7 +192,7 @@ def start_of(problem: Problem, rung: Rung) -> tuple[Measure, BrownianPath]:
     return build(drawn, "cloud", 4, problem.tokens_rtol), TokenPath(path.seed, path.member, path.cell, own=own)
 
 
-def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
+def follow(problem: Problem, rung: Rung, warm: bool) -> LadderRun:
     """Run it; seconds and transforms are those of the steps alone. ``warm``: first take a step that does not count.
 
     A quick run is timed again, and its least times are kept. Raises UnresolvedError where it stops being a measure.
@@ -199,13 +200,13 @@ def follow(problem: Problem, rung: Rung, warm: bool) -> Outcome:
     if warm:  # plans and tables of the noise law are made once in a process
         problem.followed(problem.course(*start_of(problem, rung), steps=1))
     start, path = start_of(problem, rung)
-    outcome = Outcome(rung, _points(start), problem)
+    outcome = LadderRun(rung, _points(start), problem)
     outcome.last = copied(problem.followed(problem.course(start, path, within=outcome), outcome))
     _time_again(outcome, problem)
     return outcome
 
 
-def _time_again(outcome: Outcome, problem: Problem) -> None:
+def _time_again(outcome: LadderRun, problem: Problem) -> None:
     """The least times of a quick run and of repetitions of its steps."""
     spent, repeats = outcome.cpu_seconds, 1
     while spent < QUICK and repeats < REPEATS:
@@ -232,7 +233,7 @@ def refusal(problem: Problem, rung: Rung) -> InputError | None:
     return None
 
 
-def attempted(problem: Problem, rung: Rung, warm: bool) -> Outcome | str:
+def attempted(problem: Problem, rung: Rung, warm: bool) -> LadderRun | str:
     """The outcome, or the sentence that says why there is none."""
     try:
         return follow(problem, rung, warm)

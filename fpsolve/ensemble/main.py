@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -20,14 +20,14 @@ from fpsolve.ensemble.layout import Layout, make_layout
 from fpsolve.ensemble.lock import Lock
 from fpsolve.ensemble.logs import logs
 from fpsolve.ensemble.member import Runner
-from fpsolve.ensemble.mending import extend, mend
+from fpsolve.ensemble.mending import renew
 from fpsolve.ensemble.records import DONE, PENDING, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.sweep import Sweep, make_sweep
 from fpsolve.ensemble.tasks import Deal, Desk, ordered
 from fpsolve.ensemble.watch import Watch
-from fpsolve.ensemble.worker import MemberFailed, News, Worker
-from fpsolve.errors import FPSolveError, InputError, Interrupted
+from fpsolve.ensemble.worker import MemberFailed, Worker
+from fpsolve.errors import InputError, Interrupted, exit_code
 from fpsolve.io import check_output, check_space
 from fpsolve.measures.initial import Initial
 from fpsolve.models.base import Model
@@ -41,11 +41,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCHEDULES = ("static", "dynamic")
+Schedule = Literal["static", "dynamic"]
+
+OF_THE_CALL = ("sweep", "output", "comm", "log_dir", "stop")
+"""Arguments of ``ensemble`` that are no keys of the table ``[ensemble]``."""
 
 
 @dataclass(frozen=True)
-class Place:
+class StorePlace:
     """Where an ensemble lives: the store, and beside it the folder of its records, lock and log."""
 
     path: Path
@@ -67,12 +70,12 @@ def ensemble(
     model: Model,
     initial: Initial,
     *,
-    members: int | range,
+    members: int | range | str,
     sweep: Mapping[str, Any] | None = None,
     output: str | os.PathLike[str] | None = None,
     comm: Any = None,
     block: int | None = None,
-    schedule: str | None = None,
+    schedule: Schedule | None = None,
     fail_fast: bool = False,
     progress: bool | None = None,
     log_dir: str | os.PathLike[str] | None = None,
@@ -81,13 +84,14 @@ def ensemble(
 ) -> Result:
     """Runs of ``solve`` for many members of the common noise and every point of a sweep, over the ranks of MPI.
 
-    members: their number, or a range of them; a member is the Brownian path ``(seed, member)``, one for all points.
+    members: their number, or a range of them (as text ``"256:512"``); a member is the Brownian path ``(seed, member)``,
+    one for all points.
     sweep: ``{"beta": [1, 2, 4], "initial": [laws], …}``, the product of lists for parameters of the model, of the law
-    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further
-    members included. comm: an mpi4py
-    communicator, by default COMM_WORLD under an MPI launcher. block: members that one rank computes and writes
-    together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast: end at the first failed member.
-    progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank. stop: asked after every step.
+    or of ``solve``. output: a ``.zarr`` store; where it exists, only what is missing is computed, further members
+    included. comm: an mpi4py communicator, by default COMM_WORLD under an MPI launcher. block: members that one rank
+    computes and writes together. schedule: ``static`` (default without a sweep) or ``dynamic``. fail_fast: end at the
+    first failed member. progress: a bar or lines on rank 0. log_dir: a folder for logs of every rank. stop: asked after
+    every step.
     arguments: those of ``solve``; what ``observe`` names has to be there in the first state, NaN where there is none.
 
     Returns a Dataset with dimensions (sweep…, member, time, …), ``status`` (0 pending, 1 done, 2 failed) and ``cause``
@@ -95,9 +99,9 @@ def ensemble(
     the number of ranks. Raises InputError before any computing on all ranks, Interrupted when stopped.
     """
     ranks = communicator(comm)
-    place = None if output is None else Place(user_path(output, "output").absolute())
-    if schedule not in (None, *SCHEDULES):
-        raise InputError("schedule", schedule, f"not one of {', '.join(SCHEDULES)}", "leave it out")
+    place = None if output is None else StorePlace(user_path(output, "output").absolute())
+    if schedule not in (None, *get_args(Schedule)):
+        raise InputError("schedule", schedule, f"not one of {', '.join(get_args(Schedule))}", "leave it out")
     if place is None and ranks.size > 1:
         raise InputError("output", None, f"{ranks.size} ranks share no memory", "name a store, out.zarr for example")
     with ExitStack() as stack:
@@ -136,7 +140,7 @@ def one_thread(ranks: Ranks) -> Iterator[None]:
 
 
 def _set_up(
-    ranks: Ranks, sweep: Sweep, members: int | range, place: Place | None, block: int | None
+    ranks: Ranks, sweep: Sweep, members: int | range | str, place: StorePlace | None, block: int | None
 ) -> tuple[Layout, Lock | None, zarr.Group | None, list[str]]:
     """Everything that can be refused, on rank 0; then the layout on every rank.
 
@@ -165,7 +169,7 @@ def _set_up(
     return layout, lock, group[0], mended
 
 
-def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str]]:
+def _claimed(place: StorePlace, layout: Layout, lock: Lock) -> tuple[Layout, list[str]]:
     """The store under the lock, created or mended as it must be; its layout and what was mended."""
     check_output(place.path, overwrite=True, suffixes=(".zarr",))
     if place.path.exists():
@@ -183,10 +187,10 @@ def _claimed(place: Place, layout: Layout, lock: Lock) -> tuple[Layout, list[str
         layout = stores.check_existing(place.path, layout)  # again: it may have come while this job waited
         had = stores.members_of(place.path, layout.members)
         with stores.naming("mending the store"):
-            mended = mend(place.path, layout.having(had))
+            mended = [f"{name} was damaged: written again" for name in renew(place.path, layout.having(had))]
             if had != layout.members:
                 _check_space(place.path, layout.nbytes - layout.having(had).nbytes)
-                extend(place.path, layout)
+                renew(place.path, layout)
         return layout, mended
     _check_space(place.path, layout.nbytes)
     stores.create(place.path, layout)
@@ -211,8 +215,9 @@ class Run:
     """The parallel part: every rank has one, equal but for the rank."""
 
     def __init__(
-        self, ranks: Ranks, sweep: Sweep, layout: Layout, place: Place | None, group: zarr.Group | None, schedule: str
-    ) -> None:
+        self, ranks: Ranks, sweep: Sweep, layout: Layout, place: StorePlace | None, group: zarr.Group | None,
+        schedule: str,
+    ) -> None:  # fmt: skip
         self.ranks, self.sweep, self.layout, self.place, self.schedule = ranks, sweep, layout, place, schedule
         self.store_at: Any = group if place is None else place.path
         self.records = None if place is None else Records(place.work, layout.digest)
@@ -227,7 +232,7 @@ class Run:
         except BaseException as error:
             if self.ranks.size == 1:
                 raise
-            die(self.ranks, self.worker.at if self.worker else "", exit_status(error))
+            die(self.ranks, self.worker.at if self.worker else "", exit_code(error))
             raise
         stopped = [one for one in self.ranks.gather(interrupted) if one is not None]
         if stopped:
@@ -246,7 +251,7 @@ class Run:
         runner = Runner(self.sweep, self.layout, self.place.checkpoints if self.place else None, stop)
         desk = Desk(self.ranks, deal, watch.hear)
         store = stores.open_store(self.store_at, self.layout)
-        self.worker = Worker(store, self.records, runner, lambda news: _tell(desk, news), fail_fast)
+        self.worker = Worker(store, self.records, runner, desk.tell, fail_fast)
         interrupted = None
         try:
             while (block := desk.take()) is not None:
@@ -290,15 +295,3 @@ def crowded(places: Sequence[tuple[str, set[int]]]) -> list[str]:
     for host, allowed in places:
         cores[host] |= allowed
     return [f"{host}: {n} ranks on {len(cores[host])} cores" for host, n in ranks.items() if n > len(cores[host])]
-
-
-def _tell(desk: Desk, news: News) -> None:
-    desk.tell(news)
-
-
-def exit_status(error: BaseException) -> int:
-    """2 for bad input, 1 for the rest."""
-    return 2 if isinstance(error, InputError) else 1
-
-
-__all__ = ["FPSolveError", "Place", "ensemble"]

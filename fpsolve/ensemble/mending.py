@@ -1,6 +1,7 @@
 """What of a store does not depend on its members is a pure function of the layout: it is compared and written again.
 
-That is the metadata and the coordinates; chunks of members have digests of their own.
+That is the metadata and the coordinates; chunks of members have digests of their own. So damage beside the members
+costs no member, and a store is extended by the same writing.
 """
 
 from __future__ import annotations
@@ -8,93 +9,48 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from fpsolve.ensemble.layout import Layout
-from fpsolve.ensemble.store import ALL_CHUNKS, consolidate, create, group_at, read_json
+from fpsolve.ensemble.store import consolidate, group_at, read_json, template_files
 from fpsolve.io.atomic import clean, write_whole
-from fpsolve.io.files import CONSOLIDATED, check_seal
-
-if TYPE_CHECKING:
-    import zarr
+from fpsolve.io.files import CONSOLIDATED, check_seal, codec
 
 VERSIONS = "fpsolve_versions"
 META = (".zgroup", ".zattrs", ".zarray")
 
-ZARRS_PARTIAL = re.compile(r"\.[0-9a-f]{32}")
-"""Before ``.partial`` in the name under which zarr writes a chunk."""
+ZARRS_PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial")
+"""The name under which zarr writes a chunk."""
 
 
-def mend(path: Path, layout: Layout) -> list[str]:
-    """Write again what differs from the template of the layout; says what. For the job that has the lock.
+def renew(path: Path, layout: Layout) -> list[str]:
+    """Write the files of a store that are not those of the layout's template; their names. For who has the lock.
 
-    Raises OSError where the system refuses.
+    What says which members the store has comes last, so that a job that is killed meanwhile leaves a store of the
+    members of before. A store that was begun with other versions of packages keeps their list. Raises OSError.
     """
     _clean(path)
-    template = create(None, layout)
-    assert template is not None
-    expected = dict(_metadata(template))
-    told = [_again(path, name, one) for name, one in expected.items() if not _same(name, read_json(path / name), one)]
-    for name in (*layout.coordinates, *layout.constants):
-        if not _equal(path, name, template):
-            _fill(path, name, template)
-            told.append(f"{name} was damaged: its values are written again")
-    return [*told, *_consolidate(path)]
-
-
-def extend(path: Path, layout: Layout) -> None:
-    """Make room for further members in a store that is otherwise that of the layout; their numbers come last.
-
-    A job that is killed meanwhile leaves a store of the members of before, which :func:`mend` knows.
-    """
-    template = create(None, layout)
-    assert template is not None
-    expected = dict(_metadata(template))
-    about = expected.pop(".zattrs")
-    for name, one in expected.items():
-        if not _same(name, read_json(path / name), one):
-            write_whole(path / name, json.dumps(one, indent=2).encode())
-    _fill(path, "member", template)
-    about = {**about, VERSIONS: (read_json(path / ".zattrs") or {}).get(VERSIONS, about[VERSIONS])}
-    write_whole(path / ".zattrs", json.dumps(about, indent=2).encode())
-    consolidate(group_at(path, "r+"))
-
-
-def _fill(path: Path, name: str, template: zarr.Group) -> None:
-    """Write the values of a coordinate."""
-    array: Any = group_at(path, "r+")[name]
-    array.with_config(ALL_CHUNKS)[...] = np.asarray(template[name][...])  # type: ignore[index]
+    versions = (read_json(path / ".zattrs") or {}).get(VERSIONS)
+    if _is_table(versions):
+        layout = replace(layout, attrs={**layout.attrs, VERSIONS: versions})
+    wanted = template_files(layout)
+    del wanted[CONSOLIDATED]  # it has the statistics, too
+    old = sorted((name for name, one in wanted.items() if not _same(path / name, one)), key=".zattrs".__eq__)
+    for name in old:
+        (path / name).parent.mkdir(exist_ok=True)
+        write_whole(path / name, wanted[name])
+    return [*old, *_renew_consolidated(path)]
 
 
 def _clean(path: Path) -> None:
     """Remove what a killed job has left half written: metadata in folders of ours, chunks under zarr's own names."""
-    clean(path)
-    for folder in (one for one in path.iterdir() if one.is_dir()):
+    for folder in (path, *(one for one in path.iterdir() if one.is_dir())):
         clean(folder)
         for left in folder.glob("*.partial"):
-            if ZARRS_PARTIAL.fullmatch(left.suffixes[-2] if len(left.suffixes) > 1 else "") and left.is_file():
+            if folder != path and ZARRS_PARTIAL.fullmatch(left.name) and left.is_file():
                 left.unlink()
-
-
-def _metadata(template: zarr.Group) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """``(path, content)`` of every file of metadata that a store has, statistics left out."""
-    held: Mapping[str, Any] = template.store._store_dict  # type: ignore[attr-defined]
-    for name, value in held.items():
-        if name.rpartition("/")[2] in META:
-            yield name, json.loads(value.to_bytes())
-
-
-def _same(name: str, found: Mapping[str, Any] | None, one: Mapping[str, Any]) -> bool:
-    """Whether metadata are those of the template; a store that was begun with other versions of packages keeps them."""
-    if found is None:
-        return False
-    if name == ".zattrs" and _is_table(found.get(VERSIONS)):
-        one = {**one, VERSIONS: found[VERSIONS]}
-    return json.dumps(found, sort_keys=True) == json.dumps(one, sort_keys=True)
 
 
 def _is_table(text: Any) -> bool:
@@ -104,45 +60,29 @@ def _is_table(text: Any) -> bool:
         return False
 
 
-def _again(path: Path, name: str, one: Mapping[str, Any]) -> str:
-    missing = not (path / name).exists()
-    (path / name).parent.mkdir(exist_ok=True)
-    write_whole(path / name, json.dumps(one, indent=2).encode())
-    return f"{name} was {'missing' if missing else 'damaged'}: written again"
-
-
-def _equal(path: Path, name: str, template: zarr.Group) -> bool:
-    """Whether a coordinate has the template's values; a chunk that is missing reads as fill values, so look for it."""
-    wanted = np.asarray(template[name][...])  # type: ignore[index]
-    chunk = path / name / (".".join("0" * wanted.ndim) or "0")
-    if wanted.size and not chunk.is_file():
-        return False
+def _same(file: Path, wanted: bytes) -> bool:
+    """Whether a file says the same, perhaps in the bytes of another version of zarr."""
     try:
-        found = np.asarray(group_at(path, "r")[name][...])  # type: ignore[index]
+        found = file.read_bytes()
+        decode = json.loads if file.name in META else codec().decode
+        return found == wanted or bool(decode(found) == decode(wanted))
     except Exception:  # codecs have errors of their own
         return False
-    return bool(np.array_equal(found, wanted, equal_nan=wanted.dtype.kind == "f"))
 
 
-def _consolidate(path: Path) -> list[str]:
+def _renew_consolidated(path: Path) -> list[str]:
     """Bring the consolidated metadata up to date with the files; statistics whose own cannot be read are removed."""
-    told = []
-    files = {str(one.relative_to(path)): read_json(one) for one in _files(path)}
-    if any(one is None for one in files.values()):
-        shutil.rmtree(path / "statistics")  # the rest has been mended; they are taken again at the end
+    inner = [one for folder in (path, path / "statistics") if folder.is_dir() for one in folder.iterdir()]
+    there = (one / name for one in (path, *inner) if one.is_dir() for name in META if (one / name).is_file())
+    files, old = {str(one.relative_to(path)): read_json(one) for one in there}, []
+    if None in files.values():
+        shutil.rmtree(path / "statistics")  # the rest has been renewed; they are taken again at the end
         files = {name: one for name, one in files.items() if not name.startswith("statistics/")}
-        told.append("the metadata of the statistics were damaged: they are taken again")
-    if _consolidated(path) != files or not _sealed(path):
+        old.append("statistics")
+    if _consolidated(path) != files or not _is_sealed(path):
         consolidate(group_at(path, "r+"))
-        told.append(f"{CONSOLIDATED} was not that of the store: written again")
-    return told
-
-
-def _sealed(path: Path) -> bool:
-    try:
-        return check_seal(path)
-    except ValueError:  # no JSON, or InputError
-        return False
+        old.append(CONSOLIDATED)
+    return old
 
 
 def _consolidated(path: Path) -> dict[str, Any]:
@@ -153,7 +93,8 @@ def _consolidated(path: Path) -> dict[str, Any]:
     return {**found, **groups}
 
 
-def _files(path: Path) -> list[Path]:
-    """The files of metadata in a store and in its statistics."""
-    inner = [one for folder in (path, path / "statistics") if folder.is_dir() for one in folder.iterdir()]
-    return [one / name for one in (path, *inner) if one.is_dir() for name in META if (one / name).is_file()]
+def _is_sealed(path: Path) -> bool:
+    try:
+        return check_seal(path)
+    except ValueError:  # no JSON, or InputError
+        return False

@@ -17,29 +17,17 @@ UNEVEN = 1.03
 def default_block(members: int, points: int, ranks: int, member_bytes: int, files: int) -> int:
     """Members of a block of one point; ``files``: those that a block leaves in the store and beside it.
 
-    About max(64, 4·ranks) blocks, fewer where those would have less than eight members or be more than 10⁵ files.
+    About max(64, 4·ranks) blocks, fewer where those would have less than eight members or be more than 10⁵ files, more
+    where the busiest rank, of whole blocks dealt in turn, would have much more than its share.
     """
-    wanted = FEWEST_BLOCKS
+    runs, wanted = members * points, FEWEST_BLOCKS
     while wanted < 4 * ranks:
         wanted *= 2
-    fair = _ceil(members, max(1, wanted // points))
-    shared = min(SHARED, members * points // (4 * ranks))
-    even = _even(members, points, ranks, max(fair, shared, 1))
+    most = max(_ceil(members, max(1, wanted // points)), min(SHARED, runs // (4 * ranks)), 1)
+    busiest = ((block, min(_ceil(points * _ceil(members, block), ranks) * block, runs)) for block in range(most, 0, -1))
+    even = next(block for block, load in busiest if load <= UNEVEN * _ceil(runs, ranks))
     fewest = _ceil(members, max(1, MOST_FILES // files // points))
     return max(1, min(max(even, fewest), members, BLOCK_BYTES // max(1, member_bytes)))
-
-
-def _even(members: int, points: int, ranks: int, most: int) -> int:
-    """The largest block up to ``most`` that leaves no rank much more than its share."""
-    least = _ceil(members * points, ranks)
-    even = (block for block in range(most, 1, -1) if _busiest(members, points, ranks, block) <= UNEVEN * least)
-    return next(even, 1)
-
-
-def _busiest(members: int, points: int, ranks: int, block: int) -> int:
-    """Members of the rank that has most, of whole blocks dealt in turn."""
-    blocks = points * _ceil(members, block)
-    return min(_ceil(blocks, ranks) * block, members * points)
 
 
 def _ceil(one: int, other: int) -> int:

@@ -84,6 +84,15 @@ def create(path: Path | None, layout: Layout) -> zarr.Group | None:
     return None
 
 
+def template_files(layout: Layout) -> dict[str, bytes]:
+    """The files of a store of which nothing is computed, by name: metadata and coordinates."""
+    import zarr
+
+    held: dict[str, Any] = {}
+    _template(zarr.create_group(store=zarr.storage.MemoryStore(held), zarr_format=2), layout)
+    return {name: one.to_bytes() for name, one in held.items()}
+
+
 def open_store(path: Path | zarr.Group, layout: Layout) -> Store:
     """The store for reading and writing."""
     return Store(group_at(path, "r+") if isinstance(path, Path) else path, layout)
@@ -245,6 +254,6 @@ def naming(what: str) -> Iterator[None]:
 
 def opened(path: Path | zarr.Group, group: str | None = None) -> xr.Dataset:
     """The ensemble, or a group of it, as xarray gives it: values are read when they are used."""
-    if isinstance(path, Path):
-        return xr.open_zarr(path, group=group, chunks=None, decode_times=False)
-    return xr.open_zarr(path.store, group=group, chunks=None, decode_times=False).load()
+    store: Any = path if isinstance(path, Path) else path.store
+    found: xr.Dataset = xr.open_zarr(store, group=group, chunks=None, decode_times=False)
+    return found if isinstance(path, Path) else found.load()

@@ -14,7 +14,7 @@ import numpy as np
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import LAWS
 from fpsolve.models.base import Model
-from fpsolve.plain import to_plain
+from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.plain.numbers import as_annotated
 from fpsolve.settings import OF_THE_CALL, SETTINGS, Settings
@@ -64,7 +64,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One point of a sweep: what ``prepare`` takes."""
 
     index: tuple[int, ...]
@@ -87,11 +87,11 @@ class Sweep:
         """The number of values along each axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
-    def points(self) -> Iterator[Point]:
+    def points(self) -> Iterator[SweepPoint]:
         """Every point, the last axis fastest."""
         return (self.point(index) for index in product(*map(range, self.shape)))
 
-    def point(self, index: tuple[int, ...]) -> Point:
+    def point(self, index: tuple[int, ...]) -> SweepPoint:
         """The point of these indices. Raises InputError naming the swept parameter for values that do not fit."""
         changes: dict[str, dict[str, Any]] = {"model": {}, "law": {}, "solve": {}, "initial": {}}
         for axis, i in zip(self.axes, index, strict=True):
@@ -102,13 +102,14 @@ class Sweep:
             model = self._changed("model", changes["model"], lambda new: replace(self.model, **new))  # type: ignore[type-var]
         if changes["law"]:
             initial = self._changed("law", changes["law"], lambda new, law=initial: changed_law(law, new))
-        return Point(index, model, initial, {**self.arguments, **changes["solve"]})
+        return SweepPoint(index, model, initial, {**self.arguments, **changes["solve"]})
 
     def _changed(self, place: str, changes: Mapping[str, Any], change: Any) -> Any:
         try:
             return change(changes)
         except InputError as error:
-            key = next((a.key for a in self.axes if a.parameter == error.argument and place in a.places), None)
+            named = error.argument.removeprefix("initial.")
+            key = next((a.key for a in self.axes if a.parameter == named and place in a.places), None)
             if key is None:
                 raise
             raise InputError(f"sweep.{key}", error.value, error.problem, error.remedy) from error
@@ -223,19 +224,10 @@ def law_parameters(initial: Any) -> list[str]:
 
 def changed_law(law: Any, changes: Mapping[str, Any]) -> Any:
     """The law of the same name with some parameters changed. Raises InputError where it does not keep them all."""
-    return _rebuilt({**getattr(law, "recipe", {}), **changes})
-
-
-def _rebuilt(recipe: Any) -> Any:
-    """The law of a recipe; values that are no recipes stay."""
-    if isinstance(recipe, list):
-        return [_rebuilt(item) for item in recipe]
-    if not isinstance(recipe, Mapping):
-        return recipe
-    arguments = {key: _rebuilt(value) for key, value in recipe.items() if key != "name"}
+    recipe = getattr(law, "recipe", {})
     if recipe.get("name") not in LAWS:
         raise InputError("initial", dict(recipe), "this law does not keep its arguments", "sweep initial = [laws]")
-    return LAWS[recipe["name"]](**arguments)
+    return from_plain({**recipe, **changes}, LAWS, "initial")
 
 
 def label(value: Any) -> str:

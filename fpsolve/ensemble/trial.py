@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from fpsolve.course import Instant
 from fpsolve.ensemble.layout import Layout, make_layout
+from fpsolve.ensemble.member import is_a_members
 from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.store import create, open_store, opened, write_statistics
-from fpsolve.ensemble.sweep import Point, Sweep
+from fpsolve.ensemble.sweep import Sweep, SweepPoint
 from fpsolve.ensemble.tasks import Block
 from fpsolve.ensemble.variables import padded
 from fpsolve.errors import FPSolveError
 from fpsolve.observe.saved import SavedStates
-from fpsolve.solving import Job, prepare
+from fpsolve.solving import prepare
 
 TRIAL_POINTS = 8
 """Points of a sweep that are timed; the others take the nearest one's time for a step."""
 
 
 @dataclass(frozen=True)
-class Cost:
+class MemberCost:
     """What a member of a point costs: seconds to prepare the point, for a step, and for a saved state.
 
     values: by variable what the trial saw, (member, time, …).
@@ -40,10 +42,6 @@ class Cost:
     step: float
     record: float
     values: Mapping[str, Any]
-
-    def member(self, steps: int, saved: int) -> float:
-        """Seconds of one member."""
-        return steps * self.step + saved * self.record
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Extra:
     block: float
 
 
-def trial(sweep: Sweep, layout: Layout, budget: float) -> list[Cost]:
+def trial(sweep: Sweep, layout: Layout, budget: float) -> list[MemberCost]:
     """The cost of a member at each point, timed at up to ``TRIAL_POINTS`` of them."""
     numbers = np.unique(np.linspace(0, layout.points - 1, min(TRIAL_POINTS, layout.points)).astype(int))
     points = list(sweep.points())
@@ -64,91 +62,78 @@ def trial(sweep: Sweep, layout: Layout, budget: float) -> list[Cost]:
     return [measured[min(measured, key=lambda n: abs(n - number))] for number in range(layout.points)]
 
 
-def _timed(point: Point, layout: Layout, budget: float) -> Cost:
+def _timed(point: SweepPoint, layout: Layout, budget: float) -> MemberCost:
     """Members of a block, one after the other, until the budget is spent; of the first at least three steps."""
-    end = time.perf_counter() + budget
-    stretches, runs = Stretches(), []
+    end, runs, laps = perf_counter() + budget, [], Laps()
     for member in layout.members[: layout.block]:
-        with stretches.timed("prepare"):
-            job = prepare(point.model, point.initial, **{**point.arguments, "member": member})
-        runs.append(_steps(job, stretches, end))
-        if time.perf_counter() > end:
+        job = prepare(point.model, point.initial, **{**point.arguments, "member": member})
+        saved = SavedStates(job.recorder, job.stride)
+        runs.append(saved.records)
+        try:
+            for n, (t, state) in enumerate(job.course().states()):
+                laps.end("step" if n else "prepare")
+                if n % job.stride == 0:
+                    saved.see(t, Instant(n, state))
+                    laps.end("record")
+                if n >= 3 and perf_counter() > end:
+                    break
+        except FPSolveError as error:  # of an unresolved member what was until then
+            if not is_a_members(error):
+                raise
+        if perf_counter() > end:
             break
-    whole = runs[: max(1, sum(len(run) == len(layout.times) for run in runs))]
-    usual = stretches.median("step")
-    first = stretches.of["prepare"][0] + max(0.0, stretches.of["step"][0] - usual)
-    return Cost(first, usual, stretches.median("record"), _values(whole))
+    whole = [run for run in runs if len(run) == len(layout.times)] or runs[:1]
+    names = [name for name in whole[0][0] if all(name in record for run in whole for record in run)]
+    values = {name: np.array([[record[name] for record in run] for run in whole]) for name in names}
+    step, record = laps.usual("step"), laps.usual("record")
+    tables = max(laps.of["step"][:1], default=step) - step
+    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values)
 
 
-class Stretches:
-    """Stretches of time by what was done in them."""
+class Laps:
+    """Seconds of one thing after the other, by what was done in them."""
 
     def __init__(self) -> None:
-        self.of: dict[str, list[float]] = {"prepare": [], "step": [], "record": []}
+        self.of = defaultdict[str, list[float]](list)
+        self.since = perf_counter()
 
-    @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Add the time of the block."""
-        begun = time.perf_counter()
-        yield
-        self.of[what].append(time.perf_counter() - begun)
+    def end(self, what: str) -> None:
+        """What was done since the last end."""
+        begun, self.since = self.since, perf_counter()
+        self.of[what].append(self.since - begun)
 
-    def median(self, what: str) -> float:
-        """The usual time; the first one, which may have made tables, does not count unless it is the only one."""
-        return median(self.of[what][1:] or self.of[what])
-
-
-def _steps(job: Job, stretches: Stretches, end: float) -> list[dict[str, Any]]:
-    """The records of a member's steps, to its end or that of the time; an unresolved one's until then."""
-    states, records = job.course().states(), SavedStates(job.recorder, job.stride)
-    for n in range(job.steps + 1):
-        try:
-            with stretches.timed("step" if n else "prepare"):
-                t, state = next(states)
-        except (FPSolveError, StopIteration):
-            break
-        if n % job.stride == 0:
-            with stretches.timed("record"):
-                records.see(t, Instant(n, state))
-        if n >= 3 and time.perf_counter() > end:
-            break
-    return records.records
+    def usual(self, what: str) -> float:
+        """The first one, which may have made tables, does not count unless it is the only one; 0 for none at all."""
+        return median(self.of[what][1:] or self.of[what] or [0.0])
 
 
-def _values(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Arrays (member, time, …) of the variables that every record has, times cut to those of the shortest run."""
-    shortest = min(map(len, runs))
-    names = [name for name in runs[0][0] if all(name in record for run in runs for record in run)]
-    return {name: np.array([[record[name] for record in run[:shortest]] for run in runs]) for name in names}
-
-
-def beside_blocks(layout: Layout, sweep: Sweep, cost: Cost) -> Extra:
-    """Measured on a real template, and on a store of one member with its records and statistics; both go again."""
+def beside_blocks(layout: Layout, sweep: Sweep, cost: MemberCost) -> Extra:
+    """What the template has, and a store of one member with its records and statistics, which goes again."""
+    point = next(sweep.points())
+    one = make_layout(Sweep(point.model, point.initial, point.arguments), 1)
+    seen = {name: cost.values[name][0] if name in cost.values else [] for name in one.variables}
+    outcome = Outcome({name: padded(seen[name], v.shape, v.dtype) for name, v in one.variables.items()}, DONE)
     with TemporaryDirectory() as folder:
-        empty, small, records = Path(folder) / "empty.zarr", Path(folder) / "small.zarr", Records(Path(folder), "")
-        create(empty, layout)
-        point = next(sweep.points())
-        one = make_layout(Sweep(point.model, point.initial, point.arguments), 1)
-        create(small, one)
+        path, records, block = Path(folder) / "one.zarr", Records(Path(folder), ""), Block(0, 0, (), one.members)
+        create(path, layout)
+        template = _sizes(path)
+        shutil.rmtree(path)
+        create(path, one)
         records.prepare()
-        values = {name: padded(_first(cost, name), v.shape, v.dtype) for name, v in one.variables.items()}
-        block, outcome, begun = Block(0, 0, (), one.members), Outcome(values, DONE), time.perf_counter()
+        laps = Laps()
         records.write_member(block.name, 0, 0, outcome)
-        record, begun = time.perf_counter() - begun, time.perf_counter()
-        open_store(small, one).write(block, {0: outcome})
+        laps.end("record")
+        open_store(path, one).write(block, {0: outcome})
         records.write_block(block.name, {0: outcome.digest})
-        writing = time.perf_counter() - begun
-        before, found = _measured(small), statistics(opened(small))
-        write_statistics(small, found)
-        after, whole = _measured(small), _measured(empty)
-    size = whole[0] + after[0] - before[0] + sum(v.nbytes for v in found.data_vars.values()) * (layout.points - 1)
-    return Extra(size, whole[1] + after[1] - before[1] + len(("lock", "log.txt")), record, writing)
+        laps.end("block")
+        before, found = _sizes(path), statistics(opened(path))
+        write_statistics(path, found)
+        added = _sizes(path)
+    a_point = sum(v.nbytes for v in found.data_vars.values())
+    size = sum(template) + sum(added) - sum(before) + a_point * (layout.points - 1)
+    files = len(template) + len(added) - len(before) + len(("lock", "log.txt"))
+    return Extra(size, files, laps.usual("record"), laps.usual("block"))
 
 
-def _first(cost: Cost, name: str) -> Any:
-    return cost.values[name][0] if name in cost.values else []
-
-
-def _measured(folder: Path) -> tuple[int, int]:
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return sum(sizes), len(sizes)
+def _sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.rglob("*") if path.is_file()]

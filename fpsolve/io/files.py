@@ -17,20 +17,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
+
 from fpsolve.errors import InputError, check_number
 from fpsolve.io.atomic import write_whole
 from fpsolve.io.content import content_digest
 from fpsolve.io.output import RESULT_SUFFIXES, check_output, replacing
+from fpsolve.observe.result import Result, as_result
 from fpsolve.plain import digest
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plain.schema import renamed
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
-    import xarray as xr
     from numcodecs import Zstd
-
-    from fpsolve.observe.result import Result
 
 FORMAT = 2
 """Of results: 1 had neither checksums nor a number."""
@@ -125,8 +125,6 @@ def load(path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES) -> Res
     suffix, unreadable, damaged or changed since fpsolve wrote it, of another format of fpsolve, larger than
     ``max_bytes``, or packed by codecs that fpsolve and xarray do not use for numbers.
     """
-    from fpsolve.observe.result import as_result
-
     source = _check_source(path)
     engine = "zarr" if source.suffix == ".zarr" else "netcdf4"
     limit = None if max_bytes is None else check_number("max_bytes", max_bytes, 0)
@@ -177,8 +175,6 @@ def _sha256(path: Path, size: int) -> str:
 
 def open_result(path: Path) -> xr.Dataset:
     """What is at a path, its numbers not yet read."""
-    import xarray as xr
-
     engine: Any = "zarr" if path.suffix == ".zarr" else "netcdf4"
     return _fixed_width_text(xr.open_dataset(path, engine=engine))
 

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from fpsolve.cached import read_only
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
-from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Law, Mixture, Tokens, off_sphere
+from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Mixture, Tokens, off_sphere
+from fpsolve.measures.laws import Law as Law  # fp.initial.Law, too
 from fpsolve.measures.named import in_order, is_named
 from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath

@@ -47,7 +47,7 @@ LARGEST_DEGREE = 2047
 """Of a grid of S²."""
 
 
-class Exponential:
+class ExponentiatedSeries:
     """ρ = e^φ and what is made of it once, for a log density and for its source."""
 
     def __init__(self, here: Geometry, coefficients: Coefficients) -> None:
@@ -159,8 +159,8 @@ class LogDensity(Expansion):
         return cls(grid.to_modes(phi), rtol, law.dimension)
 
     @cached_property
-    def _exponential(self) -> Exponential:
-        return Exponential(self.geometry, self.coefficients)
+    def _exponential(self) -> ExponentiatedSeries:
+        return ExponentiatedSeries(self.geometry, self.coefficients)
 
     @property
     def values(self) -> Real:

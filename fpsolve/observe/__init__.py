@@ -1,10 +1,10 @@
 """Observables of measures and the Dataset that a run returns."""
 
 from fpsolve.observe.observable import Observable, Panel
+from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.observe.quantities import energy, overlap, real_moments
 from fpsolve.observe.record import Recorder, dataset, versions
 from fpsolve.observe.result import Result, as_result
-from fpsolve.observe.table import OBSERVABLES
 
 __all__ = [
     "OBSERVABLES",

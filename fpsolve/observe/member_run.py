@@ -12,7 +12,7 @@ import xarray as xr
 from fpsolve.errors import InputError
 from fpsolve.models.noise_degree import short_from
 from fpsolve.observe.harmonic_index import HARMONIC, with_harmonic_index
-from fpsolve.observe.table import OBSERVABLES
+from fpsolve.observe.observables import OBSERVABLES
 
 FIRST, CONFIG = "fpsolve_run", "config"
 """An ensemble's attribute with the configuration of its first point's runs, its variable with how a point's differ."""

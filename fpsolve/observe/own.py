@@ -18,7 +18,7 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.build import MEASURES
 from fpsolve.notes import NOTES
 from fpsolve.observe.observable import Context, Observable, Panel
-from fpsolve.observe.table import OBSERVABLES
+from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.plain.source import Sourceless, source_mark
 
 Observe = Mapping[str, Callable[[Measure], Any] | Observable]

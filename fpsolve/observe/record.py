@@ -17,8 +17,8 @@ from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
 from fpsolve.observe.member_run import component_names, run_attributes
 from fpsolve.observe.observable import Context, Observable, Panel
+from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.observe.result import Result, as_result
-from fpsolve.observe.table import OBSERVABLES
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid

@@ -11,7 +11,7 @@ from fpsolve.observe.harmonic_index import HARMONIC, with_harmonic_index
 from fpsolve.observe.member_run import member_run
 
 
-class Result(xr.Dataset):
+class Result(xr.Dataset):  # type: ignore[no-untyped-call]  # xarray's __init_subclass__
     """An xarray Dataset whose variable ``tail`` can be reached as ``ds.tail``.
 
     xarray's own method of that name (the last entries of every dimension) gives way; ``ds.isel(time=slice(-5, None))``
@@ -48,7 +48,8 @@ class Result(xr.Dataset):
         found = super().isel(indexers, False, missing_dims, **indexers_kwargs)
         run: Any = member_run(found)
         gone = [name for name in run.coords if run[name].ndim == 0 and self[name].ndim] if drop else []
-        return run.drop_vars(gone)
+        left: Result = run.drop_vars(gone)
+        return left
 
 
 def as_result(ds: xr.Dataset) -> Result:

@@ -9,6 +9,9 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 Name = Annotated[str, "a name"]
 """Text beside an array in a union, whose own text would be taken for it."""
 
@@ -61,21 +64,21 @@ def checkable(annotation: Any, of_python: bool = False) -> Any:
 
 
 def _union(members: tuple[Any, ...], of_python: bool) -> Any:
-    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest."""
-    from numpy.typing import ArrayLike
+    """``float | ArrayLike`` is one flat union of many protocols: find ArrayLike in it and keep the rest.
 
+    TOML has no ranges: who takes one takes another type, too.
+    """
     array_like = set(get_args(ArrayLike))
     has_array = array_like <= set(members)
-    kinds = [checkable(one, of_python) for one in members if not (has_array and one in array_like)]
+    left = [one for one in members if not (has_array and one in array_like) and (of_python or one is not range)]
+    kinds = [checkable(one, of_python) for one in left]
     if has_array:
         kinds.append(_numbers_type())
     return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007
 
 
 def _is_array(annotation: Any, origin: Any, members: tuple[Any, ...]) -> bool:
-    from numpy import ndarray
-
-    if ndarray in (annotation, origin):
+    if np.ndarray in (annotation, origin):
         return True
     number_like = (float, int, _numbers_type())
     of_numbers = bool(members) and all(checkable(one) in number_like for one in members if one is not ...)
@@ -87,10 +90,8 @@ _SEVERAL = (list, tuple, Sequence, Iterable)
 
 def _is_complex(members: tuple[Any, ...]) -> bool:
     """Of the members of ``np.ndarray[shape, np.dtype[np.complex128]]``."""
-    from numpy import complexfloating
-
     scalars = [one for member in members for one in get_args(member)]
-    return any(isinstance(one, type) and issubclass(one, complexfloating) for one in scalars)
+    return any(isinstance(one, type) and issubclass(one, np.complexfloating) for one in scalars)
 
 
 def _of_python(annotation: Any, origin: Any, members: tuple[Any, ...]) -> Any:
@@ -191,8 +192,6 @@ def _numbers_type(kinds: str = "iuf", several: bool = False, one_shape: bool = T
 
 
 def _has_kind(value: Any, kinds: str) -> bool:
-    import numpy as np
-
     if isinstance(value, range | float):
         return True
     if isinstance(value, int):

@@ -48,16 +48,18 @@ def checked(
     *,
     skip: Sequence[str] = (),
     owner: str,
+    whole: bool = True,
 ) -> dict[str, Any]:
     """Keyword arguments for ``call`` checked against its signature; what is wrong goes into ``errors``.
 
     keys: the table ``where``. skip: parameters that a table does not hold. owner: what knows the keys, for messages.
+    whole: keys without a default have to be there; otherwise they may come from elsewhere, as from a command line.
     """
     from pydantic import ValidationError
 
     known = parameters(call, skip)
     try:
-        found = _schema(call, known).model_validate(dict(keys))
+        found = _schema(call, known, whole).model_validate(dict(keys))
     except ValidationError as refused:
         by_key: dict[str, list[Any]] = {}
         for item in refused.errors(include_url=False):
@@ -79,14 +81,14 @@ def _field(key: str) -> str:
     return f"key_{key}"
 
 
-def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter]) -> type[BaseModel]:
+def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter], whole: bool) -> type[BaseModel]:
     """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
     from pydantic import ConfigDict, Field, create_model
 
     known_hints = hints(call)
     fields: dict[str, Any] = {}
     for name, parameter in known.items():
-        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        default = parameter.default if parameter.default is not inspect.Parameter.empty else ... if whole else None
         fields[_field(name)] = (checkable(known_hints.get(name, Any)), Field(default, alias=name))
     return create_model("Arguments", __config__=ConfigDict(extra="forbid", strict=True), **fields)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import sph_harm_y
 
 from fpsolve.errors import InputError
 from fpsolve.observe.member_run import one_member
@@ -155,8 +156,6 @@ def _from_moments(ds: xr.Dataset, index: int, time: float) -> Field:
 def real_harmonic(ell: int, m: int, lat: Real, lon: Real) -> Real:
     """The real orthonormal harmonic: √2 Re Y_ℓm (m > 0), Y_ℓ0, √2 Im Y_ℓ|m| (m < 0); see
     ``sphere.harmonics``."""
-    from scipy.special import sph_harm_y
-
     y = sph_harm_y(ell, abs(m), np.radians(90 - np.asarray(lat)), np.radians(lon))
     if m == 0:
         return np.asarray(y.real)

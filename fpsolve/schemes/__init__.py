@@ -7,7 +7,7 @@ from fpsolve.schemes.lie_euler import lie_euler
 from fpsolve.schemes.ninomiya import ninomiya
 from fpsolve.schemes.petsc_ts import petsc_ts
 from fpsolve.schemes.rk4 import rk4
-from fpsolve.schemes.table import Scheme, check_scheme, named
+from fpsolve.schemes.scheme import Scheme, check_scheme, named
 
 SCHEMES: dict[str, Scheme] = {
     "lie_euler": Scheme(

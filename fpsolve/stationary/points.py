@@ -13,7 +13,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
 from fpsolve.stationary.eigenvalues import Stability, linear_stability
 from fpsolve.stationary.equation import Generator
-from fpsolve.stationary.state import Settings, StationaryState, accepted
+from fpsolve.stationary.state import NewtonSettings, StationaryState, accepted
 
 COUNTED, STABLE = 32, 8
 """Leading eigenvalues known at every point at least, and stable ones beyond many unstable ones."""
@@ -35,7 +35,7 @@ class Point:
 class Branch:
     """The branch of one family of equations; knows how to correct a predicted point."""
 
-    def __init__(self, family: Family, settings: Settings, with_spectrum: bool) -> None:
+    def __init__(self, family: Family, settings: NewtonSettings, with_spectrum: bool) -> None:
         self.family, self._settings, self._with_spectrum = family, settings, with_spectrum
 
     @cached_property

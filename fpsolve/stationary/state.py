@@ -54,7 +54,7 @@ AGREEMENT = 1e-7
 
 
 @dataclass(frozen=True)
-class Settings:
+class NewtonSettings:
     """How the nonlinear systems are solved: |E| ≤ max(atol, rtol |E(guess)|)."""
 
     rtol: float = 0.0
@@ -108,8 +108,8 @@ def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: An
     model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, on S² or S¹.
     guess: a Density, a law, or what :func:`fpsolve.solve` returned, whose last ``moments`` are taken; lmax: its degree
     (default a Density's own, otherwise 23).
-    settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`Settings`; petsc_options, a string such as
-    "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
+    settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`NewtonSettings`; petsc_options, a string
+    such as "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
 
     Raises InputError for other models, ν = 0 and bad settings; DivergedError when Newton's method fails, when what
     it found rotates or is not a positive density. Warns (UnderResolvedWarning) when the tail exceeds 1e-8.
@@ -132,12 +132,12 @@ def resolved(state: StationaryState) -> StationaryState:
     return state
 
 
-def make_settings(settings: Mapping[str, Any]) -> Settings:
-    """Settings from keyword arguments. Raises InputError for a name that is none."""
+def make_settings(settings: Mapping[str, Any]) -> NewtonSettings:
+    """NewtonSettings from keyword arguments. Raises InputError for a name that is none."""
     for name in settings:
-        if name not in Settings.__dataclass_fields__:
-            raise unknown_name("settings", name, Settings.__dataclass_fields__)
-    return Settings(**settings)
+        if name not in NewtonSettings.__dataclass_fields__:
+            raise unknown_name("settings", name, NewtonSettings.__dataclass_fields__)
+    return NewtonSettings(**settings)
 
 
 def as_density(guess: Any, lmax: int | None) -> Density:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from fpsolve.errors import InputError
-from fpsolve.theory.arguments import Real
+from fpsolve.theory.checks import Real
 from fpsolve.theory.exponents import near_zero
 
 NEAR = 0.01

@@ -17,7 +17,7 @@ from scipy.integrate import solve_ivp
 
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, dimensions, elementwise, one_of, reals, together, token_numbers
+from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, together, token_numbers
 from fpsolve.theory.growth import KINDS
 
 _TOLERANCE = 1e-12

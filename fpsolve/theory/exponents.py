@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, dimensions, reals
+from fpsolve.theory.checks import Real, dimensions, reals
 
 Kernel = Callable[[Any], Any] | tuple[ArrayLike, ArrayLike]
 """k on [-1, 1] (an attribute ``derivative``, a function, is used if there is one), or the pair (k'(1), κ)."""

@@ -13,7 +13,7 @@ from scipy.special import gammaln, hyp0f1, ive
 
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, dimensions, elementwise, integers, one_of, reals
+from fpsolve.theory.checks import Real, dimensions, elementwise, integers, one_of, reals
 
 KINDS = ("sa", "usa")
 """Softmax attention and attention without its denominator."""

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, dimensions, elementwise, reals, together
+from fpsolve.theory.checks import Real, dimensions, elementwise, reals, together
 from fpsolve.theory.ends import End, check_noise, ends, in_rapidity
 from fpsolve.theory.exponents import sech
 from fpsolve.theory.overlap import OverlapDiffusion

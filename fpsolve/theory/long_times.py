@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
-from fpsolve.theory.arguments import Real
+from fpsolve.theory.checks import Real
 from fpsolve.theory.ends import Diffusion, duration, ends, in_rapidity, moving_ends
 
 Complex = NDArray[np.complex128]

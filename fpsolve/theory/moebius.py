@@ -12,7 +12,7 @@ from scipy.special import gammaln, hyp2f1, poch
 
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import (
+from fpsolve.theory.checks import (
     Real,
     dimensions,
     elementwise,

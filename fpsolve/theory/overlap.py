@@ -25,7 +25,7 @@ from scipy.linalg import expm
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import function, scalar
+from fpsolve.theory.checks import function, scalar
 from fpsolve.theory.ends import has_noise_inside
 from fpsolve.theory.long_times import Advected, expectation, expectation_by_steps
 from fpsolve.values import Checked

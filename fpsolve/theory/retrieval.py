@@ -18,7 +18,7 @@ from scipy.special import i1e, iv, ive
 from fpsolve.errors import InputError
 from fpsolve.memory import check_memory
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, elementwise, integers, reals
+from fpsolve.theory.checks import Real, elementwise, integers, reals
 
 MODE_BYTES = 1 << 16
 """So many modes are refused that the sum over them would not end soon."""

@@ -21,7 +21,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import DivergedError, InputError
-from fpsolve.theory.arguments import Real, dimensions, elementwise, one_of, reals, together, token_numbers
+from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, together, token_numbers
 
 KEY_QUERIES = ("identity", "gaussian", "product")
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.theory.arguments import Real, dimensions, elementwise, integers, one_of, reals
+from fpsolve.theory.checks import Real, dimensions, elementwise, integers, one_of, reals
 from fpsolve.theory.growth import KINDS, multiplier_over_beta
 
 _LARGEST = 1e12

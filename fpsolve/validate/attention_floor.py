@@ -13,7 +13,7 @@ from fpsolve.models.homogenized import Homogenized
 from fpsolve.noise import BrownianPath
 from fpsolve.schemes import SCHEMES
 from fpsolve.stepping import Stepper
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 DT, FACTOR = 0.02, 30.0
 """The step; the factor within which the estimate is to be."""

@@ -29,7 +29,7 @@ from fpsolve.validate import (
     two_point,
     two_tokens,
 )
-from fpsolve.validate.table import Row, Validation
+from fpsolve.validate.rows import Row, Validation
 
 CATALOGUE: tuple[Validation, ...] = (
     Validation("growth", growth.growth_rows),

@@ -8,7 +8,7 @@ import numpy as np
 
 from fpsolve.measures import initial
 from fpsolve.transformer import HeadLaw, RandomTransformer, scaling
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 OVERLAP = 0.9
 """The mean overlap of distinct tokens that counts as collapse."""

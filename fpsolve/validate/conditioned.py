@@ -16,7 +16,7 @@ from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.weights import Gaussian
 from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 BETA, STD, SHARES = 1.5, 0.8, np.array([0.7, 0.3])
 

@@ -23,7 +23,7 @@ from fpsolve.observe.free_energy import dissipation, free_energy, head_energies,
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, estimate
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 BETA = 2.0
 TWO_HEADS = ([[1.0, 0.3, 0.0], [-0.2, 0.8, 0.1], [0.0, 0.4, -0.5]], 0.7)

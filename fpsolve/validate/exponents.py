@@ -30,7 +30,7 @@ from fpsolve.schemes import SCHEMES
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import HeadLaw, scaling
 from fpsolve.validate.measure import statistical, unit
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 CLOSE = 1e-4
 """Initial distance of the pairs."""

@@ -11,7 +11,7 @@ from fpsolve.measures.build import build
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.noise import BrownianPath
 from fpsolve.validate.measure import end
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 CASES = ((16.0, 4.0, 0.1, 1e-6), (20.0, 8.0, 0.2, 1e-6), (2.0, 4.0, 0.2, 1e-5))
 """κ, β, t, and what a log density of degree 31 may be off by; one of 63 by ``FINE``."""

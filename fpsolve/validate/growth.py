@@ -14,7 +14,7 @@ from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 from fpsolve.sphere.harmonics import MASS_MOMENT, index, size
 from fpsolve.validate.measure import end
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 BETA, LMAX, AMPLITUDE, TIME = 2.0, 15, 1e-6, 0.2
 """Second-order terms change the rates by about AMPLITUDE."""

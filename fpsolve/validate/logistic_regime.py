@@ -25,7 +25,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import Gaussian, MatrixLaw, Product
 from fpsolve.transformer.weights import KEY_QUERY, matrices
 from fpsolve.validate.measure import estimate
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 OVERLAPS = np.array([0.3, 0.6])
 """q at which k is measured."""

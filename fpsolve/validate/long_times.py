@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from fpsolve import theory
 from fpsolve.theory.overlap import OverlapDiffusion
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 START = 0.3
 

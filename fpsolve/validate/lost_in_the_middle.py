@@ -12,7 +12,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.causal import CausalAttention
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 DECAY, WIDTH, MODES = 1.0, 8.0, 20
 ANGLES, SIZE = 64, 1e-6

@@ -10,7 +10,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.low_temperature import LowTemperatureLimit
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.validate.measure import end, order
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 PLANE = np.diag([1.0, 0.4])
 """A = V on the circle; the top eigenspace is ±e_x, each half circle is projected to one end."""

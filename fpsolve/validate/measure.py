@@ -13,7 +13,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 Kind = TypeVar("Kind", bound=Measure)
 

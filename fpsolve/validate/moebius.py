@@ -15,7 +15,7 @@ from fpsolve.models.random_linear import BrownianGradientFlow
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, tokens
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 START = np.array([0.1, -0.2, 0.3])
 DT = 0.05

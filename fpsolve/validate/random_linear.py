@@ -11,7 +11,7 @@ from fpsolve.models.random_linear import LinearGaussianLayers, RandomLinear, Ran
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, pairs, statistical, tokens
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 PAIRS = 50
 """Pairs in independent orientations on one path; the paths are the independent samples."""

@@ -18,7 +18,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.conserved import overlaps
 from fpsolve.validate.exponents import CLOSE, by_rule
 from fpsolve.validate.measure import end, statistical, tokens, unit
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 SIMPLEX = (2.0, 5, 6, 0.2)
 """β, number of tokens, d and overlap."""

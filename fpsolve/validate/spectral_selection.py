@@ -10,7 +10,7 @@ from fpsolve.measures.cloud import Cloud
 from fpsolve.models.spectral_selection import SpectralSelection
 from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.measure import end, tokens, unit
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 BETA, TOKENS, SIZE = 1.2, 8, 1e-7
 

@@ -13,7 +13,7 @@ from fpsolve.models.base import Model
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import Gaussian, RandomTransformer
 from fpsolve.validate.measure import end, estimate, order, tokens, unit
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 BETA, OVERLAP, TIME = 1.0, -0.3, 1.0
 

@@ -19,7 +19,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.validate.conserved import overlaps, powers
 from fpsolve.validate.exponents import by_rule
 from fpsolve.validate.measure import pairs, statistical, tokens
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 SPECTRUM = (0.8, 2.0, 1.0, 0.5)
 """C_ℓ of a noise whose law does not depend on μ."""

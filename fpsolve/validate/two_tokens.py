@@ -11,7 +11,7 @@ from fpsolve.measures import initial
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer import RandomTransformer
 from fpsolve.validate.measure import estimate
-from fpsolve.validate.table import Row
+from fpsolve.validate.rows import Row
 
 CASES = ((1.0, 3, -0.5), (3.0, 3, 0.3), (1.5, 5, -0.8))
 """β, d and the initial overlap, antipodal pairs attracting."""

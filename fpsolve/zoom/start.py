@@ -11,7 +11,8 @@ from fpsolve.errors import InputError
 from fpsolve.measures.build import MEASURES, build
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.expansion import Expansion
-from fpsolve.measures.initial import LAWS, FunctionLaw, Initial, Law
+from fpsolve.measures.initial import LAWS, Initial
+from fpsolve.measures.laws import FunctionLaw, Law
 from fpsolve.models import MODELS, Model
 from fpsolve.observe.flow import Flow
 from fpsolve.plain import from_plain, to_plain

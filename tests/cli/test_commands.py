@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-import fpsolve
-from fpsolve.cli import app
+from fpsolve import config
+from fpsolve.cli import app, listing
 from fpsolve.cli.info import simd_level
 from fpsolve.errors import FPSolveError, InputError, UnresolvedError
 from fpsolve.io import load
@@ -69,10 +69,11 @@ def toy(monkeypatch, tmp_path):
         summary="One flow a step.",
         reference="Somebody (2009)",
     )
-    monkeypatch.setattr(fpsolve, "MODELS", {"Toy": Toy}, raising=False)
-    monkeypatch.setattr(fpsolve, "SCHEMES", {"lie_euler": scheme}, raising=False)
-    monkeypatch.setattr(fpsolve, "initial", types.SimpleNamespace(LAWS={"uniform": uniform}), raising=False)
-    monkeypatch.setattr(fpsolve, "solve", solve, raising=False)
+    for module in (config, listing):
+        monkeypatch.setattr(module, "MODELS", {"Toy": Toy})
+        monkeypatch.setattr(module, "LAWS", {"uniform": uniform})
+    monkeypatch.setattr(listing, "SCHEMES", {"lie_euler": scheme})
+    monkeypatch.setattr(config, "solve", solve)
     monkeypatch.delenv("FPSOLVE_DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy.toml").write_text(CONFIG)
@@ -114,7 +115,7 @@ def test_existing_output_is_refused_before_computing(monkeypatch, tmp_path):
         def never(model, initial, *, t_end: float, dt: float):
             raise AssertionError("computed")
 
-        patch.setattr(fpsolve, "solve", never)
+        patch.setattr(config, "solve", never)
         refused = fpsolve_command("run", "toy.toml")
     assert refused.exit_code == 2
     assert refused.stderr.startswith("fpsolve: error: output = 'toy.nc': exists already")

@@ -37,14 +37,14 @@ def config(tmp_path, monkeypatch):
 
 
 def test_it_writes_a_file_and_a_figure_and_prints_a_table(config, capsys):
-    target = compare_config(config, None, None, False, False, ["compare.wasserstein_cells=0"])
+    target = compare_config(config, None, None, False, ["compare.wasserstein_cells=0"], {"progress": False})
     printed = capsys.readouterr().out
     assert "moments to" in printed and "wrote case-compare.nc and case-compare.png" in printed
     assert (config.parent / "case-compare.png").stat().st_size > 10_000
     ds = fp.load(target)
     assert ds.sizes["member"] == 2 and set(ds["size"].values) == {15, 31, 16, 64}
     with pytest.raises(InputError, match="output"):
-        compare_config(config, None, None, False, False, [])
+        compare_config(config, None, None, False, [], {"progress": False})
 
 
 def test_arguments_are_those_of_both_tables(config):
@@ -58,7 +58,7 @@ def test_arguments_are_those_of_both_tables(config):
 
 def test_a_sweep_is_refused(config):
     with pytest.raises(InputError, match="sweep"):
-        compare_config(config, None, None, False, False, ["sweep.model.beta=[1.0, 2.0]"])
+        compare_config(config, None, None, False, ["sweep.model.beta=[1.0, 2.0]"], {"progress": False})
 
 
 @pytest.mark.parametrize(("change", "argument"), [
@@ -76,11 +76,11 @@ def test_wrong_keys_are_named(config, change, argument):
 
 def test_wrong_values_are_named_with_their_table(config):
     with pytest.raises(InputError, match=r"^compare\.tokens = "):
-        compare_config(config, None, None, False, False, ["compare.tokens=[64, 16]"])
+        compare_config(config, None, None, False, ["compare.tokens=[64, 16]"], {"progress": False})
     for change, name in (("tokens=[64, 1.5]", "tokens[1]"), ("targets=[0]", "targets[0]"),
                          ("transformer={n = 1}", "transformer.n")):  # fmt: skip
         with pytest.raises(InputError) as caught:
-            compare_config(config, None, None, False, False, [f"compare.{change}"])
+            compare_config(config, None, None, False, [f"compare.{change}"], {"progress": False})
         assert caught.value.argument == f"compare.{name}" and str(caught.value).startswith(f"compare.{name} = ")
     with pytest.raises(InputError, match=r"^solve\.t_end = "):
-        compare_config(config, None, None, False, False, ["solve.t_end=0.025"])
+        compare_config(config, None, None, False, ["solve.t_end=0.025"], {"progress": False})

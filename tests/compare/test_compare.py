@@ -12,15 +12,15 @@ from scipy.special import spherical_in
 import fpsolve as fp
 from fpsolve import memory
 from fpsolve.compare import as_text, compare
-from fpsolve.compare.arguments import checked_problem
 from fpsolve.compare.counting import counting
+from fpsolve.compare.page import _error
+from fpsolve.compare.problem_checks import checked_problem
 from fpsolve.compare.routes import Rung, TokenPath, _time_again, follow, start_of
-from fpsolve.compare.table import _error
 from fpsolve.errors import InputError, MissingDependencyError
 from fpsolve.plot.compared import comparison
 
 MODULE = import_module("fpsolve.compare.comparison")
-ARGUMENTS = import_module("fpsolve.compare.arguments")
+ARGUMENTS = import_module("fpsolve.compare.problem_checks")
 ROUTES = import_module("fpsolve.compare.routes")
 RECORD = import_module("fpsolve.compare.record")
 LAW = fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0)

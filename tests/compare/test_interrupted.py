@@ -53,7 +53,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take longer than all the rest."""
-    monkeypatch.setattr(comparing, "_draw", lambda *_: None)
+    monkeypatch.setattr(comparing, "draw", lambda *_: None)
 
 
 def signalled(monkeypatch, name, call, *numbers):

@@ -9,8 +9,8 @@ from scipy.stats import ks_2samp
 
 import fpsolve as fp
 import fpsolve.transformer as tr
-from fpsolve.compare.arguments import checked_problem
 from fpsolve.compare.law import POWERS, chain_of, drawn_points, in_law, observed, observed_tokens, resolved_state
+from fpsolve.compare.problem_checks import checked_problem
 from fpsolve.compare.routes import Rung
 from fpsolve.errors import UnresolvedError
 from fpsolve.measures.build import build

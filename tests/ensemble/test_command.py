@@ -6,8 +6,9 @@ import pytest
 import typer
 import xarray as xr
 
-from fpsolve.cli.ensembling import Options, members_of, run_ensemble
+from fpsolve.cli.ensembling import run_ensemble
 from fpsolve.config import ConfigError, parse_config
+from fpsolve.ensemble.layout import checked_members
 from fpsolve.errors import InputError, UnresolvedError
 
 CONFIG = """
@@ -37,7 +38,7 @@ def folder(monkeypatch, tmp_path):
 
 
 def run(*changes, output=None, **options):
-    run_ensemble(Path("small.toml"), output and Path(output), changes, Options(**options))
+    run_ensemble(Path("small.toml"), output and Path(output), changes, options)
 
 
 def parsed(**tables):
@@ -100,9 +101,11 @@ def test_a_signal_ends_the_command_with_its_own_status(monkeypatch, capsys):
 
 @pytest.mark.parametrize("text", ["many", "1:x", "2.5"])
 def test_members_are_a_number_or_a_range(text):
-    assert members_of("256:512") == range(256, 512) and members_of("8") == 8
+    assert checked_members("256:512") == range(256, 512) and checked_members("8") == range(8)
     with pytest.raises(InputError, match="not a number or a range"):
-        members_of(text)
+        checked_members(text)
+    with pytest.raises(InputError, match="not a number or a range"):
+        run(members=text)
 
 
 def test_sweeps_of_a_configuration():

@@ -2,6 +2,7 @@
 
 import json
 
+import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
@@ -191,4 +192,21 @@ def test_zeros_are_no_damage(small, tmp_path, capfd):
     assert "damaged" not in capfd.readouterr().err and files(path) == before
     (path / "noise" / "0").unlink()
     small(output=path, sweep={"noise": [0.0]}, members=1)
-    assert "noise was damaged" in capfd.readouterr().err and files(path) == before
+    assert "noise/0 was damaged" in capfd.readouterr().err and files(path) == before
+
+
+def test_other_bytes_of_the_same_content_are_no_damage(small, tmp_path, capfd):
+    """As another version of zarr or of its codec writes them; other content is."""
+    path = tmp_path / "a.zarr"
+    small(output=path, sweep={"noise": [0.1, 0.2]}, members=2)
+    about, chunk = path / "noise/.zarray", path / "noise/0"
+    about.write_text(json.dumps(json.loads(about.read_text())))
+    chunk.write_bytes(numcodecs.Zstd(level=9, checksum=False).encode(np.array([0.1, 0.2])))
+    written = about.read_bytes(), chunk.read_bytes()
+    capfd.readouterr()
+    small(output=path, sweep={"noise": [0.1, 0.2]}, members=2)
+    assert "damaged" not in capfd.readouterr().err and (about.read_bytes(), chunk.read_bytes()) == written
+    chunk.write_bytes(numcodecs.Zstd(level=9).encode(np.array([0.1, 0.3])))
+    small(output=path, sweep={"noise": [0.1, 0.2]}, members=2)
+    assert "noise/0 was damaged: written again" in capfd.readouterr().err
+    assert xr.open_zarr(path).noise.values.tolist() == [0.1, 0.2]

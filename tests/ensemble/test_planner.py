@@ -5,14 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fpsolve.cli.ensembling import Options
-from fpsolve.cli.planning import plan_ensemble
+from fpsolve.cli.ensembling import plan_ensemble
 from fpsolve.ensemble import ensemble
 from fpsolve.ensemble.layout import make_layout
 from fpsolve.ensemble.planner import as_text, plan, shares
 from fpsolve.ensemble.sizing import default_block
 from fpsolve.ensemble.sweep import make_sweep
-from fpsolve.ensemble.trial import Cost, Extra
+from fpsolve.ensemble.trial import Extra, MemberCost
 from fpsolve.errors import InputError
 from fpsolve.measures import initial
 from fpsolve.models import IsotropicFlow
@@ -33,6 +32,7 @@ def on_disk(folder):
         {"members": 24, "block": 1},
         {"members": 20, "sweep": {"noise": [0.1, 0.2]}, "block": 8, "save_density": True},
         {"members": 3, "sweep": {"lmax": [13, 15]}, "block": 3, "save_every": 0.5},
+        {"members": 6, "block": 2, "on_underresolved": "filter"},
     ],
 )
 def test_bytes_and_files_of_real_stores(kind, tmp_path):
@@ -63,7 +63,7 @@ def planned(members, ranks, schedule, steps=(10,), block=1, prepare=0.0, extra=E
     sweep = make_sweep(MODEL, LAW, RUN, {"noise": [0.1 * n for n in range(1, 1 + len(steps))]})
     layout = make_layout(sweep, members, block, ranks)
     object.__setattr__(layout, "steps", steps)
-    return shares(layout, [Cost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
+    return shares(layout, [MemberCost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
 
 
 def test_equal_members_are_dealt_in_turn():
@@ -121,12 +121,27 @@ def test_ranks_that_are_none(ranks):
         plan(MODEL, LAW, members=2, ranks=ranks, **RUN)
 
 
+def test_members_that_end_at_their_first_step_are_planned():
+    """No step is timed then, and none is taken in the ensemble either."""
+    sharp = initial.von_mises_fisher([1, 2, 2], 60.0)
+    found = plan(MODEL, sharp, members=3, ranks=2, budget=0.2, **RUN | {"lmax": 7, "on_underresolved": "stop"})
+    assert found.members == (1, 2) and 0 < found.seconds < 60 and found.stored > 0
+
+
+def test_an_observable_of_changing_shape_is_refused():
+    """As by the ensemble: that is no member's own fault."""
+    seen = []
+    with pytest.raises(InputError, match="observe"):
+        observed = {"growing": lambda state: seen.append(0) or np.zeros(len(seen))}
+        plan(MODEL, LAW, members=2, ranks=1, budget=0.2, observe=observed, **RUN)
+
+
 def test_the_command_says_the_plan(tmp_path):
     (tmp_path / "e.toml").write_text(
         '[model]\nname = "IsotropicFlow"\nspectrum = [0.2, 4.0]\n[initial]\nname = "uniform"\n'
         "[solve]\nt_end = 0.1\ndt = 0.05\npath_cell = 0.05\nlmax = 9\n"
         "[ensemble]\nmembers = 8\n[sweep]\nnoise = [0.1, 0.2]\n"
     )
-    out = plan_ensemble(tmp_path / "e.toml", [], Options(block=2), 4)
+    out = plan_ensemble(tmp_path / "e.toml", given={"block": 2}, ranks=4)
     assert "2 points x 8 members, 32 steps" in out and "4, dynamic" in out and "in blocks of 2" in out
     assert "timed on" in out and [path.name for path in tmp_path.iterdir()] == ["e.toml"]

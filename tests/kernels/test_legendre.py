@@ -7,7 +7,7 @@ import pytest
 from scipy.special import sph_legendre_p_all
 
 from fpsolve._kernels import _legendre, legendre_numpy
-from fpsolve._kernels.legendre import Table, circle_size, legendre, project, spin_one, sums, unfold
+from fpsolve._kernels.legendre import LegendreTable, circle_size, legendre, project, spin_one, sums, unfold
 from fpsolve.sphere.harmonics import degrees_orders, size
 
 DEGREES = [0, 1, 2, 3, 8, 17, 40, 63]
@@ -18,11 +18,11 @@ def modes(lmax: int, seed: int = 3) -> np.ndarray:
     return rng.standard_normal(size(lmax)) + 1j * rng.standard_normal(size(lmax))
 
 
-def families(lmax: int) -> list[Table]:
+def families(lmax: int) -> list[LegendreTable]:
     return [legendre(lmax), spin_one(lmax, 1), spin_one(lmax, -1)]
 
 
-def function(table: Table, i: int) -> np.ndarray:
+def function(table: LegendreTable, i: int) -> np.ndarray:
     """p_ℓm of index i, by a sum of one term."""
     lmax = len(table.seeds) - 1
     ell, m = (array[i] for array in degrees_orders(lmax))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fpsolve._kernels import softmax, softmax_numpy
-from fpsolve._kernels.arguments import Array
+from fpsolve._kernels.softmax_arguments import Array
 from fpsolve.errors import InputError
 
 EPS = np.finfo(float).eps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import sqrt
@@ -12,6 +11,7 @@ from typing import Any
 
 from fpsolve.errors import InputError, check_integer
 from fpsolve.plain.schema import parameters, unknown_key
+from fpsolve.plain.toml import read_toml
 from fpsolve.surroundings import user_path
 from fpsolve.transformer.network.parts import (
     MLP,
@@ -236,13 +236,7 @@ class Architecture(Part):
         Next to a preset, tables change parts: ``[norm]`` with ``place = "post"``. sizes: ``depth``, ``d``, ``heads`` in
         place of the file's, see :meth:`resized`. Raises InputError.
         """
-        file = user_path(path, "path")
-        try:
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError("path", str(file), f"cannot be read ({error.strerror})", "check the name") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError("path", str(file), f"is not TOML ({error})", "mend that line") from error
+        data = read_toml(user_path(path, "path"), "path")
         name = data.pop("preset", None)
         if name is not None:
             return cls.preset(name, **_flat(data) | sizes)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, check_integer
-from fpsolve.measures.initial import Law, samples
+from fpsolve.measures.initial import samples
+from fpsolve.measures.laws import Law
 from fpsolve.memory import check_memory
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.network.architecture import Architecture

@@ -10,7 +10,7 @@ import numpy as np
 from fpsolve.compare.routes import Problem
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.build import build
-from fpsolve.measures.initial import Law
+from fpsolve.measures.laws import Law
 from fpsolve.memory import check_memory, installed_memory
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
