@@ -284,9 +284,9 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     settings = replace(
         asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
-        **{key: getattr(state, key) for key in ("lmax", "rtol") if hasattr(state, key)},
-        **({"lmax": Settings.lmax} if isinstance(initial, Tokens) else {}),
-        **({} if state.dimension in GEOMETRIES else {"moments_lmax": Settings.moments_lmax}),
+        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", asked.lmax),
+        rtol=getattr(state, "rtol", asked.rtol),
+        moments_lmax=asked.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(stepper.model, state, asked, policy, own)
