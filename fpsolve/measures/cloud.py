@@ -61,7 +61,7 @@ class Cloud(Measure):
     def __post_init__(self) -> None:
         for name in ("x", "weights", "log_density", "labels"):
             as_array(self, name, float)
-        check_number("rtol", self.rtol, 1e-14, 1)
+        check_number("rtol", self.rtol, 1e-14)
         if self.log_density is not None and self.log_density.shape != self.x.shape[:1]:
             problem = f"must be one number for each of the {len(self.x)} points"
             raise InputError("log_density", self.log_density.shape, problem, "pass log ρ there, or leave it out")
