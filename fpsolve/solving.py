@@ -118,8 +118,8 @@ def solve(
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
-    check_degrees_of(initial, lmax, moments_lmax)
     job = prepare(model, initial, **arguments)
+    check_degrees_of(initial, lmax, moments_lmax)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
