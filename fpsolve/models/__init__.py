@@ -13,6 +13,7 @@ from fpsolve.models.noisy_transformer import NoisyTransformer
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.spectral_selection import SpectralSelection
+from fpsolve.models.sums import Sum
 from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 
@@ -34,6 +35,7 @@ SYSTEMS: tuple[type[Model], ...] = (
     SpectralSelection,
     LowTemperatureLimit,
     CausalAttention,
+    Sum,
 )
 
 MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in SYSTEMS}
@@ -57,6 +59,7 @@ __all__ = [
     "RandomQuadraticForm",
     "SelfAttention",
     "SpectralSelection",
+    "Sum",
     "SynchronisationByNoise",
     "UnnormalisedSelfAttention",
 ]

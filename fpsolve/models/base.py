@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -51,6 +52,8 @@ class Model(metaclass=Named):
     """The parameters that are a number or a (d, d) matrix each."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    alone: ClassVar[str] = ""
+    """Why it is no term of a sum with others; nothing where it adds."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -58,6 +61,17 @@ class Model(metaclass=Named):
     """ε, the strength of the common noise."""
     diffusion: float = 0.0
     """ν, the strength of each token's own noise."""
+
+    def __add__(self, other: Model) -> Model:
+        """Both acting together: :class:`fpsolve.models.Sum`."""
+        from fpsolve.models.sums import Sum  # which is itself a model
+
+        return Sum((self, other)) if isinstance(other, Model) else NotImplemented
+
+    @property
+    def terms(self) -> tuple[Model, ...]:
+        """The models that act together: itself alone, but for a sum."""
+        return (self,)
 
     @property
     def calculus(self) -> Calculus:
@@ -102,6 +116,14 @@ class Model(metaclass=Named):
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""
         return 0
+
+    def on_streams(self, draw: Callable[[BrownianPath, int], Real], path: BrownianPath, d: int) -> Real:
+        """``draw(path, channels)`` for all its channels, shape (channels,); of a sum each term on its own streams."""
+        return draw(path, self.channels(d))
+
+    def changed(self, **parameters: Any) -> Model:
+        """The model with other values of some parameters."""
+        return replace(self, **parameters)  # type: ignore[type-var]
 
     def drift_field(self, source: Source) -> Velocity:
         """b[μ], the Itô drift of the layer, per unit time."""

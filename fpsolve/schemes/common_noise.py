@@ -25,7 +25,8 @@ class CommonNoise:
         """That of the step [t0, t1]."""
         if not model.is_stochastic:
             return cls(model, None)
-        return cls(model, path.increment(t0, t1, model.channels(measure.dimension)))
+        draw = lambda own, channels: own.increment(t0, t1, channels)  # noqa: E731
+        return cls(model, model.on_streams(draw, path, measure.dimension))
 
     def __call__(self, source: Source) -> Velocity:
         """ε ΔW_μ."""
@@ -39,9 +40,11 @@ class CommonNoise:
         """The measure transported by its ε ΔW_μ, frozen; itself where there is no noise."""
         return measure if self.increment is None else measure.transport(self(measure.source))
 
-    def parted(self, first: Callable[[int], Real]) -> tuple[CommonNoise, CommonNoise]:
-        """S¹ = ``first(channels)`` and S² = ΔW - S¹."""
+    def parted(
+        self, first: Callable[[BrownianPath, int], Real], path: BrownianPath, d: int
+    ) -> tuple[CommonNoise, CommonNoise]:
+        """S¹ = ``first(path, channels)``, as :meth:`Model.on_streams` asks for it, and S² = ΔW - S¹."""
         if self.increment is None:
             return self, self
-        part = first(len(self.increment))
+        part = self.model.on_streams(first, path, d)
         return CommonNoise(self.model, part), CommonNoise(self.model, self.increment - part)
