@@ -64,9 +64,10 @@ class Model(metaclass=Named):
 
     def __add__(self, other: Model) -> Model:
         """Both acting together: :class:`fpsolve.models.Sum`."""
-        from fpsolve.models.sums import Sum  # which is itself a model
+        return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
 
-        return Sum((self, other)) if isinstance(other, Model) else NotImplemented
+    _sum: ClassVar[Callable[[tuple[Model, Model]], Model]]
+    """The class of sums, itself a model; set where it is defined (``sums.py``)."""
 
     @property
     def terms(self) -> tuple[Model, ...]:

@@ -172,7 +172,7 @@ class Sum(Model):
         found = [one for term in self.terms if (one := term.noise_level(source)) is not None]
         return found[0] if len(found) == 1 else None
 
-    def spectrum(self, where: Any) -> Real:
+    def spectrum(self, where: Any = None) -> Real:
         """Σ_k ε_k² C^k_ℓ of the isotropic noises of all terms, up to the largest of their degrees.
 
         ``where``: a source or a measure. Raises InputError where a term's noise is not given by a spectrum.
@@ -184,7 +184,7 @@ class Sum(Model):
         longest = max(map(len, spectra))
         return np.sum([np.pad(C, (0, longest - len(C))) for C in spectra], axis=0)
 
-    def kernel(self, measure: Any) -> Callable[[Any], Real]:
+    def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
         """t ↦ Σ_k ε_k² k_k(t). Raises InputError where the covariance of a term is no function of ⟨x,y⟩ times I."""
         kernels = [(term.noise**2, term.kernel(measure)) for term in self._noisy("kernel")]  # type: ignore[attr-defined]
         return lambda t: np.asarray(sum(square * k(t) for square, k in kernels))
@@ -246,6 +246,9 @@ class Sum(Model):
         for term in self.terms:
             yield term, path.of_term(number)
             number += _has_streams(term)
+
+
+Model._sum = Sum
 
 
 def total(velocities: Sequence[Velocity]) -> Velocity:

@@ -17,7 +17,7 @@ def ninomiya(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: 
     """
     dt, noise = t1 - t0, CommonNoise.over(model, measure, path, t0, t1)
     part = lambda own, channels: np.sqrt(dt / 2) * own.normals(t0, t1, channels, "second")  # noqa: E731
-    first, second = noise.parted(part, path, measure.dimension)
+    first, second = noise.parted(part)
     measure = first.moved(measure)
     if isinstance(model.flow_drift(measure.source), ZeroField):
         return second.moved(measure)

@@ -23,6 +23,7 @@ REQUIRED = {
     "key_query": (1.0, 0.5),
     "value": (1.0, -0.5),
     "matrix": ((1.0, 0.2), (0.2, -1.0)),
+    "models": (fp.models.SelfAttention(2.0), fp.models.DrawnHeads(2.0, heads=2), fp.models.RandomQuadraticForm(0.5)),
 }
 """Values for the parameters that models ask for."""
 
