@@ -1,11 +1,12 @@
 """Runs described in TOML: read, checked against the signatures of the code, ready to solve.
 
 ``[model]`` and ``[initial]`` hold a ``name`` from ``fpsolve.MODELS`` or ``fpsolve.initial.LAWS`` and that
-object's own keyword arguments (several tables ``[[model]]`` describe a sum of models), ``[solve]`` those of ``fpsolve.solve``, ``[output]`` a ``path``; the table of
-another command, such as ``[compare]``, what that command's function has and ``fpsolve.solve`` has not. A law
-inside a law is a table with a ``name``. Keys and their types are read from the signatures, so a new model,
-law or argument needs no line here. For ``fpsolve ensemble`` ``[ensemble]`` holds ``members`` and how they are
-computed, ``[sweep]`` lists of values by parameter.
+object's own keyword arguments (tables ``[[model]]`` are the terms of a sum), ``[solve]`` those of
+``fpsolve.solve``, ``[output]`` a ``path``; the table of another command, such as ``[compare]``, what that
+command's function has and ``fpsolve.solve`` has not. A law inside a law is a table with a ``name``. Keys and
+their types are read from the signatures, so a new model, law or argument needs no line here. For ``fpsolve
+ensemble`` ``[ensemble]`` holds ``members`` and how they are computed, ``[sweep]`` lists of values by
+parameter.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def _is_sum(raw: Mapping[str, Any], name: str, catalogue: Catalogue) -> bool:
 
 
 def _model(described: Any, models: Mapping[str, Callable[..., Any]], errors: list[InputError]) -> Any:
-    """The model of a table, or the sum of the models of a list of tables, named ``model.0``, ``model.1``, … in errors."""
+    """The model of a table, or the sum of the models of a list of tables, named ``model.0``, … in errors."""
     if not isinstance(described, list):
         return made_of(described, "model", models, errors)
     already = len(errors)
@@ -218,7 +219,8 @@ def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:
     """Raise InputError for a key that is set and swept as well: its value would be that of no member."""
     solved = parameters(described.solver)
     for table, keys in change.items():
-        for key, value in _set_keys(keys) if isinstance(keys, Mapping) and table in ("model", "initial", "solve") else ():
+        known = isinstance(keys, Mapping) and table in ("model", "initial", "solve")
+        for key, value in _set_keys(keys) if known else ():
             last = key.rpartition(".")[2]
             bare = last if (last in solved) == (table == "solve") else ""
             swept = next((one for one in described.sweep if one in (f"{table}.{key}", bare)), None)

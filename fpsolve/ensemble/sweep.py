@@ -133,7 +133,8 @@ def make_sweep(model: Model, initial: Any, arguments: Mapping[str, Any], sweep: 
 
     A key is an argument of ``solve``, a parameter of the model or of the initial law (a bare name that both have, as
     ``d``, changes both; of a sum of models it changes all terms that have it), one of them as ``solve.key``,
-    ``model.key``, ``model.0.key`` of a term, or ``initial.key``, or ``initial`` itself with a list of laws. Raises InputError for unknown keys and for values that are no list, none at all or repeated.
+    ``model.key``, ``model.0.key`` of a term, or ``initial.key``, or ``initial`` itself with a list of laws. Raises
+    InputError for unknown keys and for values that are no list, none at all or repeated.
     """
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")

@@ -66,7 +66,7 @@ class Model(metaclass=Named):
         """Both acting together: :class:`fpsolve.models.Sum`."""
         return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
 
-    _sum: ClassVar[Callable[[tuple[Model, Model]], Model]]
+    _sum: ClassVar[Any]
     """The class of sums, itself a model; set where it is defined (``sums.py``)."""
 
     @property

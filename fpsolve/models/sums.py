@@ -124,7 +124,7 @@ class Sum(Model):
         return self._of([term.drawn(own, t0, t1, d) for term, own in self._on_paths(path)])
 
     def changed(self, **parameters: Any) -> Model:
-        """With another ``beta`` in all terms that have one, and ν = ``diffusion`` as that of the first that takes it."""
+        """With another ``beta`` in all terms that take one, and ν = ``diffusion`` in the first that takes it."""
         terms, given = list(self.terms), dict(parameters)
         if "beta" in given:
             _ = self.beta  # refuses terms of different β
@@ -132,7 +132,8 @@ class Sum(Model):
         if "diffusion" in given:
             first = next(k for k, term in enumerate(terms) if _takes(term, "diffusion"))
             parts = [given["diffusion"] if k == first else 0.0 for k in range(len(terms))]
-            terms = [t.changed(diffusion=nu) if _takes(t, "diffusion") else t for t, nu in zip(terms, parts, strict=True)]
+            pairs = zip(terms, parts, strict=True)
+            terms = [term.changed(diffusion=nu) if _takes(term, "diffusion") else term for term, nu in pairs]
         rest = {name: one for name, one in given.items() if name not in ("beta", "diffusion")}
         return self._of(terms) if not rest else super().changed(**rest)
 
@@ -270,7 +271,12 @@ def _has_streams(term: Model) -> bool:
 
 def _takes(term: Model, name: str) -> bool:
     """Whether a term has a parameter of this name."""
-    return is_dataclass(term) and any(one.name == name and one.init for one in fields(term))
+    return name in _parameters(term)
+
+
+def _parameters(term: Any) -> list[str]:
+    """The parameters of a model."""
+    return [one.name for one in fields(term) if one.init] if is_dataclass(term) else []
 
 
 def _same(one: Sequence[tuple[float, Real]], other: Sequence[tuple[float, Real]]) -> bool:
@@ -283,6 +289,5 @@ def _same(one: Sequence[tuple[float, Real]], other: Sequence[tuple[float, Real]]
 @contextmanager
 def _named(k: int, term: Model) -> Iterator[None]:
     """Errors about a parameter of term k name it as ``models[k].name``."""
-    names = [one.name for one in fields(term)] if is_dataclass(term) else []
-    with named_in(f"models[{k}]", names):
+    with named_in(f"models[{k}]", _parameters(term)):
         yield

@@ -71,7 +71,7 @@ class BrownianPath:
             raise InputError("term", self.term, f"outside [0, {MOST_TERMS})", "number the terms of a sum from 0")
         object.__setattr__(self, "_halves", _Recent())
 
-    def __reduce__(self) -> tuple[type[BrownianPath], tuple[int, int, float]]:
+    def __reduce__(self) -> tuple[type[BrownianPath], tuple[int, int, float, int]]:
         return BrownianPath, (self.seed, self.member, self.cell, self.term)
 
     def of_term(self, term: int) -> BrownianPath:
