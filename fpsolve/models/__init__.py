@@ -11,6 +11,7 @@ from fpsolve.models.low_temperature import LowTemperatureLimit
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.noisy_transformer import NoisyTransformer
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
+from fpsolve.models.scalar_noise import ScalarNoise
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.spectral_selection import SpectralSelection
 from fpsolve.models.sums import Sum
@@ -26,6 +27,7 @@ SYSTEMS: tuple[type[Model], ...] = (
     ModifiedBallistic,
     DrawnHeads,
     SynchronisationByNoise,
+    ScalarNoise,
     RandomQuadraticForm,
     LinearGaussianLayers,
     BrownianGradientFlow,
@@ -57,6 +59,7 @@ __all__ = [
     "MultiHead",
     "NoisyTransformer",
     "RandomQuadraticForm",
+    "ScalarNoise",
     "SelfAttention",
     "SpectralSelection",
     "Sum",

@@ -130,6 +130,13 @@ class Model(metaclass=Named):
         """b[μ], the Itô drift of the layer, per unit time."""
         return ZeroField()
 
+    def layer_drift(self, source: Source) -> Velocity:
+        """What a layer x ← N(x + u) moves by in the mean to follow the equation: b[μ] + ε² Q(x,x) x, per unit time.
+
+        Of itself such a layer adds -ε² P_x Q(x,x) x; b alone where P_x Q x = 0, as for all Q that are multiples of I.
+        """
+        return self.drift_field(source)
+
     def correction_field(self, source: Source) -> Velocity:
         """The Itô-to-Stratonovich term in x with μ frozen, -(ε²/4)∇K(x,x) for Q = K I, per unit time."""
         return ZeroField()

@@ -148,6 +148,9 @@ class Sum(Model):
     def drift_field(self, source: Source) -> Velocity:
         return total([term.drift_field(source) for term in self.terms])
 
+    def layer_drift(self, source: Source) -> Velocity:
+        return total([term.layer_drift(source) for term in self.terms])
+
     def correction_field(self, source: Source) -> Velocity:
         return total([term.correction_field(source) for term in self.terms])
 
