@@ -10,6 +10,7 @@ from fpsolve.models.isotropic_flow import IsotropicFlow
 from fpsolve.models.low_temperature import LowTemperatureLimit
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.noisy_transformer import NoisyTransformer
+from fpsolve.models.perceptron import PerceptronDrift
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
 from fpsolve.models.scalar_noise import ScalarNoise
 from fpsolve.models.self_attention import SelfAttention
@@ -37,6 +38,7 @@ SYSTEMS: tuple[type[Model], ...] = (
     SpectralSelection,
     LowTemperatureLimit,
     CausalAttention,
+    PerceptronDrift,
     Sum,
 )
 
@@ -58,6 +60,7 @@ __all__ = [
     "ModifiedBallistic",
     "MultiHead",
     "NoisyTransformer",
+    "PerceptronDrift",
     "RandomQuadraticForm",
     "ScalarNoise",
     "SelfAttention",

@@ -186,6 +186,17 @@ class Model(metaclass=Named):
         """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""
         return [(head.weight, head.key_query) for head in self.fixed_heads] or [(1.0, np.array(1.0))]
 
+    is_outer: ClassVar[bool] = False
+    """Whether μ has no part in its drift, which then is P_x :meth:`outer_field`."""
+
+    def outer_field(self, x: Real) -> Real:
+        """The drift before projection at points (..., d), of models whose drift is all outer; zero otherwise."""
+        return np.zeros_like(x)
+
+    def potential(self, x: Real) -> Real | None:
+        """U of the outer drift P_x∇U at points (..., d), shape (...); None where there is none."""
+        return None
+
     @property
     def is_stochastic(self) -> bool:
         """Whether there is common noise."""

@@ -212,6 +212,12 @@ class Sum(Model):
     def interaction(self) -> Sequence[tuple[float, Real]]:
         return self._interactions or super().interaction
 
+    def potential(self, x: Real) -> Real | None:
+        """Σ_k U_k; None where no term has one, or one with an outer drift has none."""
+        parts = [term.potential(x) for term in self.terms if term.is_outer]
+        known = [one for one in parts if one is not None]
+        return sum(known[1:], known[0]) if known and len(known) == len(parts) else None
+
     @property
     def _of_energy(self) -> list[Model]:
         """The terms that the energy is about."""

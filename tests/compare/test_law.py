@@ -105,6 +105,7 @@ def test_every_model_of_the_table_has_a_chain_or_a_reason(name):
         "MultiHead": {"beta": 1.0, "key_query": [1.0], "value": [1.0]},
         "SpectralSelection": {"beta": 1.0, "matrix": np.eye(3)},
         "NoisyTransformer": {"beta": 1.0, "diffusion": 0.1},
+        "PerceptronDrift": {"weights": [[0.0, 0.6, 0.8]]},
         "Sum": {"models": (fp.models.SelfAttention(1.0), fp.models.RandomQuadraticForm())},
     }
     bare = ("RandomQuadraticForm", "LinearGaussianLayers", "BrownianGradientFlow", "LowTemperatureLimit")

@@ -103,6 +103,7 @@ def test_a_sum_is_the_model_with_both_parts(name):
 def a_model(name):
     """A model of the table."""
     needed = {"beta": 2.0, "spectrum": (0.0, 0.5), "matrix": np.diag([1.0, 0.2, -1.0]), "diffusion": 0.1}
+    needed |= {"weights": [[0.6, 0.8, 0.1], [1.0, -0.5, 0.4]]}
     needed |= {"key_query": [1.0, 0.5], "value": [1.0, -0.5], "models": (SelfAttention(2.0),)}
     wanted = inspect.signature(fp.MODELS[name]).parameters.values()
     return fp.MODELS[name](**{one.name: needed[one.name] for one in wanted if one.default is one.empty})
