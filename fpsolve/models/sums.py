@@ -45,6 +45,7 @@ class Sum(Model):
         given = self.models
         if isinstance(given, Model) or not hasattr(given, "__iter__"):
             raise InputError("models", given, "not a list of models", "pass fp.models.Sum((a, b)), or a + b")
+        given = tuple(given)
         wrong = next((one for one in given if not isinstance(one, Model)), None)
         if wrong is not None:
             raise InputError("models", wrong, "not a model", "use fp.models.SelfAttention(beta=4.0), for example")

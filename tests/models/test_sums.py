@@ -251,3 +251,17 @@ def test_linear_noises_in_any_dimension(q):
     np.testing.assert_allclose(noises.kernel()(np.array([q, 1.0])), [0.25 * q + 0.09, 0.34], atol=1e-15)
     assert drift == pytest.approx(float(exact.drift(np.array(q))), abs=1e-12)
     assert variance == pytest.approx(float(exact.variance(np.array(q))), abs=1e-12)
+
+
+def test_tokens_with_positions_add_too():
+    """CausalAttention is known at the tokens alone: so is a sum with it, which points and `rk4` take."""
+    start = fp.initial.points([[1, 0], [0, 1], [0.6, 0.8], [-0.8, 0.6]], labels=[0.1, 0.2, 0.3, 0.4])
+    both = CausalAttention(1.0) + SelfAttention(1.0)
+    cloud = fp.Cloud(start.x, start.weights, labels=np.array([0.1, 0.2, 0.3, 0.4]), tokens=True)
+    fields = [term.drift_field(cloud.source).on(cloud.sites) for term in (both, *both.terms)]
+    np.testing.assert_allclose(fields[0], fields[1] + fields[2], atol=1e-15)
+    assert not both.flowable and both.measures == ("cloud",) and both.dimension == 2
+    ds = run(both, "cloud", start=start)
+    assert '"scheme": "rk4"' in ds.attrs["fpsolve_config"]
+    with pytest.raises(InputError, match="acts on points"):
+        run(both, "density", start=fp.initial.uniform(2))

@@ -22,6 +22,7 @@ from fpsolve.models import (
 )
 from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.differences import differences
+from fpsolve.plot.heading import heading
 from fpsolve.solving import prepare
 from fpsolve.zoom import zoom
 
@@ -170,3 +171,8 @@ def test_scalar_noise_on_every_measure(reading):
         np.testing.assert_allclose(one.mean_vector, runs[0].mean_vector, atol=2e-7)
     still = fp.solve(SelfAttention(1.2), LAW, **{**run, "scheme": "lie_euler"})
     assert np.abs(still.mean_vector - runs[0].mean_vector).max() > 1e-2
+
+
+def test_the_heading_of_a_picture_names_the_terms():
+    text = heading(fp.solve(BLOCK, LAW, **RUN))
+    assert text.startswith("SelfAttention, β = 2") and " + SynchronisationByNoise, β = 1" in text
