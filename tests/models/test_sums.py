@@ -227,7 +227,7 @@ def test_what_does_not_add(made, words):
 
 def test_checks_of_a_run_reach_every_term():
     noise = DeepStochasticTransformer(2.0)
-    with pytest.raises(CalculusError, match="Itô"):
+    with pytest.raises(CalculusError, match="DeepStochasticTransformer depends on μ"):
         run(SelfAttention(2.0) + noise, scheme="heun")
     with pytest.raises(InputError, match=r"models\[1\].value"):
         run(noise + SelfAttention(1.0, value=np.eye(4)))
