@@ -62,12 +62,11 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
     if model.is_stochastic and scheme.deterministic:
         raise InputError("scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0')
     if model.is_stochastic and model.calculus not in scheme.calculus:
+        guilty = _named(model, lambda one: one.is_stochastic and one.calculus == "ito")
         raise CalculusError(
             "scheme",
             name,
-            f"the noise law of {_named(model, lambda one: one.is_stochastic and one.calculus == 'ito')} depends on μ and "
-            f"is read in the sense of Itô, to which {name} "
-            "does not converge",
+            f"the noise law of {guilty} depends on μ and is read in the sense of Itô, to which {name} does not converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
     if not model.flowable and not scheme.joint:
