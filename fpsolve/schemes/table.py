@@ -66,7 +66,8 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
         raise CalculusError(
             "scheme",
             name,
-            f"the noise law of {guilty} depends on μ and is read in the sense of Itô, to which {name} does not converge",
+            f"the noise law of {guilty} depends on μ and is read in the sense of Itô, to which {name} does not "
+            "converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
     if not model.flowable and not scheme.joint:
