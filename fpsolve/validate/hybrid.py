@@ -7,6 +7,7 @@ third degree: no statistics, an error O(n dt).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -46,13 +47,13 @@ def _rows_of(drift: str, by: str, d: int) -> Iterator[Row]:
 
 def _hybrid(drift: str, by: str) -> Model:
     """Attention and noise."""
-    attention = SelfAttention(BETA) if drift == "sa" else UnnormalisedSelfAttention(BETA)
+    attention: Model = SelfAttention(BETA) if drift == "sa" else UnnormalisedSelfAttention(BETA)
     if by == "value":
         return attention + DeepStochasticTransformer(BETA, value_std=1.0, noise=NOISE)
     if by == "quadratic_form":
         return attention + RandomQuadraticForm(NOISE)
-    reading = "layers" if by == "scalar_layers" else "ito"
-    return attention + ScalarNoise(BETA, noise=NOISE, normalised=drift == "sa", reading=reading)  # type: ignore[arg-type]
+    reading: Literal["ito", "layers"] = "layers" if by == "scalar_layers" else "ito"
+    return attention + ScalarNoise(BETA, noise=NOISE, normalised=drift == "sa", reading=reading)
 
 
 def _pair(end: int, d: int) -> Cloud:
