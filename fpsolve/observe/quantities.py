@@ -51,6 +51,8 @@ def scaled_sum(weights: Real, logarithms: Real) -> tuple[float, float]:
 
 def mean_potential(measure: Measure, model: Model) -> float | None:
     """∫ U dμ, U the potential of a model; None where it has none."""
+    if not any(term.is_outer for term in model.terms):
+        return None  # and the measure is not asked where it lies
     values = model.potential(measure.sites.x)
     return None if values is None else float(np.sum(measure.masses * values))
 
