@@ -32,6 +32,8 @@ MINIMAL = {
     "matrix": ((1.0, 0.0), (0.0, -1.0)),
     "diffusion": 0.1,
     "step": 0.1,
+    "weights": ((1.0, 0.0),),
+    "models": (fp.models.SelfAttention(1.0),),
 }
 """Values for parameters without a default."""
 

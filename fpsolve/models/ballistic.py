@@ -250,6 +250,7 @@ class ModifiedBallistic(MeanHeads):
     tolerance: float = 3e-4
 
     summary: ClassVar[str] = "ballistic limit of random transformers with the first correction in the step"
+    alone: ClassVar[str] = "its correction in the step is quadratic in the whole drift and does not add"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -52,6 +53,8 @@ class Model(metaclass=Named):
     """The parameters that are a number or a (d, d) matrix each."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    alone: ClassVar[str] = ""
+    """Why it is no term of a sum with others; nothing where it adds."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -59,6 +62,18 @@ class Model(metaclass=Named):
     """ε, the strength of the common noise."""
     diffusion: float = 0.0
     """ν, the strength of each token's own noise."""
+
+    def __add__(self, other: Model) -> Model:
+        """Both acting together: :class:`fpsolve.models.Sum`."""
+        return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
+
+    _sum: ClassVar[Any]
+    """The class of sums, itself a model; set where it is defined (``sums.py``)."""
+
+    @property
+    def terms(self) -> tuple[Model, ...]:
+        """The models that act together: itself alone, but for a sum."""
+        return (self,)
 
     @property
     def calculus(self) -> Calculus:
@@ -105,9 +120,24 @@ class Model(metaclass=Named):
         """Number of independent Brownian motions in dimension d."""
         return 0
 
+    def on_streams(self, draw: Callable[[BrownianPath, int], Real], path: BrownianPath, d: int) -> Real:
+        """``draw(path, channels)`` for all its channels, shape (channels,); of a sum each term on its own streams."""
+        return draw(path, self.channels(d))
+
+    def changed(self, **parameters: Any) -> Model:
+        """The model with other values of some parameters."""
+        return replace(self, **parameters)  # type: ignore[type-var]
+
     def drift_field(self, source: Source) -> Velocity:
         """b[μ], the Itô drift of the layer, per unit time."""
         return ZeroField()
+
+    def layer_drift(self, source: Source) -> Velocity:
+        """What a layer x ← N(x + u) moves by in the mean to follow the equation: b[μ] + ε² Q(x,x) x, per unit time.
+
+        Of itself such a layer adds -ε² P_x Q(x,x) x; b alone where P_x Q x = 0, as for all Q that are multiples of I.
+        """
+        return self.drift_field(source)
 
     def correction_field(self, source: Source) -> Velocity:
         """The Itô-to-Stratonovich term in x with μ frozen, -(ε²/4)∇K(x,x) for Q = K I, per unit time."""
@@ -157,6 +187,17 @@ class Model(metaclass=Named):
     def interaction(self) -> Sequence[tuple[float, Real]]:
         """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""
         return [(head.weight, head.key_query) for head in self.fixed_heads] or [(1.0, np.array(1.0))]
+
+    is_outer: ClassVar[bool] = False
+    """Whether μ has no part in its drift, which then is P_x :meth:`outer_field`."""
+
+    def outer_field(self, x: Real) -> Real:
+        """The drift before projection at points (..., d), of models whose drift is all outer; zero otherwise."""
+        return np.zeros_like(x)
+
+    def potential(self, x: Real) -> Real | None:
+        """U of the outer drift P_x∇U at points (..., d), shape (...); None where there is none."""
+        return None
 
     @property
     def is_stochastic(self) -> bool:

@@ -80,6 +80,11 @@ _ALL = (
         "logarithm of the size of each head's interaction energy, for every β", ("head",), where="several heads",
     ),
     Observable(
+        "potential", _of_model(lambda state, model: quantities.mean_potential(state, model)),
+        "potential energy, ∫ U dμ, of an outer drift P_x ∇U", where="models with a potential",
+        panel=Panel("potential energy"),
+    ),
+    Observable(
         "entropy", lambda state, _: state.entropy, "entropy, -∫ ρ log ρ over ρ > 0",
         where="not of tokens", panel=Panel("entropy", overview=4), summary=True,
     ),

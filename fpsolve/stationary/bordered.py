@@ -11,7 +11,7 @@ stationary state. The last line is an amplitude or pseudo-arclength condition :c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.attention_drift import AttentionDrift
 from fpsolve.stationary.equation import Generator, StationaryEquation
-from fpsolve.stationary.heads import heads_of
+from fpsolve.stationary.heads import parts_of
 
 PARAMETERS = ("beta", "diffusion")
 
@@ -53,7 +53,10 @@ class Family:
         if self.model.is_stochastic:
             raise InputError("model", self.model, "common noise leaves no state at rest", "use a deterministic model")
         check_number("diffusion", self.model.diffusion, 0, above=True)
-        heads_of(self.model)
+        parts_of(self.model)
+        if not hasattr(self.model, self.parameter):
+            name = type(self.model).__name__
+            raise InputError("parameter", self.parameter, f"{name} has no one {self.parameter}", "vary the other")
 
     @property
     def value(self) -> float:
@@ -67,19 +70,18 @@ class Family:
 
     def at(self, p: float) -> Model:
         """The model with the parameter p."""
-        return self.model if p == self.value else replace(self.model, **{self.parameter: p})  # type: ignore[type-var]
+        return self.model if p == self.value else self.model.changed(**{self.parameter: p})
 
     def equation(self, p: float) -> StationaryEquation:
         """E(·; p)."""
-        here, at_p = geometry(self.d), self.parameter
-        beta = p if at_p == "beta" else self.model.beta
-        diffusion = p if at_p == "diffusion" else self.model.diffusion
-        return StationaryEquation(_drift(self.model, beta, self.d, self.lmax), here, self.lmax, diffusion)
+        of_drift, diffusion = (self.at(p), self.model.diffusion) if self.parameter == "beta" else (self.model, p)
+        return StationaryEquation(_drift(of_drift, self.d, self.lmax), geometry(self.d), self.lmax, diffusion)
 
 
 @lru_cache(maxsize=8)
-def _drift(model: Model, beta: float, d: int, lmax: int) -> AttentionDrift:
-    return AttentionDrift(heads_of(replace(model, beta=beta)), geometry(d), lmax)  # type: ignore[type-var]
+def _drift(model: Model, d: int, lmax: int) -> AttentionDrift:
+    heads, outer = parts_of(model)
+    return AttentionDrift(heads, geometry(d), lmax, outer)
 
 
 class Condition(NamedTuple):

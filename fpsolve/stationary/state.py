@@ -105,7 +105,8 @@ def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: An
 
     Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.
     Where the model commutes with rotations, phase conditions keep the state in the guess's orientation.
-    model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, on S² or S¹.
+    model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, PerceptronDrift,
+    and sums of these, on S² or S¹.
     guess: a Density, a law, or what :func:`fpsolve.solve` returned, whose last ``moments`` are taken; lmax: its degree
     (default a Density's own, otherwise 23).
     settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`NewtonSettings`; petsc_options, a string

@@ -242,7 +242,10 @@ def test_the_table_says_which_measures_have_what():
     runs |= {f"tokens {n}": (one, fp.initial.samples(LAW, 8, 1), "cloud") for n, one in enumerate((STILL, several))}
     runs |= {"heads": (several, LAW, "density"), "noise": (noisy, LAW, "density")}
     runs |= {"sampled": (sampled, fp.initial.points(np.eye(4)[:3]), "cloud")}
+    outer = fp.models.PerceptronDrift(np.eye(3)) + STILL
+    runs |= {"outer": (outer, LAW, "density")}
     words = {
+        "models with a potential": lambda model, tokens: model is outer,
         "d = 2 or 3": lambda model, tokens: model is not sampled,
         "several heads": lambda model, tokens: model is several,
         "not of tokens": lambda model, tokens: not tokens,
