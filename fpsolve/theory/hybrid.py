@@ -37,7 +37,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fpsolve.theory.checks import Real, dimensions, one_of, reals, scalar, together
+from fpsolve.plain.arguments import checked_arguments
+from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, scalar, together
 from fpsolve.theory.exponents import sech
 from fpsolve.theory.overlap import OverlapDiffusion
 
@@ -45,6 +46,7 @@ DRIFTS = ("sa", "usa", "none")
 NOISES = ("value", "scalar", "scalar_layers", "quadratic_form")
 
 
+@checked_arguments
 def attention_overlap(beta: float, kind: str = "sa") -> OverlapDiffusion:
     """q̇ = a(q)(1-q²), a = 2/(1+e^{β(1-q)}) for ``sa``, e^{βq} for ``usa``: two tokens without noise, A = V = I.
 
@@ -56,6 +58,7 @@ def attention_overlap(beta: float, kind: str = "sa") -> OverlapDiffusion:
     return OverlapDiffusion(lambda q: _pull(b, q, kind) * (1 - q * q), lambda q: 0.0 * np.asarray(q))
 
 
+@checked_arguments
 def scalar_noise_overlap(
     beta: float, noise: float = 1.0, kind: str = "sa", reading: str = "ito"
 ) -> OverlapDiffusion:
@@ -76,12 +79,14 @@ def scalar_noise_overlap(
     return OverlapDiffusion(drift, lambda q: square * (_pull(b, q, kind) * (1 - q * q)) ** 2)
 
 
+@checked_arguments
 def quadratic_form_overlap(noise: float = 1.0) -> OverlapDiffusion:
     """b = -2ε²q(1-q²), s = 4ε²(1-q²)²: two tokens under a random quadratic form, any d :cite:`quadraticform2026`."""
     square = scalar("noise", noise, 0) ** 2
     return OverlapDiffusion(lambda q: -2 * square * q * (1 - q * q), lambda q: 4 * square * (1 - q * q) ** 2)
 
 
+@elementwise
 def hybrid_antipodal_exponent(
     beta: ArrayLike, noise: ArrayLike, d: ArrayLike = 3, drift: str = "sa", by: str = "value"
 ) -> Real:
@@ -98,6 +103,7 @@ def hybrid_antipodal_exponent(
     return np.asarray(2 * pull - e**2 * _gain(b, dimension, kind, by))
 
 
+@elementwise
 def hybrid_aligned_exponent(
     beta: ArrayLike, noise: ArrayLike, d: ArrayLike = 3, drift: str = "sa", by: str = "value"
 ) -> Real:
@@ -112,6 +118,7 @@ def hybrid_aligned_exponent(
     return np.asarray(-pull + e**2 * of_noise[by])
 
 
+@elementwise
 def hybrid_antipodal_threshold(beta: ArrayLike, d: ArrayLike = 3, drift: str = "sa", by: str = "value") -> Real:
     """The least ε (times σ_V) beyond which an antipodal pair attracts; ∞ where none does. Arguments broadcast.
 
@@ -125,6 +132,7 @@ def hybrid_antipodal_threshold(beta: ArrayLike, d: ArrayLike = 3, drift: str = "
     return np.where(gain > 0, np.sqrt(ratio), np.inf)
 
 
+@elementwise
 def forced_moment_bound(overlap: ArrayLike, t: ArrayLike, p: ArrayLike, pull: ArrayLike, noise: ArrayLike) -> Real:
     r"""A bound of E((1-q_t)/2)^p for two tokens under a random quadratic form of strength ε and q̇ = a(q)(1-q²).
 

@@ -47,7 +47,7 @@ SHOWN = {
     "errors", "models", "plot", "policies", "theory", "transformer", "initial", "stationary", "MEASURES", "MODELS",
     "SCHEMES", "LAWS", "POLICIES", "FAMILIES", "PRESETS",
 }  # fmt: skip
-BASES = {"Measure", "Model", "Velocity", "Policy", "Warn", "Stop", "MatrixLaw"}
+BASES = {"Measure", "Model", "Velocity", "Policy", "Warn", "Stop", "MatrixLaw", "Block"}
 """Classes to be derived from, or without arguments."""
 MADE = {
     "Stability", "StationaryState", "End", "Collapse", "NetworkScaling", "Plan", "Scaling", "WeightStatistics",
