@@ -80,9 +80,9 @@ def attention_floor(measure: Measure, model: Model) -> float | None:
 
     See :mod:`fpsolve.attention.floor`. None for measures that have no floor and models that do not ask the measure.
     """
-    heads = model.queries(measure.dimension)
-    floor = measure.floor if heads else None
-    if floor is None:
+    floor = measure.floor
+    heads = None if floor is None else model.queries(measure.dimension)
+    if floor is None or not heads:
         return None
     known = _SEEN.get(floor)
     if known is not None and known[0] is model:

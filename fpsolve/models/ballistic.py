@@ -25,7 +25,7 @@ from fpsolve.models.base import (
     checked_same_size,
     frozen_matrix,
 )
-from fpsolve.models.conditioning import Mean, drawn_vectors, gaussian_mean, radial_mean
+from fpsolve.models.conditioning import Mean, axial_mean, drawn_vectors, gaussian_mean, radial_mean
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
 from fpsolve.models.weights import (
@@ -109,7 +109,15 @@ class MeanHeads(Model):
 
     def check(self, measure: Any) -> None:
         super().check(measure)
-        self.law.check(measure.dimension)
+        if not measure.is_axial:
+            self.law.check(measure.dimension)
+
+    def check_axial(self, measure: Any) -> None:
+        super().check_axial(measure)
+        if self.law.is_random and not is_rotation_invariant(self.law):
+            problem = f"E_A F(βAx) of this law is not known to keep the symmetry about an axis of a {measure.name}"
+            remedy = 'use a number, or a Gaussian or product law of mean zero, or measure="cloud"'
+            raise InputError("key_query", self.key_query, problem, remedy)
 
     def prepared(self, measure: Any) -> Model:
         error = self.sampling_error(measure.source)
@@ -154,7 +162,8 @@ class MeanHeads(Model):
         The root mean square norm, ‖V̄‖ times that of E_A F_μ(βAx), the largest at up to 64 points of the measure where
         it depends on x.
         """
-        if not self.law.is_random or (is_rotation_invariant(self.law) and source.dimension in DIMENSIONS):
+        exact = source.axial or source.dimension in DIMENSIONS
+        if not self.law.is_random or (is_rotation_invariant(self.law) and exact):
             return None
         x, _ = _points(source)
         _, error = self.mean_attention_at(source, x[:: -(-len(x) // LOOKED_AT)])
@@ -188,6 +197,8 @@ class MeanHeads(Model):
         law, d = self.law, source.dimension
         if not is_rotation_invariant(law):
             raise InputError("key_query", self.key_query, "E_A F(βAx) depends on x", "use mean_attention_at(source, x)")
+        if source.axial:
+            return Mean(axial_mean(law, self.beta, source), np.zeros(2), 0)
         if d in DIMENSIONS:
             return Mean(radial_mean(isotropic_law(law, d), self.beta, source), np.zeros(d), 0)
         return gaussian_mean(law, d, self.seed, lambda g: source.F(self.beta * g), self.tolerance)
@@ -210,6 +221,7 @@ class Ballistic(MeanHeads):
     tolerance: float = 3e-4
 
     summary: ClassVar[str] = "ballistic limit of random transformers: the drift of the mean layer"
+    axial: ClassVar[bool] = True
 
     def drift_field(self, source: Source) -> Velocity:
         value, law = checked_matrix("value", self.value), self.law
