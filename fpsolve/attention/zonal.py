@@ -23,7 +23,7 @@ import numpy as np
 
 from fpsolve.attention.bessel import TINY
 from fpsolve.attention.direct import Source
-from fpsolve.attention.multipliers import log_multiplier, ratios
+from fpsolve.attention.multipliers import log_multiplier, ratios, table
 from fpsolve.attention.source import TOLERANCE
 from fpsolve.attention.thinning import above_error
 from fpsolve.cached import cached_property, lru_cache, read_only
@@ -101,7 +101,7 @@ class AxialPoints(AxialSource):
     def _block(self, radius: float, theta: Real) -> tuple[Real, Real]:
         c, s = np.cos(self.theta), np.sin(self.theta)
         across, along = np.sin(theta)[:, None], np.cos(theta)[:, None]
-        logs, ratio = log_multiplier(self.dimension - 1, radius * np.abs(across) * s)
+        logs, ratio = table(self.dimension - 1, float(radius))(radius * np.abs(across) * np.abs(s))
         with np.errstate(divide="ignore"):
             logs = logs + radius * along * c + np.log(self.weights)
         top = logs.max(axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from fpsolve.attention.source import Source
 from fpsolve.attention.zonal import AxialFloor, AxialMoments
 from fpsolve.cached import cached_property
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.axial import Axial, axis_and_log_density, default_axis
 from fpsolve.measures.base import Living
 from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
@@ -27,6 +27,9 @@ LOW_DEGREE = 8
 FINER, FINEST = 1e-3, 1e-13
 """A flow in one dimension costs little: it is taken to this part of ``rtol``, down to the second."""
 
+MOST_STEPS = 20_000
+"""Sub-steps of one step after which a flow is given up."""
+
 KNOWN = 1e-14
 """√w ρ below this part of the norm of ρ is round-off."""
 
@@ -38,7 +41,8 @@ LOST = 1e-12
 class ZonalDensity(Axial):
     """ρ = Σ c_ℓ P_ℓ(u), u = ⟨x, axis⟩, with respect to the uniform law on S^{d-1}: c_0 = 1, every d from 2 to 10,000.
 
-    coefficients: c, shape (lmax+1,). axis: unit vector (d,). rtol: accuracy of one transport. P_ℓ and 1/w grow with d
+    coefficients: c, shape (lmax+1,). axis: unit vector (d,). rtol: accuracy of one transport. coarsest: the largest part of
+    the norm that a transport left unknown. P_ℓ and 1/w grow with d
     beyond all bounds away from the equator: what is well known is √w ρ, to round-off of the norm √Σc_ℓ²; that norm is
     √(∫ρ²) and grows as a law leaves the equator of a high-dimensional sphere. Where it is beyond 1e9 the mean is lost in
     round-off, and ``tail`` says so; a :class:`ZonalCloud` has no such limit. Raises InputError when c_0 is not one.
@@ -47,6 +51,7 @@ class ZonalDensity(Axial):
     coefficients: Real
     axis: Real
     rtol: float = 1e-6
+    coarsest: float = 0.0
 
     name: ClassVar[str] = "zonal"
 
@@ -118,7 +123,7 @@ class ZonalDensity(Axial):
 
     @cached_property
     def floor(self) -> Any:
-        return AxialFloor(self.source, self.grid, self.masses, self._accuracy)  # type: ignore[arg-type]
+        return AxialFloor(self.source, self.grid, self.masses, self.coarsest)  # type: ignore[arg-type]
 
     @property
     def _accuracy(self) -> float:
@@ -205,10 +210,18 @@ class ZonalDensity(Axial):
             rate[0] = 0.0
             return rate
 
-        moved = integrate(
-            rhs, self.coefficients, tableau=DORMAND_PRINCE_8, rtol=self._accuracy, norm=self.error_norm
-        )
-        return self.at(moved)
+        for accuracy in (self._accuracy, self.rtol):  # the second where lobes do not let the first be met
+            how = {"tableau": DORMAND_PRINCE_8, "rtol": accuracy, "norm": self.error_norm, "most": MOST_STEPS}
+            try:
+                moved = integrate(rhs, self.coefficients, **how)  # type: ignore[arg-type]
+            except UnresolvedError as error:
+                problem = error
+            else:
+                return replace(self, coefficients=moved, coarsest=max(self.coarsest, accuracy))
+        if self.tail <= self.refine_from:
+            raise problem
+        remedy = 'raise lmax, or use measure="zonal_cloud"'
+        raise UnresolvedError(problem.time, f"the density is under-resolved: {problem.problem}", remedy) from problem
 
     def error_norm(self, error: Real) -> float:
         """The largest error of a low moment, or that of all in parts of their norm."""

@@ -100,14 +100,14 @@ class Model(metaclass=Named):
         """Raise InputError where a law that is symmetric about an axis would not stay so, or not visibly."""
         name, remedy = type(self).__name__, 'use measure="cloud" (tokens, any d), or a density for d = 2 and 3'
         if self.is_stochastic:
-            problem = f"the common noise of {name} breaks the symmetry about an axis that a {measure.name} needs"
+            problem = f"the common noise of {name} breaks the symmetry about an axis that measure={measure.name!r} needs"
             raise InputError("model", name, problem, remedy)
         if not self.axial:
-            problem = f"{name} is not known to keep laws symmetric about an axis, as a {measure.name} needs them"
+            problem = f"{name} is not known to keep laws symmetric about an axis, as measure={measure.name!r} needs them"
             raise InputError("model", name, problem, remedy)
         for argument, matrix in self.fixed_matrices:
             if matrix.ndim == 2 and multiple_of_identity(matrix) is None:
-                problem = f"no multiple of the identity: it breaks the symmetry about an axis that a {measure.name} needs"
+                problem = f"no multiple of I: it breaks the symmetry about an axis that measure={measure.name!r} needs"
                 raise InputError(argument, matrix, problem, f"pass a number, or {remedy}")
 
     def prepared(self, measure: Any) -> Model:

@@ -77,5 +77,6 @@ GEOMETRIES: dict[int, Geometry] = {2: CIRCLE, 3: SPHERE}
 def geometry(d: int) -> Geometry:
     """The geometry of S^{d-1}. Raises InputError where there are no harmonics."""
     if d not in GEOMETRIES:
-        raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", "use tokens: fp.initial.samples")
+        remedy = 'use tokens, fp.initial.samples, or measure="zonal" for laws about an axis'
+        raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", remedy)
     return GEOMETRIES[d]
