@@ -16,7 +16,7 @@ from fpsolve.measures.base import Living
 from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
-from fpsolve.sphere.gegenbauer import ZonalGrid, ZonalPoints, laplacian, polynomials, zonal_grid
+from fpsolve.sphere.gegenbauer import ZonalGeometry, ZonalGrid, ZonalPoints, laplacian, polynomials, zonal_grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
@@ -88,6 +88,11 @@ class ZonalDensity(Axial):
         return len(self.coefficients) - 1
 
     @property
+    def geometry(self) -> ZonalGeometry:
+        """Functions of the height."""
+        return ZonalGeometry(self.dimension)
+
+    @property
     def grid(self) -> ZonalGrid:
         """The nodes of this degree."""
         return zonal_grid(self.dimension, self.lmax)
@@ -135,8 +140,7 @@ class ZonalDensity(Axial):
         return float(self.coefficients[0])
 
     def axial_moments(self, degree: int) -> Real:
-        c = self.coefficients[: degree + 1]
-        return np.concatenate([c, np.zeros(degree + 1 - len(c))])
+        return self.geometry.resized(self.coefficients, degree)
 
     @property
     def has_density(self) -> bool:
@@ -165,7 +169,7 @@ class ZonalDensity(Axial):
         return self.grid.holds(degree)
 
     def refined(self, lmax: int) -> ZonalDensity:
-        return self.at(np.concatenate([self.coefficients, np.zeros(lmax - self.lmax)]))
+        return self.at(self.geometry.resized(self.coefficients, lmax))
 
     @property
     def entropy(self) -> float:

@@ -191,6 +191,40 @@ def zonal_grid(d: int, lmax: int, n: int | None = None) -> ZonalGrid:
     return ZonalGrid(d, lmax, n)
 
 
+class ZonalGeometry:
+    """What :class:`fpsolve.sphere.geometry.Geometry` says of S² and S¹, of functions of the height on S^{d-1}."""
+
+    mass_moment = 1.0
+
+    def __init__(self, d: int) -> None:
+        self.dimension = d
+
+    def grid(self, lmax: int) -> ZonalGrid:
+        """The nodes of a degree."""
+        return zonal_grid(self.dimension, lmax)
+
+    def laplacian(self, lmax: int) -> Real:
+        """-ℓ(ℓ+d-2)."""
+        return laplacian(self.dimension, lmax)
+
+    def power(self, coefficients: Real) -> Real:
+        """c_ℓ²."""
+        return np.asarray(coefficients**2)
+
+    def to_real(self, coefficients: Real) -> Real:
+        """The coefficients themselves."""
+        return coefficients
+
+    def resized(self, coefficients: Real, lmax: int) -> Real:
+        """Cut off, or zeros appended."""
+        kept = coefficients[: lmax + 1]
+        return np.concatenate([kept, np.zeros(lmax + 1 - len(kept))])
+
+    def real_degrees_orders(self, lmax: int) -> tuple[Any, Any]:
+        """ℓ = 0..lmax, all of order zero."""
+        return np.arange(lmax + 1), np.zeros(lmax + 1, np.int64)
+
+
 def _gauss(d: int, n: int, highest: int) -> tuple[Real, Real]:
     """Nodes of the n-point Gauss rule, north last to south first turned round, and √w P_ℓ there, (kept, highest+1).
 
