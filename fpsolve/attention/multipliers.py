@@ -2,10 +2,11 @@ r"""Multipliers of e^{r⟨x,y⟩} on S^{d-1} for every d ≥ 1, scaled so that n
 
     ∫ e^{r⟨x,y⟩} Y_ℓ(y) dy = |S^{d-1}| λ_ℓ Y_ℓ(x),    λ_ℓ(r) = Γ(d/2) (2/r)^{d/2-1} I_{d/2-1+ℓ}(r)        (Funk–Hecke)
 
-Γ and I overflow and underflow long before λ_ℓ/λ_0 and log λ_0 do, so that these two are computed without them. The ratios
-a_ν = I_{ν+1}(r)/I_ν(r) follow from Perron's continued fraction a_ν = r/(2(ν+1) + r a_{ν+1}), taken backwards from an order
-at which Amos' bounds start it, a map that contracts by a_ν² a step :cite:`amos1974`; λ_{ℓ+1}/λ_ℓ = a_{d/2-1+ℓ}. Orders are
-raised by λ^{(ν)}_0 = (1 + r a_{ν+1}/(2(ν+1))) λ^{(ν+1)}_0 until Debye's uniform expansion holds :cite:`dlmf` (10.41.3).
+Γ and I overflow and underflow long before λ_ℓ/λ_0 and log λ_0 do, so that these two are computed without them. The
+ratios a_ν = I_{ν+1}(r)/I_ν(r) follow from Perron's continued fraction a_ν = r/(2(ν+1) + r a_{ν+1}), taken backwards
+from an order at which Amos' bounds start it, a map that contracts by a_ν² a step :cite:`amos1974`; λ_{ℓ+1}/λ_ℓ =
+a_{d/2-1+ℓ}. Orders are raised by λ^{(ν)}_0 = (1 + r a_{ν+1}/(2(ν+1))) λ^{(ν+1)}_0 until Debye's uniform expansion holds
+:cite:`dlmf` (10.41.3).
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _uniform(order: float, r: Real) -> Real:
     root = np.sqrt(1 + (r / order) ** 2)
     s, t = (r / order) ** 2 / (1 + root), 1 / root
     series = np.zeros_like(r)
-    for k, polynomial in enumerate(reversed(_debye())):
+    for polynomial in reversed(_debye()):
         value = np.zeros_like(r)
         for coefficient in reversed(polynomial):
             value = value * t * t + coefficient

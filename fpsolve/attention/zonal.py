@@ -4,13 +4,13 @@ By moments c_ℓ = ∫ P_ℓ(u) dμ, with the multipliers λ_ℓ of :mod:`fpsolv
 
     M(rx) = λ_0(r) Σ (λ_ℓ/λ_0)(r) c_ℓ P_ℓ(u),    ∂_r λ_ℓ = λ_ℓ (ℓ/r + λ_{ℓ+1}/λ_ℓ);
 
-by points at angles θ_j from the axis, with the multiplier λ^{(d-1)}_0 of the sphere one dimension lower, which is what the
-mean of e^{r⟨x,y⟩} over the directions of y across the axis makes,
+by points at angles θ_j from the axis, with the multiplier λ^{(d-1)}_0 of the sphere one dimension lower, which is what
+the mean of e^{r⟨x,y⟩} over the directions of y across the axis makes,
 
     M(rx) = Σ_j w_j e^{r cos θ cos θ_j} λ^{(d-1)}_0(r sin θ sin θ_j).
 
-Every term of the second sum is positive: it is safe for every r. The first cancels far from a concentrated μ; there, and
-only there, the second takes over. Vectors have two components, across the axis and along it
+Every term of the second sum is positive: it is safe for every r. The first cancels far from a concentrated μ; there,
+and only there, the second takes over. Vectors have two components, across the axis and along it
 (:mod:`fpsolve.sphere.gegenbauer`).
 """
 
@@ -175,9 +175,9 @@ class Waves:
 class AxialFloor:
     """What lies below the accuracy of a density ``c``, as far attention multiplies it.
 
-    An error δ of the coefficients, ``rtol`` of their norm, and their last tenth, which stands for what is left out, change
-    M(βax) by up to δ √Σ((λ_ℓ/λ_0) P_ℓ(u))², summed over the degrees that err: the part ζ(u) of M, or of its mean where it
-    is no denominator. The estimate is the mean of min(1, ζ) over x ~ μ.
+    An error δ of the coefficients, ``rtol`` of their norm, and their last tenth, which stands for what is left out,
+    change M(βax) by up to δ √Σ((λ_ℓ/λ_0) P_ℓ(u))², summed over the degrees that err: the part ζ(u) of M, or of its mean
+    where it is no denominator. The estimate is the mean of min(1, ζ) over x ~ μ.
     """
 
     is_truncation = False

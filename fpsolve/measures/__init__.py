@@ -10,4 +10,5 @@ from fpsolve.measures.log_density import LogDensity
 from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.measures.zonal_cloud import ZonalCloud
 
-__all__ = ["MEASURES", "Cloud", "Density", "Expansion", "HalfDensity", "LogDensity", "Measure", "ZonalCloud", "ZonalDensity"]
+__all__ = ["MEASURES", "Cloud", "Density", "Expansion", "HalfDensity", "LogDensity", "Measure"]
+__all__ += ["ZonalCloud", "ZonalDensity"]

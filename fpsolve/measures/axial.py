@@ -1,4 +1,4 @@
-"""What the two measures of laws that are symmetric about an axis share: their axis, and how a law shows that it has one."""
+"""What the two measures of laws about an axis share: the axis, and how a law shows that it has one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Axial(Measure):
         return None
 
     def axial_moments(self, degree: int) -> Real:
-        """∫ P_ℓ(⟨x, axis⟩) dμ, P_ℓ the Gegenbauer polynomials that are orthonormal for the uniform law, ℓ ≤ ``degree``."""
+        """∫ P_ℓ(⟨x, axis⟩) dμ, ℓ ≤ ``degree``, P_ℓ the Gegenbauer polynomials orthonormal for the uniform law."""
         return np.einsum("n,nl->l", self.masses, polynomials(self.dimension, degree, self.sites.u))
 
     def _entropy(self, relative: float) -> float:
@@ -88,8 +88,9 @@ def axis_and_log_density(law: Any) -> tuple[Real, Any]:
     parts = law.profiles if isinstance(law, Law) else None
     if parts is None:
         problem = "this law is not known to be symmetric about an axis"
-        remedy = "pass fp.initial.von_mises_fisher, axial, band, uniform or mixtures of them about one axis; " + USE_OTHERS
-        raise InputError("initial", getattr(law, "recipe", {"name": type(law).__name__})["name"], problem, remedy)
+        name = getattr(law, "recipe", {"name": type(law).__name__})["name"]
+        remedy = "pass von_mises_fisher, axial, band, uniform or their mixtures about one axis; " + USE_OTHERS
+        raise InputError("initial", name, problem, remedy)
     axes = [axis for _, axis, _ in parts if axis is not None]
     axis = axes[0] if axes else _last(law.dimension)
     signs = [1.0 if one is None else float(np.einsum("a,a->", one, axis)) for _, one, _ in parts]

@@ -85,7 +85,7 @@ def uniform(d: int = 3) -> Law:
 
 @_with_recipe
 def axial(d: int, kappa: float) -> Law:
-    """The von Mises–Fisher law around the last coordinate axis of R^d, ρ ∝ e^{κ x_d}, for every d: κ < 0 is around -e_d."""
+    """The von Mises–Fisher law around the last axis of R^d, ρ ∝ e^{κ x_d}, for large d; κ < 0: around -e_d."""
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
     check_number("kappa", kappa)

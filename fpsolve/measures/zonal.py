@@ -41,11 +41,11 @@ LOST = 1e-12
 class ZonalDensity(Axial):
     """ρ = Σ c_ℓ P_ℓ(u), u = ⟨x, axis⟩, with respect to the uniform law on S^{d-1}: c_0 = 1, every d from 2 to 10,000.
 
-    coefficients: c, shape (lmax+1,). axis: unit vector (d,). rtol: accuracy of one transport. coarsest: the largest part of
-    the norm that a transport left unknown. P_ℓ and 1/w grow with d
-    beyond all bounds away from the equator: what is well known is √w ρ, to round-off of the norm √Σc_ℓ²; that norm is
-    √(∫ρ²) and grows as a law leaves the equator of a high-dimensional sphere. Where it is beyond 1e9 the mean is lost in
-    round-off, and ``tail`` says so; a :class:`ZonalCloud` has no such limit. Raises InputError when c_0 is not one.
+    coefficients: c, shape (lmax+1,). axis: unit vector (d,). rtol: accuracy of one transport. coarsest: the largest
+    part of the norm that a transport left unknown. P_ℓ and 1/w grow with d beyond all bounds away from the equator:
+    what is well known is √w ρ, to round-off of the norm √Σc_ℓ²; that norm is √(∫ρ²) and grows as a law leaves the
+    equator of a high-dimensional sphere. Where it is beyond 1e9 the mean is lost in round-off, and ``tail`` says so; a
+    :class:`ZonalCloud` has no such limit. Raises InputError when c_0 is not one.
     """
 
     coefficients: Real

@@ -36,9 +36,9 @@ SENSITIVE = 8
 class ZonalCloud(Axial):
     """Circles of latitude at angles ``theta`` (n,) from the ``axis`` of R^d, with ``weights`` (n,) of sum one.
 
-    ``log_density``: log ρ over the uniform law at them, carried by d log ρ/ds = -div v, or None. ``rtol``: accuracy of one
-    transport. There is no degree to outgrow: angles near a pole are kept to relative accuracy, and attention is a sum of
-    positive terms for every β and d. Raises InputError for angles outside [0, π] and bad weights.
+    ``log_density``: log ρ over the uniform law at them, carried by d log ρ/ds = -div v, or None. ``rtol``: accuracy of
+    one transport. There is no degree to outgrow: angles near a pole are kept to relative accuracy, and attention is a
+    sum of positive terms for every β and d. Raises InputError for angles outside [0, π] and bad weights.
     """
 
     theta: Real
@@ -51,7 +51,8 @@ class ZonalCloud(Axial):
 
     def __post_init__(self) -> None:
         if self.theta.ndim != 1 or not ((self.theta >= 0) & (self.theta <= np.pi)).all():
-            raise InputError("theta", np.shape(self.theta), "must be angles (n,) from 0 to π", "pass np.arccos(heights)")
+            problem = "must be angles (n,) from 0 to π"
+            raise InputError("theta", np.shape(self.theta), problem, "pass np.arccos(heights)")
         if self.weights.shape != self.theta.shape or not (self.weights >= 0).all():
             raise InputError("weights", self.weights, "weights must be one non-negative number an angle", "check them")
         if not abs(self.mass - 1) < 1e-6:

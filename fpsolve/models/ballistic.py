@@ -115,7 +115,7 @@ class MeanHeads(Model):
     def check_axial(self, measure: Any) -> None:
         super().check_axial(measure)
         if self.law.is_random and not is_rotation_invariant(self.law):
-            problem = f"E_A F(βAx) of this law is not known to keep the symmetry about an axis"
+            problem = "E_A F(βAx) of this law is not known to keep the symmetry about an axis"
             remedy = 'use a number, or a Gaussian or product law of mean zero, or measure="cloud"'
             raise InputError("key_query", self.key_query, problem, remedy)
 

@@ -50,7 +50,7 @@ class Model(metaclass=Named):
     matrix_names: ClassVar[tuple[str, ...]] = ()
     """The parameters that are a number or a (d, d) matrix each."""
     axial: ClassVar[bool] = False
-    """Whether it moves laws that are symmetric about an axis by fields that are so too, matrices being multiples of I."""
+    """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
 
@@ -100,10 +100,10 @@ class Model(metaclass=Named):
         """Raise InputError where a law that is symmetric about an axis would not stay so, or not visibly."""
         name, remedy = type(self).__name__, 'use measure="cloud" (tokens, any d), or a density for d = 2 and 3'
         if self.is_stochastic:
-            problem = f"the common noise of {name} breaks the symmetry about an axis that measure={measure.name!r} needs"
+            problem = f"its common noise breaks the symmetry about an axis that measure={measure.name!r} needs"
             raise InputError("model", name, problem, remedy)
         if not self.axial:
-            problem = f"{name} is not known to keep laws symmetric about an axis, as measure={measure.name!r} needs them"
+            problem = f"not known to keep laws symmetric about an axis, as measure={measure.name!r} needs them"
             raise InputError("model", name, problem, remedy)
         for argument, matrix in self.fixed_matrices:
             if matrix.ndim == 2 and multiple_of_identity(matrix) is None:

@@ -106,7 +106,7 @@ def axial_mean(law: Gaussian | Product, beta: float, source: Any) -> Real:
 
 @lru_cache(maxsize=16)
 def _axial_rule(law: Gaussian | Product, beta: float, d: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Chebyshev nodes r_k and weights with E q(|βAx|) = Σ weight_k q(r_k) for smooth q: |z| or |z||z'| of Gaussian z."""
+    """Chebyshev nodes r_k and weights, E q(|βAx|) = Σ weight_k q(r_k): |z| or |z||z'| of Gaussian z, z'."""
     low, high = max(0.0, np.sqrt(d) - CHI_REACH), np.sqrt(d) + CHI_REACH
     nodes, shares = leggauss(CHI_NODES)
     z = low + (high - low) * (nodes + 1) / 2

@@ -114,7 +114,7 @@ _ALL = (
     Observable(
         "moments", _moments,
         "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
-        _moment_dims, where="d = 2 or 3",
+        _moment_dims, where="d = 2 or 3, or an axis",
     ),
     Observable(
         "min_density", lambda state, _: state.min_density, "least density on the grid",

@@ -5,9 +5,9 @@ for it, P_0 = 1 and P_ℓ(1) > 0: u P_ℓ = b_{ℓ+1} P_{ℓ+1} + b_ℓ P_{ℓ-1
 
     b_ℓ² = ℓ(ℓ+2λ-1) / (4(ℓ+λ)(ℓ+λ-1)),    ΔP_ℓ = -ℓ(ℓ+d-2) P_ℓ        (d = 2: b_1² = ½, b_ℓ² = ¼, P_ℓ = √2 cos ℓθ).
 
-In high d, P_ℓ and 1/w grow beyond all bounds away from the equator, √w P_ℓ does not: grids keep that. Vectors of a field
-that is symmetric about e lie in the plane of x and e; they have two components, across e and along e, whatever d is, and
-x = (sin θ, cos θ). A tangent field is its component along ∂x/∂θ, θ the angle from e.
+In high d, P_ℓ and 1/w grow beyond all bounds away from the equator, √w P_ℓ does not: grids keep that. Vectors of a
+field that is symmetric about e lie in the plane of x and e; they have two components, across e and along e, whatever d
+is, and x = (sin θ, cos θ). A tangent field is its component along ∂x/∂θ, θ the angle from e.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def branch_off(
 
     direction: φ as an array of a mode (``Stability.modes``, the events of a branch), normalised here, or a degree ℓ for
     the zonal harmonic Y_ℓ0, the critical direction of the uniform state. amplitude: ⟨φ, u - u_0⟩ in L², either sign.
-    at: u_0 (the uniform law of degree ``lmax``, 23 by default, on S^{d-1}). measure: ``zonal`` for laws about an axis, in
-    every d from 2 to 10,000, by default for d > 3. The parameter's first guess is the model's;
+    at: u_0 (the uniform law of degree ``lmax``, 23 by default, on S^{d-1}). measure: ``zonal`` for laws about an axis,
+    in every d from 2 to 10,000. The parameter's first guess is the model's;
     for ν at the uniform state it is the threshold itself. The answer's model has the parameter found.
     settings: as in :func:`solve`. Raises InputError for bad arguments, DivergedError when no state is found.
     """

@@ -60,8 +60,9 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
     """Leading eigenvalues of ∂_tσ = -div(σ v + ρ Dv[σ]) + νΔσ at a stationary density.
 
     Pass a :class:`StationaryState`, or a model and its stationary density. count: number of eigenvalues returned; the
-    unstable ones are counted among all up to lmax = 50 (of a zonal density those within laws about its axis), and among those returned beyond (``complete`` tells). Raises
-    InputError for a density that is not stationary to 1e-6, DivergedError where ARPACK does not converge.
+    unstable ones are counted among all up to lmax = 50 (of a zonal density within laws about its axis), and among those
+    returned beyond (``complete`` tells). Raises InputError for a density that is not stationary to 1e-6, DivergedError
+    where ARPACK does not converge.
     """
     if isinstance(model, StationaryState):
         return stability(model.model, model.density, count=count)

@@ -114,7 +114,7 @@ def solve(
     model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, on S² or S¹.
     guess: a Density, a law, or what :func:`fpsolve.solve` returned, whose last ``moments`` are taken; lmax: its degree
     (default a Density's own, otherwise 23). measure: ``zonal`` seeks it among laws about an axis, in every d from 2 to
-    10,000 (matrices being multiples of I); by default so for guesses that are zonal, and for laws in d > 3.
+    10,000 (matrices being multiples of I), as it does for guesses that are zonal.
     settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`Settings`; petsc_options, a string such as
     "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
 
@@ -155,7 +155,7 @@ def as_density(guess: Any, lmax: int | None, measure: str | None = None) -> Any:
         checked_degree("lmax", lmax)
         check_number("lmax", int(lmax), 4)
     if isinstance(guess, Law):
-        kind = KINDS[measure or ("zonal" if guess.dimension > 3 else "density")]
+        kind = KINDS[measure or "density"]
         return kind.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
     if isinstance(guess, xr.Dataset):
         found = _last_state(guess, LMAX if lmax is None else lmax)
@@ -174,8 +174,8 @@ def as_density(guess: Any, lmax: int | None, measure: str | None = None) -> Any:
 def _last_state(ds: xr.Dataset, lmax: int) -> Any:
     """The density of a run's last ``moments``, higher degrees zero."""
     if {"moments", "axis", "time"} <= set(ds.variables) and "degree" in ds["moments"].dims:
-        last = ds["moments"].isel(time=-1).values
-        return ZonalDensity(last, ds["axis"].values, 1e-8).refined(lmax)
+        moments = ds["moments"].isel(time=-1).values
+        return ZonalDensity(moments, ds["axis"].values, 1e-8).refined(lmax)
     if not {"moments", "mean_vector", "time"} <= set(ds.variables):
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")

@@ -24,9 +24,9 @@ def uniform_stability(model: Model, d: int = 3, *, degrees: int = 16) -> xr.Data
     λ_ℓ(-r) = (-1)^ℓ λ_ℓ(r), for heads A = a_h I, V = b_h I of weight w_h (the limit at r = 0: 1/d for ℓ = 1). Every
     perturbation of degree ℓ grows so, symmetric about an axis or not; ``log_multiplicity`` is the logarithm of how many
     there are, dim of the harmonics of degree ℓ. Returns a Dataset by ``degree`` with ``rate`` and ``log_multiplicity``,
-    and the attributes ``fastest_degree`` and ``is_stable`` (no rate above zero up to ``degrees``; what a head adds falls
-    with ℓ once ℓ exceeds β|a|). Raises InputError for models that are no sum of heads, and for matrices that are no
-    multiples of I. Source: :cite:`meanfield2025`, :cite:`metastable2024`.
+    and the attributes ``fastest_degree`` and ``is_stable`` (no rate above zero up to ``degrees``; what a head adds
+    falls with ℓ once ℓ exceeds β|a|). Raises InputError for models that are no sum of heads, and for matrices that are
+    no multiples of I. Source: :cite:`meanfield2025`, :cite:`metastable2024`.
     """
     checked_degree("degrees", degrees)
     if degrees < 1:
@@ -37,8 +37,9 @@ def uniform_stability(model: Model, d: int = 3, *, degrees: int = 16) -> xr.Data
     count = np.log(2 * ell + d - 2) + gammaln(ell + d - 2) - gammaln(ell + 1) - gammaln(d - 1) if d > 2 else np.log(2.0)
     about = {"long_name": "growth rate of perturbations of degree ℓ", "units": "1"}
     many = {"long_name": "log of the number of harmonics of degree ℓ", "units": "1"}
+    counts = np.broadcast_to(count, ell.shape).copy()
     return xr.Dataset(
-        {"rate": ("degree", rate, about), "log_multiplicity": ("degree", np.broadcast_to(count, ell.shape).copy(), many)},
+        {"rate": ("degree", rate, about), "log_multiplicity": ("degree", counts, many)},
         {"degree": np.arange(1, degrees + 1)},
         {"d": d, "fastest_degree": int(np.argmax(rate)) + 1, "is_stable": int(not (rate > 0).any())},
     )

@@ -243,7 +243,7 @@ def test_the_table_says_which_measures_have_what():
     runs |= {"heads": (several, LAW, "density"), "noise": (noisy, LAW, "density")}
     runs |= {"sampled": (sampled, fp.initial.points(np.eye(4)[:3]), "cloud")}
     words = {
-        "d = 2 or 3": lambda model, tokens: model is not sampled,
+        "d = 2 or 3, or an axis": lambda model, tokens: model is not sampled,
         "several heads": lambda model, tokens: model is several,
         "not of tokens": lambda model, tokens: not tokens,
         "drifts of sampled weights": lambda model, tokens: model is sampled,
@@ -255,7 +255,7 @@ def test_the_table_says_which_measures_have_what():
     }
     for model, start, measure in runs.values():
         tokens = not isinstance(start, fp.initial.Law)
-        keep = {"save_points": measure == "cloud", "save_density": not tokens}
+        keep = {"save_points": measure in ("cloud", "zonal_cloud"), "save_density": not tokens}
         ds = fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, lmax=15, **keep)
         for name, one in OBSERVABLES.items():
             expected = (one.measures is None or measure in one.measures) and words[one.where](model, tokens)
