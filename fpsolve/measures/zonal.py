@@ -184,10 +184,14 @@ class ZonalDensity(Axial):
 
     @property
     def tail(self) -> float:
-        """Σ_{ℓ > 0.9 ℓmax} c_ℓ² / Σ c_ℓ², and (1e-12 |c|)²: what round-off of |c| leaves of c_0 and c_1."""
-        c = self.coefficients
-        last = float((c[int(0.9 * self.lmax) + 1 :] ** 2).sum())
-        return last / self.norm**2 + (LOST * self.norm) ** 2
+        """(∫|Σ_{ℓ > 0.9 ℓmax} c_ℓ P_ℓ|)² over the uniform law, and (1e-12 |c|)²: what round-off of |c| does to the mean.
+
+        Masses, not power over power: where a part of μ far from the equator has nearly all of ∫ρ², its last degrees may
+        be a small part of that and still more than the whole density of the rest.
+        """
+        c, first = self.coefficients, int(0.9 * self.lmax) + 1
+        last = np.einsum("nl,l->n", self.grid.basis[:, first:], c[first:])
+        return float(np.einsum("n,n->", self.grid.root, np.abs(last))) ** 2 + (LOST * self.norm) ** 2
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.coefficients).all())
@@ -228,9 +232,10 @@ class ZonalDensity(Axial):
         raise UnresolvedError(problem.time, f"the density is under-resolved: {problem.problem}", remedy) from problem
 
     def error_norm(self, error: Real) -> float:
-        """The largest error of a low moment, or that of all in parts of their norm."""
+        """The largest error of a low moment, in parts of it where it exceeds one, or that of all in parts of their norm."""
         whole = float(np.sqrt(np.einsum("l,l->", error, error))) / self.norm
-        return max(whole, float(np.abs(error[: LOW_DEGREE + 1]).max()) / max(1.0, self.norm))
+        low = np.abs(error / np.maximum(1.0, np.abs(self.coefficients)))[: LOW_DEGREE + 1]
+        return max(whole, float(low.max()))
 
     def diffuse(self, amount: float, path: BrownianPath, t0: float, t1: float) -> ZonalDensity:
         return self.at(self.coefficients * np.exp(amount * laplacian(self.dimension, self.lmax)))
