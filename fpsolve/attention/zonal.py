@@ -75,6 +75,10 @@ class AxialSource(Source):
             log_m[k : k + 1], f[k : k + 1] = self.F_sphere(radius, ZonalPoints(self.dimension, theta[k : k + 1]))
         return log_m, f
 
+    def circles(self, radius: float) -> AxialPoints:
+        """Circles of latitude with positive masses that stand for μ where |g| ≤ ``radius``."""
+        raise NotImplementedError
+
     def spherical_mean(self, radius: float, grid: ZonalGrid) -> Real:
         """∫F(rω) dω over the uniform law, shape (2,): along the axis."""
         along = self.F_sphere(radius, grid)[1][:, 1]
@@ -91,6 +95,9 @@ class AxialPoints(AxialSource):
     @cached_property
     def mean(self) -> Real:
         return np.array([0.0, float(np.einsum("n,n->", self.weights, np.cos(self.theta)))])
+
+    def circles(self, radius: float) -> AxialPoints:
+        return self
 
     def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
         block = max(1, PAIRS // len(self.theta))
@@ -137,10 +144,10 @@ class AxialMoments(AxialSource):
             log_m = np.log(m) + waves.log_first
             bad |= ~(np.einsum("na,na->n", f, f) <= 1 + 1e-9)
         if bad.any():
-            log_m[bad], f[bad] = self.safe(radius).F_sphere(radius, ZonalPoints(self.dimension, sites.theta[bad]))
+            log_m[bad], f[bad] = self.circles(radius).F_sphere(radius, ZonalPoints(self.dimension, sites.theta[bad]))
         return log_m, f
 
-    def safe(self, radius: float) -> AxialPoints:
+    def circles(self, radius: float) -> AxialPoints:
         """The positive part of the density on a grid that is fine enough for e^{g·y}, |g| ≤ ``radius``."""
         step = max(0, int(np.ceil(2 * np.log2(max(radius, 1.0)))))
         if step not in self._safe:

@@ -184,7 +184,7 @@ class ZonalDensity(Axial):
 
     @property
     def tail(self) -> float:
-        """(∫|Σ_{ℓ > 0.9 ℓmax} c_ℓ P_ℓ|)² over the uniform law, and (1e-12 |c|)²: what round-off of |c| does to the mean.
+        """(∫|Σ_{ℓ > 0.9 ℓmax} c_ℓ P_ℓ|)² over the uniform law, and (1e-12 |c|)², what round-off does to the mean.
 
         Masses, not power over power: where a part of μ far from the equator has nearly all of ∫ρ², its last degrees may
         be a small part of that and still more than the whole density of the rest.
@@ -232,7 +232,7 @@ class ZonalDensity(Axial):
         raise UnresolvedError(problem.time, f"the density is under-resolved: {problem.problem}", remedy) from problem
 
     def error_norm(self, error: Real) -> float:
-        """The largest error of a low moment, in parts of it where it exceeds one, or that of all in parts of their norm."""
+        """The largest error of a low moment, in parts of it where it exceeds one; of all in parts of their norm."""
         whole = float(np.sqrt(np.einsum("l,l->", error, error))) / self.norm
         low = np.abs(error / np.maximum(1.0, np.abs(self.coefficients)))[: LOW_DEGREE + 1]
         return max(whole, float(low.max()))

@@ -19,7 +19,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.plain.numbers import python_numbers
 from fpsolve.sphere.gegenbauer import ZonalPoints, log_area
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transport.runge_kutta import for_living, for_tolerance, integrate
+from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
 
 NEGLIGIBLE = 36.0
@@ -165,8 +165,7 @@ class ZonalCloud(Axial):
                 return v.on(sites)
             return np.concatenate([v.on(sites), -v.divergence(sites)])
 
-        tableau = for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol)
-        moved = integrate(rhs, self._state, tableau=tableau, rtol=self.rtol, norm=self._error_norm)
+        moved = integrate(rhs, self._state, tableau=DORMAND_PRINCE_8, rtol=self.rtol, norm=self._error_norm)
         return self._at(moved)
 
     def _error_norm(self, error: Real) -> float:

@@ -16,6 +16,7 @@ from fpsolve.attention.laws import DIMENSIONS
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.memory import check_memory
+from fpsolve.models.about_an_axis import DIFFERENCES, SHIFT, modified_about_an_axis
 from fpsolve.models.base import (
     Model,
     apply_matrix,
@@ -43,10 +44,6 @@ from fpsolve.transport.velocity import AmbientField, Sites, Velocity, sites_of
 
 EXACT_PAIRS = 1_000_000
 """On S² the derivative of the softmax is summed over pairs of targets and points up to so many of them."""
-
-SHIFT = 5e-3
-"""Distance by which a measure is moved for the central difference of fourth order, beyond that; over 1 + β."""
-
 
 LOOKED_AT = 64
 """Points at which the error of a drift that depends on x is estimated."""
@@ -262,6 +259,7 @@ class ModifiedBallistic(MeanHeads):
     tolerance: float = 3e-4
 
     summary: ClassVar[str] = "ballistic limit of random transformers with the first correction in the step"
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -269,6 +267,8 @@ class ModifiedBallistic(MeanHeads):
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
+        if source.axial:
+            return modified_about_an_axis(self, source, value)
         x, weights = _points(source)
         moving = Moving(x, weights, self._plain(source, value, sites_of(x))[1], self.beta)
         one = self._one_rate(source, moving, value) if is_rotation_invariant(self.law) else None
@@ -379,8 +379,7 @@ class Moving:
         if fastest == 0:
             return []
         unit = SHIFT / ((1 + self.beta * steep) * fastest)
-        places = ((1, 2 / 3), (-1, -2 / 3), (2, -1 / 12), (-2, 1 / 12))
-        return [(factor / unit, shift * unit, self._at(shift * unit)) for shift, factor in places]
+        return [(factor / unit, shift * unit, self._at(shift * unit)) for shift, factor in DIFFERENCES]
 
     def _at(self, time: float) -> Source:
         """The measure after a time."""

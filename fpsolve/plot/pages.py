@@ -26,7 +26,7 @@ APART = 6.0
 @python_numbers
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     """Up to ``snapshots`` maps, evenly spread over the saved times, and four observables; on the circle profiles and
-    the density over time and angle, of laws about an axis profiles by height and angle, otherwise the observables alone.
+    the density over time and angle, of laws about an axis profiles by height and angle, otherwise observables alone.
 
     The maps share a colour scale where their peaks are within a factor of ``APART``. A member of an ensemble has such a
     page, too. Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has nothing to map.
@@ -41,7 +41,8 @@ def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     above, below = halves
     if zonal.has_axis(ds):
         source = ""
-        zonal.draw(*above.subplots(1, 2), ds, chosen)
+        left, right = above.subplots(1, 2)
+        zonal.draw(left, right, ds, chosen)
     else:
         source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
     ranked = [(panel.overview, name, panel) for name, panel in series.panels(ds).items() if panel.overview is not None]

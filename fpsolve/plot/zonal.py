@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import gammaln
@@ -65,7 +65,7 @@ def draw(left: Axes, right: Axes, ds: xr.Dataset, chosen: Real) -> None:
         if mass.max() == 0:
             continue
         seen = (mass > SEEN * mass.max()) | (weights > SEEN * weights.max())
-        about = {"color": style.COLOURS[k % len(style.COLOURS)], "linewidth": 1.6}
+        about: dict[str, Any] = {"color": style.COLOURS[k % len(style.COLOURS)], "linewidth": 1.6}
         left.plot(u[seen], row[seen], label=style.time_label(float(t)) if len(times) > 1 else None, **about)
         right.plot(np.degrees(theta), np.nan_to_num(per_angle * row), **about)
     if left.get_ylim()[1] > LOGARITHMIC:
