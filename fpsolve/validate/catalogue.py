@@ -28,6 +28,7 @@ from fpsolve.validate import (
     transformer_limits,
     two_point,
     two_tokens,
+    zonal,
 )
 from fpsolve.validate.table import Row, Validation
 
@@ -56,6 +57,8 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
     Validation("attention_floor", attention_floor.rows),
+    Validation("zonal", zonal.rows),
+    Validation("zonal_tokens", zonal.token_rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
 
