@@ -33,6 +33,9 @@ MOST_STEPS = 20_000
 KNOWN = 1e-14
 """√w ρ below this part of the norm of ρ is round-off."""
 
+CARRIED = 1e-12
+"""Nodes with a smaller part of the mass are not looked at for negative values."""
+
 LOST = 1e-12
 """A norm of ρ that is the reciprocal of this leaves nothing of the mean."""
 
@@ -179,8 +182,10 @@ class ZonalDensity(Axial):
 
     @property
     def min_density(self) -> float:
-        """The least value of ρ on the nodes, where it is known."""
-        return float(self.values.min())
+        """The least value of ρ on the nodes with more than 1e-12 of the greatest mass, of μ or of the uniform law."""
+        masses, weights = np.abs(self.masses), self.grid.weights
+        seen = (masses > CARRIED * masses.max()) | (weights > CARRIED * weights.max())
+        return float(self.values[seen].min())
 
     @property
     def tail(self) -> float:

@@ -23,7 +23,7 @@ from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
 
 NEGLIGIBLE = 36.0
-"""Angles at which a law's density in θ is e^-36 of its peak, or less, are left out."""
+"""A law fills the angles at which its density in θ is above e^-36 of its peak."""
 
 MESH = 1 << 14
 """Angles at which that is looked for."""
@@ -62,7 +62,10 @@ class ZonalCloud(Axial):
     @classmethod
     @python_numbers
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> ZonalCloud:
-        """3/2 ℓmax + 2 Gauss angles, 48 at least, over the part of the meridian that the law fills."""
+        """3/2 ℓmax + 2 Gauss angles, 48 at least, over the part of the meridian that the law fills, a few beyond.
+
+        Those carry next to nothing, but attention multiplies it by up to e^{2β}.
+        """
         refuse_filter(filter, cls.name)
         axis, log_density = axis_and_log_density(law)
         d = len(axis)
@@ -78,9 +81,9 @@ class ZonalCloud(Axial):
         filled = np.flatnonzero(logs > logs.max() - NEGLIGIBLE)
         first, last = max(filled[0] - 1, -1), min(filled[-1] + 1, len(mesh))
         low, high = 0.0 if first < 0 else mesh[first], np.pi if last == len(mesh) else mesh[last]
-        nodes, shares = leggauss(max(48, 3 * lmax // 2 + 2))
-        theta = np.clip(low + (high - low) * (nodes + 1) / 2, 0, np.pi)
-        weights = (high - low) / 2 * shares * np.exp(log_angles(theta))
+        n = max(48, 3 * lmax // 2 + 2)
+        theta, shares = _panels([(0.0, low, n // 4), (low, high, n), (high, np.pi, n // 4)])
+        weights = shares * np.exp(log_angles(theta))
         mass = float(weights.sum())
         if not abs(mass - 1) < MASS_TOLERANCE:
             problem = f"the mass at {len(theta)} angles is not 1: the law is sharper than these, or not normalised"
@@ -180,3 +183,14 @@ class ZonalCloud(Axial):
         """Raises InputError: characteristics carry no noise of their own."""
         problem = "a quadrature cloud cannot carry noise of its own"
         raise InputError("diffusion", amount, problem, 'use measure="zonal"')
+
+
+def _panels(panels: list[tuple[float, float, int]]) -> tuple[Real, Real]:
+    """Gauss nodes and weights over (from, to, count), panels without length left out."""
+    theta, shares = [], []
+    for low, high, count in panels:
+        if high > low:
+            nodes, weights = leggauss(count)
+            theta.append(np.clip(low + (high - low) * (nodes + 1) / 2, 0, np.pi))
+            shares.append((high - low) / 2 * weights)
+    return np.concatenate(theta), np.concatenate(shares)

@@ -34,7 +34,7 @@ FIRST, MOST = 7, 16
 LARGEST_TABLE = 1 << 24
 """Entries of all points of a mean, 128 MB: in high d it ends before ``MOST``."""
 
-AXIAL_DEGREE, AXIAL_RADII = 47, {"Gaussian": 48, "Product": 96}
+AXIAL_DEGREE, AXIAL_RADII = 47, {"Gaussian": 64, "Product": 96}
 """Nodes in height (of this degree) and in radius for laws about an axis; the radii of products reach farther."""
 
 CHI_REACH, CHI_NODES = 8.0, 64
