@@ -62,6 +62,10 @@ def _weights(state: Measure) -> Any:
     return None if state.points is None else state.masses.copy()
 
 
+def _heights(state: Any, context: Context) -> Any:
+    return state.heights if context.saved.save_points and state.is_axial and state.points is not None else None
+
+
 def _moments(state: Any, context: Context) -> Any:
     """In real harmonics by degree and order; of a law about an axis by degree alone."""
     degree = context.saved.moments_lmax
@@ -83,7 +87,8 @@ _ALL = (
         measures=OF_VECTORS, panel=Panel("mean vector m", "vector", overview=1),
     ),
     Observable(
-        "axis_mean", lambda state, _: state.axis_mean, "mean along the axis, ∫ ⟨x, axis⟩ dμ",
+        "axis_mean", lambda state, _: state.axis_mean if state.is_axial else None,
+        "mean along the axis, ∫ ⟨x, axis⟩ dμ",
         measures=AXIAL, panel=Panel("mean along the axis", overview=1), summary=True,
     ),
     Observable(
@@ -159,7 +164,7 @@ _ALL = (
         "positions of the points", ("point", "component"), measures=POINTS, where="`save_points`",
     ),
     Observable(
-        "heights", lambda state, context: state.heights if context.saved.save_points else None,
+        "heights", _heights,
         "heights ⟨x, axis⟩ of the circles of latitude", ("point",), measures=("zonal_cloud",), where="`save_points`",
     ),
     Observable(
