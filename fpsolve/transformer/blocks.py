@@ -5,7 +5,7 @@ A block has its own law, step and streams; it is one more term of the limit, :cl
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.transformer.limits import limit
 from fpsolve.transformer.members import attend, mean_of_heads
 from fpsolve.transformer.weights import HeadLaw, matrices_of
+from fpsolve.values import Named
 
 NEURONS = 105
 """The Philox stream of the weights of MLPs."""
@@ -35,7 +36,7 @@ GROUP = 2**20
 Weights = tuple[Real, Real]
 
 
-class Block(ABC):
+class Block(metaclass=Named):
     """What moves the tokens of a layer by u(x), its weights a pure function of (seed, member, layer, place)."""
 
     @abstractmethod

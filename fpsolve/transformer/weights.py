@@ -30,6 +30,7 @@ from fpsolve.models.weights import (
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.noise.path import TERM_BITS
 from fpsolve.sphere.harmonics import Real
+from fpsolve.values import Named
 
 __all__ = [
     "BLOCK_WORDS",
@@ -74,7 +75,7 @@ def matrices(law: MatrixLaw, stream: int, seed: int, members: range, heads: int,
 
 
 @dataclass(frozen=True)
-class HeadLaw:
+class HeadLaw(metaclass=Named):
     """The law of one head, V m_A(x), m_A(x) = F_μ(βAx): inverse temperature, value matrix V, key-query matrix A.
 
     beta: β ≥ 0. value, key_query: laws of V and A, each a MatrixLaw, a name (``identity``, ``gaussian``, ``product``,
