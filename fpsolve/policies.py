@@ -234,10 +234,12 @@ class HandOver(Policy):
             raise InputError("on_underresolved", self.name, problem, error.remedy) from None
 
         def begin() -> Measure:
+            cloud: Measure
             if not isinstance(initial, Law):
-                return cloud_of(initial)
-            points = MEASURES[state.cloud_name]
-            cloud: Measure = points.from_law(initial, lmax=quadrature_degree(state.lmax, cap), rtol=state.rtol)
+                cloud = cloud_of(initial)
+            else:
+                points = MEASURES[state.cloud_name]
+                cloud = points.from_law(initial, lmax=quadrature_degree(state.lmax, cap), rtol=state.rtol)
             return cloud
 
         bound = replace(self, lmax_cap=cap)
