@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from fpsolve.attention.source import Source
 from fpsolve.attention.zonal import AxialFloor, AxialMoments
 from fpsolve.cached import cached_property
-from fpsolve.errors import InputError, UnresolvedError
+from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.axial import Axial, axis_and_log_density, default_axis
 from fpsolve.measures.base import Living
 from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
@@ -20,6 +20,7 @@ from fpsolve.sphere.gegenbauer import ZonalGeometry, ZonalGrid, ZonalPoints, lap
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import as_array, changed
 
 LOW_DEGREE = 8
 """Tolerances are on the moments up to this degree."""
@@ -59,10 +60,17 @@ class ZonalDensity(Axial):
     name: ClassVar[str] = "zonal"
 
     def __post_init__(self) -> None:
-        c = np.asarray(self.coefficients, float)
-        if c.ndim != 1 or len(c) < 2:
-            raise InputError("coefficients", np.shape(c), "must be numbers (lmax+1,)", "pass [1.0, 0.1], for example")
-        object.__setattr__(self, "coefficients", c)
+        for name in ("coefficients", "axis"):
+            as_array(self, name, float)
+        check_number("rtol", self.rtol, 1e-14)
+        c = self.coefficients
+        if c.ndim != 1 or len(c) < 2 or not np.isfinite(c).all():
+            remedy = "pass [1.0, 0.1], for example"
+            raise InputError("coefficients", np.shape(c), "must be finite numbers (lmax+1,)", remedy)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Arrays of its own. Raises InputError unless the mass is one."""
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", "divide the density by its integral")
         self._check_axis()
@@ -210,7 +218,7 @@ class ZonalDensity(Axial):
 
     def at(self, coefficients: Real) -> ZonalDensity:
         """The density of other coefficients."""
-        return replace(self, coefficients=coefficients)
+        return changed(self, coefficients=coefficients)
 
     def transport(self, velocity: Velocity | Living) -> ZonalDensity:
         """By Runge–Kutta of order 8 on dc_ℓ/ds = ∫ ρ v·∇P_ℓ over the uniform law."""
@@ -230,7 +238,7 @@ class ZonalDensity(Axial):
             except UnresolvedError as error:
                 problem = error
             else:
-                return replace(self, coefficients=moved, coarsest=max(self.coarsest, accuracy))
+                return changed(self, coefficients=moved, coarsest=max(self.coarsest, accuracy))
         if self.tail <= self.refine_from:
             raise problem
         remedy = 'raise lmax, or use measure="zonal_cloud"'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.polynomial.legendre import leggauss
 from fpsolve.attention.source import Source
 from fpsolve.attention.zonal import AxialPoints
 from fpsolve.cached import cached_property
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures.axial import Axial, axis_and_log_density
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
@@ -21,6 +21,7 @@ from fpsolve.sphere.gegenbauer import ZonalPoints, log_area
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
+from fpsolve.values import as_array, changed
 
 NEGLIGIBLE = 36.0
 """A law fills the angles at which its density in θ is above e^-36 of its peak."""
@@ -50,6 +51,16 @@ class ZonalCloud(Axial):
     name: ClassVar[str] = "zonal_cloud"
 
     def __post_init__(self) -> None:
+        for name in ("theta", "weights", "axis", "log_density"):
+            as_array(self, name, float)
+        check_number("rtol", self.rtol, 1e-14)
+        if self.log_density is not None and self.log_density.shape != self.theta.shape:
+            remedy = "pass log ρ at the angles, or leave it out"
+            raise InputError("log_density", self.log_density.shape, "must be one number an angle", remedy)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Arrays of its own. Raises InputError where they are no angles and masses."""
         if self.theta.ndim != 1 or not ((self.theta >= 0) & (self.theta <= np.pi)).all():
             problem = "must be angles (n,) from 0 to π"
             raise InputError("theta", np.shape(self.theta), problem, "pass np.arccos(heights)")
@@ -136,7 +147,7 @@ class ZonalCloud(Axial):
         return None if self.log_density is None or grid is not None else np.exp(self.log_density)
 
     def without_density(self) -> ZonalCloud:
-        return self if self.log_density is None else replace(self, log_density=None)
+        return self if self.log_density is None else changed(self, log_density=None)
 
     @property
     def entropy(self) -> float | None:
@@ -154,7 +165,7 @@ class ZonalCloud(Axial):
     def _at(self, state: Real) -> ZonalCloud:
         n = len(self.theta)
         carried = None if self.log_density is None else state[n:].copy()
-        return replace(self, theta=np.clip(state[:n], 0.0, np.pi), log_density=carried)
+        return changed(self, theta=np.clip(state[:n], 0.0, np.pi), log_density=carried)
 
     def transport(self, velocity: Velocity | Living) -> ZonalCloud:
         frozen = velocity if isinstance(velocity, Velocity) else None

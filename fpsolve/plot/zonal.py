@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from fpsolve.errors import InputError
+from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import fields, style
 from fpsolve.sphere.harmonics import Real
 
@@ -34,6 +35,7 @@ def has_profile(ds: xr.Dataset) -> bool:
     return has_axis(ds) and "density" in ds and "u" in ds["density"].dims
 
 
+@checked_arguments
 def zonal_profile(ds: xr.Dataset, time: float | None = None) -> Figure:
     """ρ over the uniform law against the height, and the density of the angle, at the saved time nearest to ``time``.
 
