@@ -263,35 +263,36 @@ class Progress:
 @usual_arithmetic()
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
-    asked = Settings(**checked_values(Settings, arguments))
+    given = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
-    stride = check_arguments(model, chosen, scheme_name, asked)
-    own = own_observables(asked.observe)
-    chosen, flow = with_petsc(chosen, scheme_name, asked.transport, asked.petsc_options)
-    path = BrownianPath(asked.seed, asked.member, asked.path_cell)
-    stepper = Stepper(model, path, asked.dt, chosen, scheme_name)
+    scheme_name, chosen = named(SCHEMES, default_scheme(model) if given.scheme is None else given.scheme)
+    stride = check_arguments(model, chosen, scheme_name, given)
+    own = own_observables(given.observe)
+    chosen, flow = with_petsc(chosen, scheme_name, given.transport, given.petsc_options)
+    path = BrownianPath(given.seed, given.member, given.path_cell)
+    stepper = Stepper(model, path, given.dt, chosen, scheme_name)
 
     def built(lmax: int) -> Measure:
-        return first_state(build(initial, asked.measure, lmax, asked.rtol, asked.filter, *flow), chosen)
+        return first_state(build(initial, given.measure, lmax, given.rtol, given.filter, *flow), chosen)
 
-    state = built(asked.lmax)
-    check_effect(asked, chosen, scheme_name, initial, state)
-    policy = policy_of(asked.on_underresolved, asked.lmax_cap).prepared(model, scheme_name, chosen, initial, state)
-    check_saved(state, policy, asked, scheme_name)
-    check_run(stepper, state, asked.t_end)
+    state = built(given.lmax)
+    check_effect(given, chosen, scheme_name, initial, state)
+    policy = policy_of(given.on_underresolved, given.lmax_cap)
+    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    check_saved(state, policy, given, scheme_name)
+    check_run(stepper, state, given.t_end)
     stepper = replace(stepper, model=model.prepared(state))
-    steps = check_run(stepper, state, asked.t_end)
+    steps = check_run(stepper, state, given.t_end)
     settings = replace(
-        asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
+        given, scheme=scheme_name, measure=measure_class(given.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
-        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", asked.lmax),
-        rtol=getattr(state, "rtol", asked.rtol),
-        moments_lmax=asked.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
+        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", given.lmax),
+        rtol=getattr(state, "rtol", given.rtol),
+        moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(stepper.model, state, asked, policy, own)
+    recorder = _recorder(stepper.model, state, given, policy, own)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
 
@@ -318,12 +319,12 @@ def refusals(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> li
                 del given[name]
 
 
-def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
+def _recorder(model: Model, state: Measure, settings: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree = asked.moments_lmax
+    degree = settings.moments_lmax
     if hasattr(state, "lmax"):
         degree = min(degree, policy.highest_degree(state.lmax))
-    saved, grid = (degree, asked.save_density, asked.save_points), getattr(state, "grid", None)
+    saved, grid = (degree, settings.save_density, settings.save_points), getattr(state, "grid", None)
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 

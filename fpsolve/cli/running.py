@@ -123,8 +123,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    told = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
-    return "\n".join([*lines, *(f"  {text}" for text in told)])
+    notes = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
+    return "\n".join([*lines, *(f"  {text}" for text in notes)])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

@@ -184,8 +184,8 @@ def _run_all(problem: Problem, plan: Ladder, tick: Callable[[], object]) -> list
 
 def _undone(planned: list[Rung], complete: list[Rung]) -> list[str]:
     """What is missing of the tokens, which come last."""
-    wanted, made = (Counter(rung.size for rung in rungs if rung.route == "tokens") for rungs in (planned, complete))
-    return [f"tokens of N = {n}: stopped after {made[n]} of {wanted[n]} samples" for n in wanted if made[n] < wanted[n]]
+    wanted, done = (Counter(rung.size for rung in rungs if rung.route == "tokens") for rungs in (planned, complete))
+    return [f"tokens of N = {n}: stopped after {done[n]} of {wanted[n]} samples" for n in wanted if done[n] < wanted[n]]
 
 
 def _reference(problem: Problem, outcomes: list[LadderRun], degree: int) -> tuple[LadderRun, LadderRun | None]:

@@ -32,9 +32,9 @@ LOW_DEGREE = 8
 
 def moment_error(moments: Coefficients, reference: Coefficients, degree: int, d: int) -> float:
     """‖ρ - ρ'‖/‖ρ'‖ over the degrees 0 to ``degree``; moments in index order, of any truncation."""
-    here = geometry(d)
-    difference, size = (here.resized(c, degree) for c in (_difference(moments, reference, d), reference))
-    return float(np.sqrt(here.power(difference).sum() / here.power(size).sum()))
+    sphere = geometry(d)
+    difference, size = (sphere.resized(c, degree) for c in (_difference(moments, reference, d), reference))
+    return float(np.sqrt(sphere.power(difference).sum() / sphere.power(size).sum()))
 
 
 def discrepancy_degree(kappa: float) -> int:
@@ -48,9 +48,9 @@ def discrepancy(moments: Coefficients, reference: Coefficients, kappa: float, d:
     MMD² = ∬ k (μ-μ')(μ-μ') = |S^{d-1}| Σ_ℓ c_ℓ(κ) Σ_m |ρ_ℓm - ρ'_ℓm|², c_ℓ = e^{-κ} i_ℓ(κ) on S² and e^{-κ} I_ℓ(κ) on
     S¹, all positive: zero for equal measures alone. Moments up to :func:`discrepancy_degree`; O(N) for N points.
     """
-    here = geometry(d)
-    spectrum = here.power(_difference(moments, reference, d))
-    return float(np.sqrt(here.area * np.sum(plane_wave(d, len(spectrum) - 1, kappa) * spectrum)))
+    sphere = geometry(d)
+    spectrum = sphere.power(_difference(moments, reference, d))
+    return float(np.sqrt(sphere.area * np.sum(plane_wave(d, len(spectrum) - 1, kappa) * spectrum)))
 
 
 def direct_discrepancy(first: Cloud, second: Cloud, kappa: float) -> float:
@@ -153,6 +153,6 @@ def _unit(x: Real) -> Real:
 
 def _difference(moments: Coefficients, reference: Coefficients, d: int) -> Coefficients:
     """ρ - ρ' up to the higher of the two truncations."""
-    here = geometry(d)
-    degree = max(here.degree_of(moments), here.degree_of(reference))
-    return here.resized(moments, degree) - here.resized(reference, degree)
+    sphere = geometry(d)
+    degree = max(sphere.degree_of(moments), sphere.degree_of(reference))
+    return sphere.resized(moments, degree) - sphere.resized(reference, degree)

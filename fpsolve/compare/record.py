@@ -148,9 +148,9 @@ def dataset(findings: Findings, law: InLaw | None, config: dict[str, Any], left_
 def _runs(findings: Findings) -> xr.Dataset:
     """What each run saw, cost and missed."""
     d, outcomes = findings.problem.d, findings.outcomes
-    here = geometry(d)
-    low = [[here.to_real(here.resized(m, findings.degree)) for m in o.moments] for o in outcomes]
-    degrees, orders = here.real_degrees_orders(findings.degree)
+    sphere = geometry(d)
+    low = [[sphere.to_real(sphere.resized(m, findings.degree)) for m in o.moments] for o in outcomes]
+    degrees, orders = sphere.real_degrees_orders(findings.degree)
     ds = xr.Dataset(
         {
             "mean_vector": (("run", "time", "component"), findings.column("means")),
@@ -169,9 +169,9 @@ def _runs(findings: Findings) -> xr.Dataset:
         },
     )
     kept = min(findings.problem.degree, KEPT_DEGREE)
-    ells, ems = here.real_degrees_orders(kept)
+    ells, ems = sphere.real_degrees_orders(kept)
     ds = ds.assign_coords(end_degree=("end_harmonic", ells), end_order=("end_harmonic", ems))
-    at_end = [here.to_real(here.resized(o.moments[-1], kept)) for o in outcomes]
+    at_end = [sphere.to_real(sphere.resized(o.moments[-1], kept)) for o in outcomes]
     ds["end_moments"] = (("run", "end_harmonic"), np.array(at_end))
     if "energy" in findings.all_errors:
         ds["energy"] = (("run", "time"), findings.column("energies").astype(float))
@@ -254,9 +254,9 @@ def _costs(findings: Findings) -> xr.Dataset:
 
 
 def _cost(findings: Findings, solver: str, target: float) -> rates.Cost:
-    here = findings.routes == solver
-    sizes, errors = findings.sizes[here], findings.all_errors["moments"][here, -1]
-    costs = np.array([findings.column(name)[here] for name in ("cpu_seconds", "values", "pair_evaluations")], float)
+    of_route = findings.routes == solver
+    sizes, errors = findings.sizes[of_route], findings.all_errors["moments"][of_route, -1]
+    costs = np.array([findings.column(name)[of_route] for name in ("cpu_seconds", "values", "pair_evaluations")], float)
     if solver == "tokens":
         each = np.unique(sizes)
         rms = np.array([np.sqrt(np.mean(errors[sizes == n] ** 2)) for n in each])

@@ -147,8 +147,8 @@ def _world(launcher: str) -> Any:
     try:
         from mpi4py import MPI
     except ImportError as error:
-        told = f"started by an MPI launcher ({launcher} is set), but mpi4py cannot be imported ({error})"
-        raise MissingDependencyError(f"{told}: every rank would compute all; pip install mpi4py") from error
+        problem = f"started by an MPI launcher ({launcher} is set), but mpi4py cannot be imported ({error})"
+        raise MissingDependencyError(f"{problem}: every rank would compute all; pip install mpi4py") from error
     return MPI.COMM_WORLD
 
 

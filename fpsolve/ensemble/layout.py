@@ -110,7 +110,7 @@ def make_layout(sweep: Sweep, members: int | range | str, block: int | None = No
     Variables that only some points have, and inner sizes that differ (d, lmax), are filled with NaN; saved times and
     grids that differ are refused.
     """
-    asked = checked_members(members)
+    numbers = checked_members(members)
     first, runs, steps, starts = None, [], [], []
     notes = dict.fromkeys(ALWAYS)
     for point in sweep.points():
@@ -140,11 +140,11 @@ def make_layout(sweep: Sweep, members: int | range | str, block: int | None = No
     first_run, apart = points_apart(runs, dims, list(notes_of))
     about = {"long_name": f"how the runs of a point differ from the attribute {FIRST}, JSON"}
     constants[CONFIG] = (names, np.array(apart).reshape(sweep.shape), about)
-    made = Layout(
-        sweep.shape, names, asked, tuple(runs[0].attrs["times"]), variables, coordinates, constants, config,
+    layout = Layout(
+        sweep.shape, names, numbers, tuple(runs[0].attrs["times"]), variables, coordinates, constants, config,
         {**_attributes(runs[0], config), FIRST: first_run}, tuple(steps),
-    ).having(asked)  # fmt: skip
-    return checked_blocks(replace(made, block=_block(made, block, ranks)))
+    ).having(numbers)  # fmt: skip
+    return checked_blocks(replace(layout, block=_block(layout, block, ranks)))
 
 
 def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
@@ -175,19 +175,19 @@ def checked_members(members: int | range | str) -> range:
         first, colon, last = members.partition(":")
         if not (first.isdecimal() and (last.isdecimal() if colon else True)):
             raise InputError("members", members, "not a number or a range of members", remedy)
-        asked = range(int(first), int(last)) if colon else range(int(first))
+        numbers = range(int(first), int(last)) if colon else range(int(first))
     elif isinstance(members, range):
-        asked = members
+        numbers = members
     elif isinstance(members, bool) or not isinstance(members, int | np.integer):
         raise InputError("members", members, "not a number of members", remedy)
     else:
-        asked = range(int(members))
-    if not asked or asked.step != 1 or asked.start < 0:
+        numbers = range(int(members))
+    if not numbers or numbers.step != 1 or numbers.start < 0:
         raise InputError("members", members, "must be one member or more, numbered without gaps", remedy)
-    if asked.stop - asked.start > MOST_MEMBERS or asked.stop > LAST_MEMBER:
-        told = f"a store takes {MOST_MEMBERS} members, numbered below {LAST_MEMBER}"
-        raise InputError("members", members, told, "use several stores")
-    return asked
+    if numbers.stop - numbers.start > MOST_MEMBERS or numbers.stop > LAST_MEMBER:
+        problem = f"a store takes {MOST_MEMBERS} members, numbered below {LAST_MEMBER}"
+        raise InputError("members", members, problem, "use several stores")
+    return numbers
 
 
 def _first_record(job: Job) -> xr.Dataset:
@@ -254,12 +254,12 @@ def _attributes(run: xr.Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _block(layout: Layout, asked: int | None, ranks: int) -> int:
+def _block(layout: Layout, wanted: int | None, ranks: int) -> int:
     """Members of a block: as asked, or as ``default_block`` says."""
     count = len(layout.members)
-    if asked is not None:
-        if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
-            raise InputError("block", asked, "not a number of members", "pass block=16, for example, or leave it out")
-        return min(asked, count)
+    if wanted is not None:
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+            raise InputError("block", wanted, "not a number of members", "pass block=16, for example, or leave it out")
+        return min(wanted, count)
     files = sum(layout.pieces(variable) for variable in layout.variables.values() if variable.shape) + 2
     return default_block(count, layout.points, ranks, layout.member_bytes, files)

@@ -41,8 +41,8 @@ class Lock:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 remedy = "wait for that job to end, or choose another name"
                 raise InputError("output", str(self.output), f"being written by {holder}", remedy) from None
-            told = f"{self.path}: this file system gives no locks ({error.strerror})"
-            raise FPSolveError(f"{told}; put the output where flock works (Lustre: mounted with -o flock)") from error
+            problem = f"{self.path}: this file system gives no locks ({error.strerror})"
+            raise FPSolveError(f"{problem}; put the output where flock works (Lustre: mount -o flock)") from error
         file.seek(0)
         file.truncate()
         json.dump({"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
@@ -63,7 +63,7 @@ def _no_link(path: str, flags: int) -> int:
 def _holder(file: IO[str]) -> str:
     file.seek(0)
     try:
-        told = json.loads(file.read())
-        return f"process {told['pid']} on {told['host']} since {told['since']}"
+        holder = json.loads(file.read())
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (ValueError, KeyError, TypeError):
         return "another job"

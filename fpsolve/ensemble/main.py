@@ -107,15 +107,15 @@ def ensemble(
     with ExitStack() as stack:
         stack.enter_context(ending_all(ranks))
         stack.enter_context(one_thread(ranks))
-        asked = together(ranks, lambda: make_sweep(model, initial, arguments, sweep))
-        layout, lock, group, mended = _set_up(ranks, asked, members, place, block)
+        points = together(ranks, lambda: make_sweep(model, initial, arguments, sweep))
+        layout, lock, group, mended = _set_up(ranks, points, members, place, block)
         stack.callback(lock.release if lock else lambda: None)
         together(ranks, lambda: stack.enter_context(logs(ranks, place.work if place else None, log_dir)))
-        for told in mended:
-            log.warning("%s", told)
+        for repairs in mended:
+            log.warning("%s", repairs)
         if fail_fast and place is not None:
             on_first(ranks, lambda: _refuse_failed(place.path))
-        run = Run(ranks, asked, layout, place, group, schedule or ("dynamic" if layout.points > 1 else "static"))
+        run = Run(ranks, points, layout, place, group, schedule or ("dynamic" if layout.points > 1 else "static"))
         run.guarded(fail_fast, progress, stop)
         if fail_fast and place is not None:
             on_first(ranks, lambda: _refuse_failed(place.path))  # of an unfinished block that a former call left
@@ -156,8 +156,8 @@ def _set_up(
             group[0] = stores.create(None, layout)
             return layout
         assert lock is not None
-        layout, told = _claimed(place, layout, lock)
-        mended.extend(told)
+        layout, repairs = _claimed(place, layout, lock)
+        mended.extend(repairs)
         return layout
 
     try:
@@ -176,8 +176,8 @@ def _claimed(place: StorePlace, layout: Layout, lock: Lock) -> tuple[Layout, lis
         stores.check_existing(place.path, layout)
         stores.members_of(place.path, layout.members)
         if not place.work.is_dir():
-            told = f"its folder of records {str(place.work)!r} is missing, so that nothing in it can be verified"
-            raise InputError("output", str(place.path), told, "move it along with the store, or choose another name")
+            problem = f"its folder of records {str(place.work)!r} is missing, so that nothing in it can be verified"
+            raise InputError("output", str(place.path), problem, "move it along with the store, or choose another name")
     with stores.naming("creating the folder of records"):
         place.work.mkdir(exist_ok=True)
         lock.take()
@@ -207,8 +207,8 @@ def _refuse_failed(path: Path) -> None:
     for at in np.argwhere(~np.isin(ds["status"].values, (PENDING, DONE)))[:1]:
         one = ds.isel(dict(zip(ds["status"].dims, map(int, at), strict=True)))
         where = ", ".join(f"{name} = {one[name].item()}" for name in ds["status"].dims if name != "member")
-        told = f"member {one['member'].item()}{f' ({where})' if where else ''} failed: {one['cause'].item()}"
-        raise MemberFailed(f"{told}; the store {str(path)!r} keeps it")
+        problem = f"member {one['member'].item()}{f' ({where})' if where else ''} failed: {one['cause'].item()}"
+        raise MemberFailed(f"{problem}; the store {str(path)!r} keeps it")
 
 
 class Run:
@@ -274,8 +274,8 @@ class Run:
         if self.ranks.size > (blocks := layout.points * layout.blocks_a_point):
             log.warning("%d ranks but %d blocks: the rest are idle; fewer members a block need a new store (--block)",
                         self.ranks.size, blocks)  # fmt: skip
-        told = f"{layout.points} points x {len(layout.members)} members, blocks of {layout.block}"
-        log.info("%s, %d of %d blocks have records", told, finished, layout.points * layout.blocks_a_point)
+        line = f"{layout.points} points x {len(layout.members)} members, blocks of {layout.block}"
+        log.info("%s, %d of %d blocks have records", line, finished, layout.points * layout.blocks_a_point)
         if self.place and (other := stores.other_versions(self.place.path)):
             changed = ", ".join(f"{name} {was} -> {now}" for name, (was, now) in other.items())
             log.warning("the store was begun with other versions (%s): last bits may differ between members", changed)

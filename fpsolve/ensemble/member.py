@@ -44,8 +44,8 @@ class Runner:
         job = self._member(index, member)
         checkpoint = self._checkpoint(point, member)
         if checkpoint is not None and (aside := set_aside_stranger(checkpoint)):
-            told = "member %d%s: what stood in the place of its checkpoint is now %s"
-            log.warning(told, member, self.where(index), aside)
+            message = "member %d%s: what stood in the place of its checkpoint is now %s"
+            log.warning(message, member, self.where(index), aside)
         try:
             with warnings.catch_warnings(record=True) as found:
                 warnings.simplefilter("always")
@@ -75,8 +75,8 @@ class Runner:
 
     def where(self, index: tuple[int, ...]) -> str:
         """`` (beta = 2)``, or nothing without a sweep."""
-        told = self.sweep.describe(index)
-        return f" ({told})" if told else ""
+        point = self.sweep.describe(index)
+        return f" ({point})" if point else ""
 
     def _member(self, index: tuple[int, ...], member: int) -> Job:
         """The job of a member: that of its point on another path."""

@@ -25,8 +25,8 @@ def largest_sizes(runs: Sequence[xr.Dataset], sweep: Sweep) -> dict[str, int]:
             one, other = ((r.attrs["times"] if name == "time" else r.coords.get(name)) for r in (runs[0], run))
             if one is not None and other is not None and not np.array_equal(one, other):
                 remedy = "set save_every" if name == "time" else "leave save_density or the sweep of lmax out"
-                told = f"{name} differs between points of the sweep"
-                raise InputError("sweep", sweep.describe(point.index), told, remedy)
+                problem = f"{name} differs between points of the sweep"
+                raise InputError("sweep", sweep.describe(point.index), problem, remedy)
     names = dict.fromkeys(str(name) for run in runs for name in run.sizes)
     sizes = {name: max(run.sizes.get(name, 0) for run in runs) for name in names}
     return {**sizes, "time": len(runs[0].attrs["times"])}
@@ -42,8 +42,8 @@ def merged_variables(runs: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> di
             dtype = f"<U{TEXT_LENGTH}" if one.dtype.kind == "U" else "float64"
             known = found.setdefault(str(key), Variable(dims, shape, dict(one.attrs), dtype))
             if known.dims != dims:
-                told = f"{key} has dimensions {known.dims} at one point of the sweep and {dims} at another"
-                raise InputError("sweep", str(key), told, "sweep d and the measure in ensembles of their own")
+                problem = f"{key} has dimensions {known.dims} at one point of the sweep and {dims} at another"
+                raise InputError("sweep", str(key), problem, "sweep d and the measure in ensembles of their own")
     return found
 
 

@@ -120,8 +120,8 @@ class Records:
 
     def write_block(self, block: str, digests: Mapping[int, str]) -> None:
         """Put a block's record into place."""
-        told = {"config": self.config, "members": {str(member): one for member, one in digests.items()}}
-        write_whole(self.block_path(block), *sealed("block", block, told, {}))
+        statement = {"config": self.config, "members": {str(member): one for member, one in digests.items()}}
+        write_whole(self.block_path(block), *sealed("block", block, statement, {}))
 
     def read_block(self, block: str) -> dict[int, str] | None:
         """The digests of a block's members, None if it has no record. Raises Damaged if it cannot be trusted."""
@@ -130,10 +130,10 @@ class Records:
         except FileNotFoundError:
             return None
         entry = only(content, "block")
-        told, _ = unsealed(content, entry)
-        if (told.get("config"), entry.label) != (self.config, block):
+        statement, _ = unsealed(content, entry)
+        if (statement.get("config"), entry.label) != (self.config, block):
             raise Damaged("it belongs to another command")
-        return {int(member): str(one) for member, one in told["members"].items()}
+        return {int(member): str(one) for member, one in statement["members"].items()}
 
     def forget_members(self, block: str) -> None:
         """Remove the record of the members of a block that has its own."""

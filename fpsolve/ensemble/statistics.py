@@ -103,8 +103,8 @@ def statistics(ds: xr.Dataset) -> xr.Dataset:
     trusted = Trusted(ds)
     found = xr.Dataset(coords={name: one for name, one in ds.coords.items() if "member" not in one.dims})
     found["count"] = ((*axes, "time"), trusted.count(), {"long_name": "members that are resolved at this time"})
-    for flag, key, told in ((FAILED, "failed", "failed"), (UNRESOLVED, "underresolved", "became under-resolved")):
-        found[key] = (axes, (trusted.status == flag).sum(-1), {"long_name": f"members that {told}"})
+    for flag, key, words in ((FAILED, "failed", "failed"), (UNRESOLVED, "underresolved", "became under-resolved")):
+        found[key] = (axes, (trusted.status == flag).sum(-1), {"long_name": f"members that {words}"})
     for name, one in ds.data_vars.items():
         if {"member", "time"} <= set(one.dims) and one.dtype.kind == "f":
             _of_variable(found, str(name), one, trusted, axes)

@@ -132,13 +132,13 @@ def _template(group: zarr.Group, layout: Layout) -> zarr.Group:
 
 def _fixed(group: zarr.Group, name: str, dims: tuple[str, ...], values: Any, attrs: Mapping[str, Any]) -> None:
     array = np.asarray(values)
-    made = group.create_array(
+    stored = group.create_array(
         name, shape=array.shape, chunks=array.shape, dtype=array.dtype, fill_value=None,
         compressors=codec(),
         attributes={_DIMENSIONS: list(dims), **attrs},
         config=ALL_CHUNKS,
     )  # fmt: skip
-    made[...] = array
+    stored[...] = array
 
 
 def _empty(group: zarr.Group, name: str, variable: Variable, layout: Layout) -> None:
@@ -161,8 +161,8 @@ def check_existing(path: Path, layout: Layout) -> Layout:
     if attrs is not None and "fpsolve_ensemble" in attrs:
         check_format("fpsolve_ensemble", attrs["fpsolve_ensemble"], STORE_FORMAT, path, "output")
     if attrs is None and (path / "status").is_dir():
-        told = "its file .zattrs is missing or damaged: nothing tells which configuration it is of"
-        raise InputError("output", str(path), told, "put the file back, or choose another name")
+        problem = "its file .zattrs is missing or damaged: nothing tells which configuration it is of"
+        raise InputError("output", str(path), problem, "put the file back, or choose another name")
     if attrs is None or "fpsolve_config_sha256" not in attrs:
         raise InputError("output", str(path), "exists and is not an ensemble of fpsolve", "choose another name")
     if attrs["fpsolve_config_sha256"] != layout.digest:
@@ -170,15 +170,15 @@ def check_existing(path: Path, layout: Layout) -> Layout:
     return checked_blocks(replace(layout, block=_block_of(path, layout)))
 
 
-def members_of(path: Path, asked: range) -> range:
+def members_of(path: Path, wanted: range) -> range:
     """The members that a store has, of which the ones asked for are no fewer. Raises InputError where they are."""
-    told = str((read_json(path / ".zattrs") or {}).get(MEMBERS)).split(":")
-    if len(told) != 2 or not all(one.isdigit() for one in told):
+    bounds = str((read_json(path / ".zattrs") or {}).get(MEMBERS)).split(":")
+    if len(bounds) != 2 or not all(one.isdigit() for one in bounds):
         raise InputError("output", str(path), f"its attribute {MEMBERS} is damaged", "choose another name")
-    had = range(int(told[0]), int(told[1]))
-    if asked.start != had.start or asked.stop < had.stop:
-        remedy = f"pass {had.start}:{max(asked.stop, had.stop)} (range({had.start}, …)), or choose another output"
-        raise InputError("members", f"{asked.start}:{asked.stop}", f"the store has {had.start}:{had.stop}", remedy)
+    had = range(int(bounds[0]), int(bounds[1]))
+    if wanted.start != had.start or wanted.stop < had.stop:
+        remedy = f"pass {had.start}:{max(wanted.stop, had.stop)} (range({had.start}, …)), or choose another output"
+        raise InputError("members", f"{wanted.start}:{wanted.stop}", f"the store has {had.start}:{had.stop}", remedy)
     return had
 
 
@@ -188,15 +188,15 @@ def _other(path: Path, attrs: Mapping[str, Any], layout: Layout) -> InputError:
         stored = json.loads(str(attrs["fpsolve_config"]))
         listed = differences(stored, layout.config)
     except (KeyError, ValueError):
-        told = "holds an ensemble of another configuration, or its attribute fpsolve_config is damaged"
-        return InputError("output", str(path), told, "choose another name")
+        problem = "holds an ensemble of another configuration, or its attribute fpsolve_config is damaged"
+        return InputError("output", str(path), problem, "choose another name")
     if len(listed) > 1:
         listed.pop("initial_state", None)  # the others tell why
     remedy = "choose another name"
     if not listed:
         return InputError("output", str(path), "its attribute fpsolve_config_sha256 is damaged", remedy)
-    told = "; ".join(f"{key} was {_cut(was)}, now {_cut(now)}" for key, (was, now) in listed.items())
-    return InputError("output", str(path), f"holds an ensemble of another configuration: {told}", remedy)
+    problem = "; ".join(f"{key} was {_cut(was)}, now {_cut(now)}" for key, (was, now) in listed.items())
+    return InputError("output", str(path), f"holds an ensemble of another configuration: {problem}", remedy)
 
 
 def _cut(value: Any, limit: int = 200) -> str:
@@ -206,14 +206,14 @@ def _cut(value: Any, limit: int = 200) -> str:
 
 def _block_of(path: Path, layout: Layout) -> int:
     """Members of a block of a store, as most of its arrays tell. Raises InputError where none does."""
-    at, told = len(layout.shape), Counter[int]()
+    at, votes = len(layout.shape), Counter[int]()
     for name in (*layout.variables, "status", "cause"):
         chunks = (read_json(path / name / ".zarray") or {}).get("chunks")
         if isinstance(chunks, list) and len(chunks) > at and isinstance(chunks[at], int) and chunks[at] > 0:
-            told[chunks[at]] += 1
-    if not told:
+            votes[chunks[at]] += 1
+    if not votes:
         raise InputError("output", str(path), "none of its files .zarray can be read", "choose another name")
-    return told.most_common(1)[0][0]
+    return votes.most_common(1)[0][0]
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

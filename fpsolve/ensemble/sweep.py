@@ -62,8 +62,8 @@ class Axis:
         try:
             return mark(value)
         except Unidentified as error:
-            told, remedy = f"cannot be told from others: {error}", "use functions, arrays or dataclasses"
-            raise InputError(f"sweep.{self.key}", label(value), told, remedy) from error
+            problem, remedy = f"cannot be told from others: {error}", "use functions, arrays or dataclasses"
+            raise InputError(f"sweep.{self.key}", label(value), problem, remedy) from error
 
 
 @dataclass(frozen=True)

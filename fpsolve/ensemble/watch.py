@@ -46,25 +46,25 @@ class Watch:
         """``12 of 64 members, 1 failed, 3.1 members/s, 17 s left; live mean of the last overlap 0.31 ± 0.02``."""
         spent = max(time.monotonic() - self._started, 1e-9)
         rate = self.computed / spent
-        told = f"{self.done} of {self.members} members" + (f", {self.failed} failed" if self.failed else "")
+        text = f"{self.done} of {self.members} members" + (f", {self.failed} failed" if self.failed else "")
         if rate:
-            told += f", {rate:.3g} members/s, {duration((self.members - self.done) / rate)} left"
+            text += f", {rate:.3g} members/s, {duration((self.members - self.done) / rate)} left"
         good = self.done - self.failed
         if good > 1 and self._squares:
             mean = self._sum / good
             error = math.sqrt(max(self._squares / good - mean**2, 0.0) / (good - 1))
-            told += f"; live mean of the last overlap {mean:.4g} ± {error:.2g}"
-        return told
+            text += f"; live mean of the last overlap {mean:.4g} ± {error:.2g}"
+        return text
 
     def close(self) -> None:
         """The last line."""
         self._bar.close()
         spent = time.monotonic() - self._started
         kept = self.done - self.computed
-        told = f"{self.done} of {self.members} members, {self.failed} failed, {kept} kept from before"
-        log.info("%s, %s", told, duration(spent))
+        text = f"{self.done} of {self.members} members, {self.failed} failed, {kept} kept from before"
+        log.info("%s, %s", text, duration(spent))
         if self._lines and spent >= EVERY:
-            tell(f"fpsolve: {told}, {duration(spent)}")
+            tell(f"fpsolve: {text}, {duration(spent)}")
 
     def _say(self, line: str) -> None:
         log.info("%s", line)

@@ -44,11 +44,11 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
         bound = arguments_of(make, args, kwargs)
         for key, value in bound.arguments.items():
             bound.arguments[key] = in_order(key, value) if is_named(value) else value
-        made = make(*bound.args, **bound.kwargs)
+        law = make(*bound.args, **bound.kwargs)
         bound.apply_defaults()
         recipe = {"name": make.__name__, **{key: _plain(value) for key, value in bound.arguments.items()}}
-        object.__setattr__(made, "recipe", recipe)
-        return made
+        object.__setattr__(law, "recipe", recipe)
+        return law
 
     return recorded
 

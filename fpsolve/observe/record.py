@@ -52,8 +52,8 @@ class Recorder:
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
         context = Context(self, measure)
-        asked = (one for one in (*OBSERVABLES.values(), *self.own.values()) if not one.once)
-        values = {one.name: one.of(measure, context) for one in asked}
+        every_time = (one for one in (*OBSERVABLES.values(), *self.own.values()) if not one.once)
+        values = {one.name: one.of(measure, context) for one in every_time}
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -37,13 +37,13 @@ def backward(flow: Flow, x: Real, step: int, rtol: float) -> tuple[Real, Real]:
 
 
 def _flow_back(flow: Flow, state: Real, n: int, part: int, rtol: float) -> Real:
-    d, here = flow.d, geometry(flow.d)
+    d, sphere = flow.d, geometry(flow.d)
     extent = float(np.abs(state[:, :d] - state[0, :d]).max())
-    noise, noise_of_divergence = round_off(flow.field(n, part, 1.0), here)
+    noise, noise_of_divergence = round_off(flow.field(n, part, 1.0), sphere)
     across, along = max(min(extent, 1.0), noise / rtol), max(1.0, noise_of_divergence / rtol)
 
     def rhs(y: Real) -> Real:  # the last column is the part of the flow that has been gone back
-        sites = here.points(np.ascontiguousarray(y[:, :d]))
+        sites = sphere.points(np.ascontiguousarray(y[:, :d]))
         v = flow.field(n, part, 1.0 - float(y[0, -1]))
         return np.column_stack([-v.on(sites), -v.divergence(sites), np.ones(len(y))])
 
@@ -59,12 +59,12 @@ def _flow_back(flow: Flow, state: Real, n: int, part: int, rtol: float) -> Real:
     return moved[:, :-1]
 
 
-def round_off(v: HarmonicField, here: Geometry) -> tuple[float, float]:
+def round_off(v: HarmonicField, sphere: Geometry) -> tuple[float, float]:
     """Bounds on the round-off in a field's values at points and in its divergence, by its root mean squares."""
-    degree = max(map(here.degree_of, (v.spheroidal, v.toroidal)))
+    degree = max(map(sphere.degree_of, (v.spheroidal, v.toroidal)))
     slope = np.maximum(np.arange(degree + 1.0), 1.0) ** 2
-    power = sum(here.power(here.resized(one, degree)) for one in (v.spheroidal, v.toroidal))
+    power = sum(sphere.power(sphere.resized(one, degree)) for one in (v.spheroidal, v.toroidal))
     relative = ROUND_OFF * (degree + 10)
-    sizes = (np.sqrt(np.sum(weights * power) / here.area) for weights in (slope, slope**2))
+    sizes = (np.sqrt(np.sum(weights * power) / sphere.area) for weights in (slope, slope**2))
     speed, divergence = (relative * float(size) for size in sizes)
     return speed, divergence

@@ -69,32 +69,32 @@ def zoom(
     end = _checked_time(time, config["solve"])
     middle = _centre(solution, centre, end, law.dimension)
     flow = flow_of(solution, start, model)
-    here = patch(middle, radius, n)
-    origin, log_jacobian = backward(flow, here.x, round(end / flow.dt), rtol)
+    grid = patch(middle, radius, n)
+    origin, log_jacobian = backward(flow, grid.x, round(end / flow.dt), rtol)
     with np.errstate(divide="ignore"):
         log_density = np.log(law.density(origin)) + log_jacobian
     about = {"time": end, "centre": middle.tolist(), "radius": radius, "interpolation_error": flow.interpolation_error}
-    return _dataset(here, log_density, about, config)
+    return _dataset(grid, log_density, about, config)
 
 
-def _dataset(here: Patch, log_density: Real, about: dict[str, Any], config: dict[str, Any]) -> xr.Dataset:
-    density, unit = np.exp(log_density), "sr-1" if here.x.shape[1] == 3 else "rad-1"
+def _dataset(grid: Patch, log_density: Real, about: dict[str, Any], config: dict[str, Any]) -> xr.Dataset:
+    density, unit = np.exp(log_density), "sr-1" if grid.x.shape[1] == 3 else "rad-1"
     names = {
         "density": (density, "density with respect to surface measure", unit),
         "log_density": (log_density, "logarithm of the density", "1"),
-        "weights": (here.weights, "quadrature weights, their sum is the solid angle", unit.removesuffix("-1")),
+        "weights": (grid.weights, "quadrature weights, their sum is the solid angle", unit.removesuffix("-1")),
     }
     data = {
-        name: (here.dims, values.reshape(here.shape), {"long_name": text, "units": units})
+        name: (grid.dims, values.reshape(grid.shape), {"long_name": text, "units": units})
         for name, (values, text, units) in names.items()
     }
     share = unresolved_share(data["weights"][1], data["density"][1])
     if share > COARSE:
         problem = f"the patch is too coarse for the density in it (share {share:.1g}): its mass is not to be trusted"
         warn(f"{problem}; take a smaller radius or a greater n", UnderResolvedWarning)
-    about |= {"unresolved_share": share, "mass": float(here.weights @ density), "Conventions": "CF-1.11"}
+    about |= {"unresolved_share": share, "mass": float(grid.weights @ density), "Conventions": "CF-1.11"}
     title = f"fpsolve: zoom of {config['model']['name']}"
-    return xr.Dataset(data, here.coords, {"title": title, **about})
+    return xr.Dataset(data, grid.coords, {"title": title, **about})
 
 
 def _checked_count(n: int) -> int:

@@ -33,8 +33,8 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
     if kind == Cloud.name:
         return _of_cloud(ds, config, initial)
     if issubclass(MEASURES.get(kind, Law), Expansion) and getattr(initial, "name", None) != kind:
-        told = f"this run began with a {kind} that it was given"
-        raise InputError("initial", type(initial).__name__, told, "pass the same, initial=…")
+        problem = f"this run began with a {kind} that it was given"
+        raise InputError("initial", type(initial).__name__, problem, "pass the same, initial=…")
     passed = initial is not None
     if initial is None:
         initial = _built(config, "initial", LAWS)
