@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.compare import compare
-from fpsolve.ensemble import ensemble
-from fpsolve.ensemble.main import OF_THE_CALL
+from fpsolve.comparison import compare
+from fpsolve.ensembles import ensemble
+from fpsolve.ensembles.main import OF_THE_CALL
 from fpsolve.errors import InputError
 from fpsolve.measures.initial import LAWS
 from fpsolve.models import MODELS

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fpsolve.config import load_config
-from fpsolve.ensemble.comm import Ranks, communicator, together
-from fpsolve.ensemble.main import ensemble
-from fpsolve.ensemble.planner import as_text, plan
+from fpsolve.ensembles.comm import Ranks, communicator, together
+from fpsolve.ensembles.main import ensemble
+from fpsolve.ensembles.planner import as_text, plan
 from fpsolve.errors import FPSolveError, Interrupted, UnresolvedError, exit_code
 from fpsolve.observe.own import imported
 from fpsolve.plain.schema import parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.ensemble import statistics
+from fpsolve.ensembles import statistics
 from fpsolve.errors import InputError
 from fpsolve.observe import Panel
 from fpsolve.plain.arguments import checked_arguments

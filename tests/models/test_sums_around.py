@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.compare import compare
-from fpsolve.compare.routes import model_energy
+from fpsolve.comparison import compare
+from fpsolve.comparison.routes import model_energy
 from fpsolve.config import ConfigError, load_config, parse_config
 from fpsolve.errors import InputError
 from fpsolve.models import (
@@ -24,7 +24,7 @@ from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.differences import differences
 from fpsolve.plot.heading import heading
 from fpsolve.solving import prepare
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 RUN = {"t_end": 0.08, "dt": 0.04, "path_cell": 0.04, "lmax": 9}
