@@ -114,7 +114,7 @@ def check_effect(settings: Settings, scheme: Scheme, scheme_name: str, initial: 
         raise InputError("filter", filter, idle, "leave it out, or use another scheme")
 
 
-def check_degrees_of(initial: Any, lmax: int, moments_lmax: int) -> None:
+def check_degrees_of(initial: Any, lmax: int, moments_lmax: int, is_axial: bool) -> None:
     """Raise InputError for degrees of a single run whose initial state has its own, or none.
 
     An ensemble may sweep over initial states of which some take it.
@@ -124,7 +124,7 @@ def check_degrees_of(initial: Any, lmax: int, moments_lmax: int) -> None:
         problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
         raise InputError("lmax", lmax, problem, "leave it out")
     d = getattr(initial, "dimension", 3)
-    if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES:
+    if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES and not is_axial:
         problem = f"moments are saved in d = 2 and 3, not in d = {d}"
         raise InputError("moments_lmax", moments_lmax, problem, "leave it out")
 

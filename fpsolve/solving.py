@@ -121,7 +121,7 @@ def solve(
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
     job = prepare(model, initial, **arguments)
-    check_degrees_of(initial, lmax, moments_lmax)
+    check_degrees_of(initial, lmax, moments_lmax, job.state.is_axial)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
@@ -289,7 +289,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
         lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", given.lmax),
         rtol=getattr(state, "rtol", given.rtol),
-        moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
+        moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES or state.is_axial else Settings.moments_lmax,
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(stepper.model, state, given, policy, own)

@@ -84,8 +84,8 @@ def _with_room(target: Path) -> Callable[..., xr.Dataset]:
     def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
         how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
         settings = Settings(**arguments)
-        check_degrees_of(initial, settings.lmax, settings.moments_lmax)
         job = prepare(model, initial, **arguments)
+        check_degrees_of(initial, settings.lmax, settings.moments_lmax, job.state.is_axial)
         result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
         if job.settings.save_flow and job.state.points is not None:
             result += FlowRecorder(job.stepper, job.state).bytes_a_step(job.state) * job.steps

@@ -25,7 +25,10 @@ from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generator
 from fpsolve.stationary.real_basis import from_real
 from fpsolve.surroundings import warn
 
-Guess = Density | ZonalDensity | Law | xr.Dataset
+StateDensity = Density | ZonalDensity
+"""What a stationary state is: on S² or S¹, or about an axis in any d."""
+
+Guess = StateDensity | Law | xr.Dataset
 """What a guess may be: a density, a law, the result of a run."""
 
 REMEDY = "pass a better guess (what fp.solve returns, say), raise max_iterations, or atol if that is round-off"

@@ -118,7 +118,7 @@ def test_public_calls_take_numpys_numbers(name, call):
 
 def public():
     """(name, function) of every public function and class of the package."""
-    for room in ("", ".transformer", ".stationary", ".plot", ".ensemble", ".validate", ".models"):
+    for room in ("", ".transformer", ".stationary", ".plot", ".ensembles", ".validate", ".models"):
         module = importlib.import_module(f"fpsolve{room}")
         for name in getattr(module, "__all__", dir(module)):
             one = getattr(module, name)
@@ -144,7 +144,8 @@ def is_door(one):
 DOORS = {checked_arguments(lambda: None).__code__}
 OTHERWISE = {
     "fpsolve.solve", "fpsolve.BrownianPath", "fpsolve.Scheme", "fpsolve.HarmonicField",  # prepare, own checks, records
-    "fpsolve.ensembles.Layout", "fpsolve.ensembles.make_layout", "fpsolve.validate.Validation", "fpsolve.validate.write",
+    "fpsolve.ensembles.Layout", "fpsolve.ensembles.make_layout", "fpsolve.validate.Validation",
+    "fpsolve.validate.write",
     "fpsolve.stationary.Stability", "fpsolve.stationary.StationaryState", "fpsolve.transformer.NetworkScaling",
     "fpsolve.transformer.Plan", "fpsolve.transformer.Scaling", "fpsolve.models.IsotropicFlow.from_kernel",
 }  # fmt: skip
