@@ -80,6 +80,7 @@ def axial(d: int, kappa: float) -> Law:
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
     check_number("kappa", kappa)
+    check_memory("d", int(d), TOKEN_BYTES)
     return AxialLaw(_last(int(d)), Exponential(float(kappa)))
 
 
