@@ -133,7 +133,7 @@ def run(
     density's own quadrature. Raises InputError before the first step for arguments that do not fit, UnresolvedError
     when a state is not finite or its mean leaves the unit ball.
     """
-    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
+    name, chosen = named(SCHEMES, default_scheme(model, measure.name) if scheme is None else scheme)
     stepper = Stepper(model, path, dt, chosen, name)
     steps = check_run(stepper, measure, t_end)
     if not 0 <= start <= steps:

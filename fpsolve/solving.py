@@ -264,7 +264,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     asked = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
+    scheme_name, chosen = named(SCHEMES, default_scheme(model, measure_class(asked.measure).name) if asked.scheme is None else asked.scheme)
     stride = check_arguments(model, chosen, scheme_name, asked)
     own = own_observables(asked.observe)
     chosen, flow = with_petsc(chosen, scheme_name, asked.transport, asked.petsc_options)

@@ -8,16 +8,17 @@ from typing import Any
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
+from fpsolve.measures.causal_density import CausalDensity
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial
-from fpsolve.measures.laws import Law, Tokens
+from fpsolve.measures.laws import Law, Prompt, Tokens
 from fpsolve.measures.log_density import LogDensity
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
 
-MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, LogDensity, Cloud)}
+MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, LogDensity, CausalDensity, Cloud)}
 """Every representation by name; a new one is a file and an entry here."""
 
 QUADRATURE_DEGREES = (63, 127, 255)
@@ -55,8 +56,11 @@ def build(
         if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")
         built: Measure = initial
-    elif not isinstance(initial, Law | Tokens):
+    elif not isinstance(initial, Law | Tokens | Prompt):
         raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.von_mises_fisher(...), …")
+    elif isinstance(initial, Prompt) and cls in (Density, HalfDensity, LogDensity):
+        problem = f"a {cls.name} has no positions, which a prompt has"
+        raise InputError("measure", cls.name, problem, 'use measure="causal_density" or "cloud"')
     else:
         built = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
     return built if flow == EXPLICIT else replace(built, flow=flow)  # type: ignore[type-var]

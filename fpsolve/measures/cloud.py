@@ -11,7 +11,7 @@ from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Prompt, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere import heat
@@ -86,9 +86,18 @@ class Cloud(Measure):
 
     @classmethod
     @checked_arguments
-    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
-        """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
+    def from_law(cls, law: Law | Tokens | Prompt, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
+        """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density.
+
+        A prompt as one such quadrature for each cell, without log-densities, the positions of the cells as labels.
+        """
         refuse_filter(filter, cls.name)
+        if isinstance(law, Prompt):
+            clouds = [cls.from_law(one, lmax=lmax, rtol=rtol) for one in law.laws]
+            cells = [clouds[k] for k in law.stretches]
+            labels = np.repeat((np.arange(law.cells) + 0.5) / law.cells, [len(cell.x) for cell in cells])
+            weights = np.concatenate([cell.weights for cell in cells]) / law.cells
+            return cls(np.concatenate([cell.x for cell in cells]), weights, rtol=rtol, labels=labels)
         if isinstance(law, Tokens):
             return cls(law.x, law.weights, rtol=rtol, tokens=True, labels=law.labels)
         check_degree("lmax", lmax)

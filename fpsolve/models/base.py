@@ -52,6 +52,8 @@ class Model(metaclass=Named):
     """The parameters that are a number or a (d, d) matrix each."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    flowable_on: ClassVar[tuple[str, ...]] = ()
+    """The measures on which they are fields all the same."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -100,6 +102,10 @@ class Model(metaclass=Named):
         Warns (SamplingWarning) where a tolerance cannot be met.
         """
         return self
+
+    def flows_on(self, measure_name: str) -> bool:
+        """Whether its velocities are fields on a measure of this name."""
+        return self.flowable or measure_name in self.flowable_on
 
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""

@@ -70,7 +70,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "does not converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
-    if not model.flowable and not scheme.joint:
+    if not model.flows_on(measure_name) and not scheme.joint:
         raise InputError(
             "scheme",
             name,
