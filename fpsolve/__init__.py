@@ -10,7 +10,7 @@ from fpsolve.compare import compare
 from fpsolve.course import run
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
+from fpsolve.measures import MEASURES, CausalDensity, Cloud, Density, HalfDensity, LogDensity, Measure, initial
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable
@@ -28,6 +28,7 @@ __all__ = [
     "SCHEMES",
     "AmbientField",
     "BrownianPath",
+    "CausalDensity",
     "Cloud",
     "Density",
     "HalfDensity",

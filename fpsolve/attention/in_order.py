@@ -28,7 +28,7 @@ DIRECT_BELOW = 512
 CANCELLED = 1e-5
 """Below this part of the weight seen in moments, e^{-β}M of error 1e-14 is summed over the pairs: F to 1e-9."""
 
-LEAST_BETA = 1e-12
+LEAST_BETA = 1e-15
 """β below it is taken for it: F is the mean of the past, to as much."""
 
 CHUNK = 4_000_000

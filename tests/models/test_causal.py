@@ -5,7 +5,7 @@ import pytest
 from scipy.special import iv
 
 import fpsolve as fp
-from fpsolve.models.causal import CausalAttention, causal_speed, causal_speed_direct
+from fpsolve.models.causal import CausalAttention
 from fpsolve.theory import retrieval_profile
 
 
@@ -15,13 +15,21 @@ def tokens(angles, labels, weights=None):
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 5.0, 20.0])
 @pytest.mark.parametrize("decay", [0.0, 1.0, 30.0])
-def test_modes_and_recurrence_are_the_double_sum(beta, decay):
+def test_the_speed_is_the_double_sum_of_the_literature(beta, decay):
+    """θ̇_j = Z_j⁻¹ Σ_{σ_k < σ_j} w_k e^{-λ(σ_j - σ_k)} w'(θ_j - θ_k); several at one position do not see each other."""
     rng = np.random.default_rng(0)
     angles, weights = rng.uniform(0, 2 * np.pi, 60), rng.uniform(size=60)
-    labels = rng.integers(1, 20, 60) / 20  # several tokens at one position do not see each other
-    fast = causal_speed(angles, weights, labels, beta, decay)
-    direct = causal_speed_direct(angles, weights, labels, beta, decay)
-    assert np.abs(fast - direct).max() < 1e-11 * max(1.0, np.exp(beta) * beta)
+    weights /= weights.sum()
+    labels = rng.integers(1, 20, 60) / 20
+    share = np.where(labels < labels[:, None], weights * np.exp(-decay * np.abs(labels[:, None] - labels)), 0.0)
+    apart = angles[:, None] - angles[None, :]
+    force = -beta * np.sin(apart) * np.exp(beta * np.cos(apart))
+    total = share.sum(axis=1)
+    direct = (share * force).sum(axis=1) / np.where(total > 0, total, 1.0)
+    cloud = fp.Cloud(np.stack([np.cos(angles), np.sin(angles)], -1), weights, labels=labels, tokens=True)
+    v = CausalAttention(beta, decay).drift_field(cloud.source).on(cloud.sites)
+    tangent = np.stack([-np.sin(angles), np.cos(angles)], -1)
+    assert np.abs(beta * (v * tangent).sum(axis=1) - direct).max() < 1e-12 * max(1.0, np.exp(beta) * beta)
 
 
 def test_first_token_rests_and_second_follows_it():
