@@ -97,7 +97,6 @@ class CausalDensity(Measure):
 
     @property
     def positions(self) -> Real:
-        """The middles of the cells, (P,)."""
         return middles(len(self.coefficients))
 
     @cached_property
@@ -134,7 +133,6 @@ class CausalDensity(Measure):
 
     @property
     def position_means(self) -> Real:
-        """∫ x ρ_s of every cell, (P, d)."""
         return np.stack([self.geometry.mean_vector(row) for row in self.coefficients])
 
     @property

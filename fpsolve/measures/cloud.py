@@ -35,6 +35,9 @@ STIFF_FROM = 2000
 DIRECT_BELOW = 128
 """Clouds of fewer points sum their attention directly: faster than any transform."""
 
+MOST_POSITIONS = 1024
+"""Of more positions results keep no means."""
+
 HARMONIC_ABOVE = 4096
 """From this many points on, one vector synthesis at them is cheaper than evaluating an attention field there."""
 
@@ -131,6 +134,21 @@ class Cloud(Measure):
 
     def placed(self, x: Real) -> Cloud:
         return changed(self, x=x, log_density=None)
+
+    @property
+    def positions(self) -> Real | None:
+        return None if self.labels is None else np.unique(self.labels)
+
+    @property
+    def position_means(self) -> Real | None:
+        if self.labels is None:
+            return None
+        positions, which = np.unique(self.labels, return_inverse=True)
+        masses = np.bincount(which, self.weights)
+        if len(positions) > MOST_POSITIONS or not (masses > 0).all():
+            return None
+        sums = [np.bincount(which, self.weights * column) for column in self.x.T]
+        return np.stack(sums, -1) / masses[:, None]
 
     @property
     def has_density(self) -> bool:

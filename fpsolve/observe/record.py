@@ -77,6 +77,9 @@ def dataset(
         one = {name: (dims, values, about)}
         ds = ds.assign_coords(one) if table[name].coordinate else ds.assign(one)
     ds = ds.assign_coords(component=component_names(first.dimension))
+    if "position" in ds.dims:
+        about = {"long_name": "position in the sequence", "units": "1"}
+        ds = ds.assign_coords(position=("position", first.positions, about))
     ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
     if "density" in ds and first.points is None:
         ds = _with_latitudes(ds, first.sites) if first.dimension == 3 else _with_angles(ds, first.sites)
