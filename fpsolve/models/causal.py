@@ -34,10 +34,11 @@ CELLS = "causal_density"
 
 @dataclass(frozen=True)
 class CausalAttention(Model):
-    r"""dx_s = P_x V ∫ y e^{β⟨x,y⟩} μ̄_s(dy) dt, μ̄_s = Z_s⁻¹ ∫ k(s,σ) μ_σ dσ: positions s in (0, 1] see their past.
+    r"""dx_s = P_x V ∇_x ∫ e^{β⟨x,y⟩} μ̄_s(dy) dt, μ̄_s = Z_s⁻¹ ∫ k(s,σ) μ_σ dσ: positions s in (0, 1] see their past.
 
-    kind: ``usa`` as above (on the circle θ̇_j = Z_j⁻¹ Σ_k k w_k ∂_θ e^{β cos(θ_j-θ_k)}), or ``sa`` with the softmax's
-    denominator, V F_{μ̄_s}(βx), a decoder's attention. The mask is k(s,σ) = e^{-λ(s-σ)} for 0 < s - σ < window:
+    kind: ``usa`` as above, on the circle θ̇_j = Z_j⁻¹ Σ_k k w_k w'(θ_j - θ_k), w = e^{β cos}, as 2605.09213 has it: β
+    times what UnnormalisedSelfAttention is with the same V; or ``sa``, a decoder's attention P_x V F_{μ̄_s}(βx) with the
+    softmax's denominator, SelfAttention's. The mask is k(s,σ) = e^{-λ(s-σ)} for 0 < s - σ < window:
     decay λ ≥ 0, at 0 the uniform past 1/s; window None for all of the past, w/n for w tokens of n (its own included).
     own_weight: k(s,s), the weight of its own position, all tokens there: by default 0 for clouds (strictly earlier
     tokens), 1 for a decoder's mask, 1/2 for a ``causal_density`` whose cells see their own past half (of second order
@@ -118,7 +119,8 @@ class CausalAttention(Model):
         return Past(self.decay, self.window, own if self.own_weight is None else self.own_weight)
 
     def drift_field(self, source: Source) -> Velocity:
-        value, normalised = checked_matrix("value", self.value), self.kind == "sa"
+        normalised = self.kind == "sa"
+        value = np.asarray((1.0 if normalised else self.beta) * checked_matrix("value", self.value))
         if not value.any():
             return ZeroField()
         if not hasattr(source, "past"):
