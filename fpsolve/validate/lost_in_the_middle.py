@@ -69,7 +69,7 @@ def density_rows(quick: bool, seed: int) -> Iterator[Row]:
             strength, where = theory.mode_strength(1, beta), start.positions
             ratios.append(found / float(theory.retrieval_profile(time, where[at], strength, decay, where[late])))
         name = f"response over g_a, density, λ = {decay:g}, β = {beta:g}"
-        yield Row("causal attention on S¹", name, 1.0, (9 * ratios[1] - ratios[0]) / 8, 2e-3 if quick else 3e-4)
+        yield Row("causal attention on S¹", name, 1.0, (9 * ratios[1] - ratios[0]) / 8, 1e-5 if quick else 1e-6)
 
 
 def nearly_uniform(cells: int, at: int, size: float = 1e-5) -> CausalDensity:
