@@ -285,7 +285,15 @@ NEEDED: dict[str, Sequence[str]] = {
 """The numbers without which a row is not drawn: that of a peer that is not installed."""
 
 CURVES = frozenset(
-    {"affine_flow", "low_moments", "attention_sums", "token_steps", "causal_tokens", "accuracy_cost", "implicit_transport"}
+    {
+        "affine_flow",
+        "low_moments",
+        "attention_sums",
+        "token_steps",
+        "causal_tokens",
+        "accuracy_cost",
+        "implicit_transport",
+    }
 )
 """Panels of curves and points, whose height does not go with their rows."""
 

@@ -32,6 +32,8 @@ MINIMAL = {
     "matrix": ((1.0, 0.0), (0.0, -1.0)),
     "diffusion": 0.1,
     "step": 0.1,
+    "weights": ((1.0, 0.0),),
+    "models": (fp.models.SelfAttention(1.0),),
 }
 """Values for parameters without a default."""
 
@@ -39,6 +41,11 @@ CARRIES = {
     "density": ("harmonic coefficients ρ_ℓm, ℓ ≤ `lmax`", "yes", "smooth times, fields, spectra, ν > 0"),
     "half_density": ("coefficients of ψ = √ρ, ρ = ψ² ≥ 0", "no", "positivity, while resolved"),
     "log_density": ("coefficients of φ = log ρ, ρ = e^φ > 0", "yes", "concentrated laws, far attention, the tail of ρ"),
+    "zonal": ("Gegenbauer coefficients of laws about an axis", "yes", "any d, no common noise, A and V multiples of I"),
+    "zonal_cloud": ("circles of latitude with weights", "no", "the same for long times and concentrated laws"),
+    "causal_density": (
+        "coefficients ρ_ℓm of each of P cells of positions", "yes", "causal attention, a law for each position"
+    ),
     "cloud": ("weighted points: a quadrature of the law, or tokens", "tokens only", "long times, any d (tokens)"),
 }
 """What each measure stores, whether it carries the tokens' own noise ν, and what it is for."""

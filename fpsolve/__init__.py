@@ -10,7 +10,18 @@ from fpsolve.compare import compare
 from fpsolve.course import run
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, CausalDensity, Cloud, Density, HalfDensity, LogDensity, Measure, initial
+from fpsolve.measures import (
+    MEASURES,
+    CausalDensity,
+    Cloud,
+    Density,
+    HalfDensity,
+    LogDensity,
+    Measure,
+    ZonalCloud,
+    ZonalDensity,
+    initial,
+)
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable
@@ -39,6 +50,8 @@ __all__ = [
     "Observable",
     "Scheme",
     "Velocity",
+    "ZonalCloud",
+    "ZonalDensity",
     "compare",
     "ensemble",
     "errors",

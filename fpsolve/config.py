@@ -1,11 +1,12 @@
 """Runs described in TOML: read, checked against the signatures of the code, ready to solve.
 
 ``[model]`` and ``[initial]`` hold a ``name`` from ``fpsolve.MODELS`` or ``fpsolve.initial.LAWS`` and that
-object's own keyword arguments, ``[solve]`` those of ``fpsolve.solve``, ``[output]`` a ``path``; the table of
-another command, such as ``[compare]``, what that command's function has and ``fpsolve.solve`` has not. A law
-inside a law is a table with a ``name``. Keys and their types are read from the signatures, so a new model,
-law or argument needs no line here. For ``fpsolve ensemble`` ``[ensemble]`` holds ``members`` and how they are
-computed, ``[sweep]`` lists of values by parameter.
+object's own keyword arguments (tables ``[[model]]`` are the terms of a sum), ``[solve]`` those of
+``fpsolve.solve``, ``[output]`` a ``path``; the table of another command, such as ``[compare]``, what that
+command's function has and ``fpsolve.solve`` has not. A law inside a law is a table with a ``name``. Keys and
+their types are read from the signatures, so a new model, law or argument needs no line here. For ``fpsolve
+ensemble`` ``[ensemble]`` holds ``members`` and how they are computed, ``[sweep]`` lists of values by
+parameter.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 TABLES = ("model", "initial", "solve", "output", "sweep")
+
+SUM = "Sum"
+"""The model that a list of tables ``[[model]]`` describes."""
 
 NOT_KEYS = ("model", "initial", "observe")
 """Arguments of ``solve`` that are no keys of its table."""
@@ -126,9 +130,9 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
     catalogue = catalogue or Catalogue.of_fpsolve()
     errors: list[InputError] = []
     known = (*TABLES, *catalogue.extras)
-    tables = {name: _table(raw, name, errors) for name in known}
+    tables = {name: _table(raw, name, errors) for name in known if not _is_sum(raw, name, catalogue)}
     errors += [unknown_key("", key, raw[key], known, "a configuration") for key in raw if key not in known]
-    model = made_of(tables["model"], "model", catalogue.models, errors)
+    model = _model(raw["model"] if "model" not in tables else tables["model"], catalogue.models, errors)
     sweep = _sweep(tables["sweep"], catalogue.laws, errors)
     if sweep.get("initial") and "initial" not in raw:
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
@@ -156,6 +160,26 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
         extras=extras,
         sweep=sweep,
     )
+
+
+def _is_sum(raw: Mapping[str, Any], name: str, catalogue: Catalogue) -> bool:
+    """Whether a table is a list ``[[model]]``."""
+    return name == "model" and isinstance(raw.get(name), list) and SUM in catalogue.models
+
+
+def _model(described: Any, models: Mapping[str, Callable[..., Any]], errors: list[InputError]) -> Any:
+    """The model of a table, or the sum of the models of a list of tables, named ``model.0``, … in errors."""
+    if not isinstance(described, list):
+        return made_of(described, "model", models, errors)
+    already = len(errors)
+    terms = [made_of(one, f"model.{k}", models, errors) for k, one in enumerate(described)]
+    if len(errors) > already:
+        return None
+    try:
+        return models[SUM](terms)
+    except InputError as error:
+        errors.append(InputError("model", error.value, error.problem, error.remedy))
+        return None
 
 
 def _output(*, path: str | None = None) -> None:
@@ -190,8 +214,10 @@ def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:
     """Raise InputError for a key that is set and swept as well: its value would be that of no member."""
     solved = parameters(described.solver)
     for table, keys in change.items():
-        for key, value in keys.items() if isinstance(keys, Mapping) and table in ("model", "initial", "solve") else ():
-            bare = key if (key in solved) == (table == "solve") else ""
+        known = isinstance(keys, Mapping) and table in ("model", "initial", "solve")
+        for key, value in _set_keys(keys) if known else ():
+            last = key.rpartition(".")[2]
+            bare = last if (last in solved) == (table == "solve") else ""
             swept = next((one for one in described.sweep if one in (f"{table}.{key}", bare)), None)
             swept = "initial" if swept is None and table == "initial" and "initial" in described.sweep else swept
             if swept is not None:
@@ -199,12 +225,33 @@ def _refuse_swept(described: RunConfig, change: Mapping[str, Any]) -> None:
                 raise InputError("set", f"{table}.{key}={value}", f"[sweep] gives values of {swept}", remedy)
 
 
+def _set_keys(keys: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys and values of a table that are set; those of a term of a sum as ``0.beta``."""
+    found = []
+    for key, value in keys.items():
+        is_term = key.isdecimal() and isinstance(value, Mapping)
+        found += [(f"{key}.{inner}", one) for inner, one in value.items()] if is_term else [(key, value)]
+    return found
+
+
 def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), list):
+            _merge_list(key, into[key], value)
+            continue
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
             into[key] = value
+
+
+def _merge_list(name: str, tables: list[Any], changes: Mapping[str, Any]) -> None:
+    """Changes by number, ``model.0.beta=3``, of the tables of a list ``[[model]]``."""
+    for number, value in changes.items():
+        if not number.isdecimal() or int(number) >= len(tables) or not isinstance(value, Mapping):
+            problem = f"{name} is a list of {len(tables)} tables"
+            raise InputError("set", f"{name}.{number}", problem, f"write for example {name}.0.beta=2")
+        _merge(tables[int(number)], value)
 
 
 def _table(raw: Mapping[str, Any], name: str, errors: list[InputError]) -> dict[str, Any]:

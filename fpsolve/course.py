@@ -117,7 +117,7 @@ class Course:
 def run(
     model: Model,
     measure: Measure,
-    path: BrownianPath,
+    path: BrownianPath | Any,
     *,
     t_end: float,
     dt: float,
@@ -133,6 +133,8 @@ def run(
     density's own quadrature. Raises InputError before the first step for arguments that do not fit, UnresolvedError
     when a state is not finite or its mean leaves the unit ball.
     """
+    if not hasattr(path, "increment"):
+        raise InputError("path", path, "it has no increments", "pass fp.BrownianPath(seed=1)")
     name, chosen = named(SCHEMES, default_scheme(model, measure.name) if scheme is None else scheme)
     stepper = Stepper(model, path, dt, chosen, name)
     steps = check_run(stepper, measure, t_end)

@@ -78,15 +78,16 @@ _SEEN: WeakKeyDictionary[Floor, tuple[Model, float]] = WeakKeyDictionary()
 def attention_floor(measure: Measure, model: Model) -> float | None:
     """What the floor of a density may change in C_ℓ, in units of C_0, or in F, where the model asks for it.
 
-    See :mod:`fpsolve.attention.floor`. None for measures that have no floor and models that do not ask the measure.
+    See :mod:`fpsolve.attention.floor`; of a sum the largest of its terms'. None for measures that have no floor and
+    models that do not ask the measure.
     """
-    heads = model.queries(measure.dimension)
-    floor = measure.floor if heads else None
-    if floor is None:
+    floor = measure.floor
+    asked = [] if floor is None else [heads for term in model.terms if (heads := term.queries(measure.dimension))]
+    if floor is None or not asked:
         return None
     known = _SEEN.get(floor)
     if known is not None and known[0] is model:
         return known[1]
-    value = floor.seen_by(heads)
+    value = max(floor.seen_by(heads) for heads in asked)
     _SEEN[floor] = model, value
     return value

@@ -45,7 +45,7 @@ class Stepper:
 
     def prepared(self, first: Measure) -> Stepper:
         """The same with a model whose ``noise_lmax="auto"`` is resolved by the first measure of a run."""
-        unresolved = getattr(self.model, "noise_lmax", None) == "auto"
+        unresolved = any(getattr(term, "noise_lmax", None) == "auto" for term in self.model.terms)
         return replace(self, model=self.model.prepared(first)) if unresolved else self
 
 
@@ -65,16 +65,22 @@ def check_run(stepper: Stepper, measure: Measure, t_end: float) -> int:
     steps = count_steps(t_end, dt)
     check_scheme(stepper.name, stepper.scheme, model, measure.name)
     model.check(measure)
-    if model.is_stochastic:
-        degree = getattr(model, "noise_lmax", None)
-        if degree != "auto":
-            model.channels(measure.dimension)  # refuses dimensions that the noise does not have
-        isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
-        if isotropic and isinstance(degree, int | np.integer) and hasattr(measure, "grid"):
-            measure.grid.check(degree + 1)
+    for term in model.terms:
+        if term.is_stochastic:
+            _check_noise(term, measure)
     if model.diffusion > 0:
         _check_diffusion(model, measure, path, dt)
     return steps
+
+
+def _check_noise(model: Model, measure: Measure) -> None:
+    """Raise InputError for a dimension that the noise does not have, and for degrees that the measure does not hold."""
+    degree = getattr(model, "noise_lmax", None)
+    if degree != "auto":
+        model.channels(measure.dimension)
+    isotropic = model.dimension is not None or getattr(model, "is_isotropic", False)
+    if isotropic and isinstance(degree, int | np.integer) and hasattr(measure, "grid"):
+        measure.grid.check(degree + 1)
 
 
 def _check_diffusion(model: Model, measure: Measure, path: BrownianPath, dt: float) -> None:
@@ -118,12 +124,13 @@ def remedy(measure: Measure, policy: str = "") -> str:
     filtered = getattr(measure, "filter", 1.0)
     between = "" if filtered else f", set filter=0.15 {policy}".rstrip()
     finer = "raise lmax" if measure.mass_defect is None else "raise lmax or tighten rtol"
-    return f"{finer}{between}, or follow the concentration with measure='cloud'"
+    return f"{finer}{between}, or follow the concentration with measure='{measure.cloud_name}'"
 
 
 def attention_remedy(measure: Measure, truncation: bool) -> str:
     """What helps where far attention outgrows a density: its accuracy, or its degree, or one that has no floor."""
-    rtol, others = getattr(measure, "rtol", 0.0), "measure='log_density' or measure='cloud'"
+    rtol, others = getattr(measure, "rtol", 0.0), f"measure='{measure.cloud_name}'"
+    others = others if measure.is_axial else f"measure='log_density' or {others}"
     if truncation:
         return f"raise lmax, or use {others}"
     return f"take a tighter rtol, {max(1e-3 * rtol, 1e-12):g}, or {others}" if rtol > 1e-12 else f"use {others}"

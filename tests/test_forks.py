@@ -17,7 +17,8 @@ def work(kind):
         return softmax_attention(3 * TOKENS.x, TOKENS.x, TOKENS.weights)[1]
     model = fp.models.Homogenized(2.0, "gaussian" if kind == "density" else "identity")
     start, measure = (TOKENS, "cloud") if kind == "tokens" else (LAW, kind)
-    return fp.solve(model, start, t_end=0.02, dt=0.01, lmax=31, measure=measure, progress=False).mean_vector.values
+    degree = {} if start is TOKENS else {"lmax": 31}
+    return fp.solve(model, start, t_end=0.02, dt=0.01, **degree, measure=measure, progress=False).mean_vector.values
 
 KINDS = ["kernel", "tokens", "density", "cloud"]
 first = [work(kind) for kind in KINDS]

@@ -30,7 +30,7 @@ class HarmonicTable(NamedTuple):
     slope: Real
 
 
-class Sum:
+class PointSum:
     """A sum of harmonics, to be taken at points: ``sums`` are the coefficients and whether their slope is meant."""
 
     def __init__(self, kernel: Callable[..., None], columns: int, lmax: int, *sums: tuple[Modes, bool]) -> None:
@@ -69,25 +69,25 @@ def table(lmax: int) -> HarmonicTable:
     return made
 
 
-def scalar(lmax: int, f: Modes) -> Sum:
+def scalar(lmax: int, f: Modes) -> PointSum:
     """Σ f_ℓm Y_ℓm of a real field as a function of points (n, 3), taken as directions: shape (n,)."""
-    return Sum(_points.scalar, 0, lmax, (f, False))
+    return PointSum(_points.scalar, 0, lmax, (f, False))
 
 
-def gradient(lmax: int, f: Modes) -> Sum:
+def gradient(lmax: int, f: Modes) -> PointSum:
     """∇f as a function of points: ambient vectors, shape (n, 3)."""
-    return Sum(_points.gradient, 3, lmax, (f, False), (f, True))
+    return PointSum(_points.gradient, 3, lmax, (f, False), (f, True))
 
 
-def jet(lmax: int, f: Modes, g: Modes) -> Sum:
+def jet(lmax: int, f: Modes, g: Modes) -> PointSum:
     """∇f, f and g of one degree as a function of points: five columns, shape (n, 5)."""
-    return Sum(_points.jet, 5, lmax, (f, False), (f, True), (g, False))
+    return PointSum(_points.jet, 5, lmax, (f, False), (f, True), (g, False))
 
 
-def tangent(lmax: int, spheroidal: Modes, toroidal: Modes) -> Sum:
+def tangent(lmax: int, spheroidal: Modes, toroidal: Modes) -> PointSum:
     """∇S + ∇T × x as a function of points: ambient vectors, shape (n, 3)."""
     pairs = ((spheroidal, False), (spheroidal, True), (toroidal, False), (toroidal, True))
-    return Sum(_points.tangent, 3, lmax, *pairs)
+    return PointSum(_points.tangent, 3, lmax, *pairs)
 
 
 def moments(lmax: int, x: Real, weights: Real) -> Modes:

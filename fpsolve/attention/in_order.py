@@ -8,6 +8,7 @@ through which the far end of a window runs, are summed one by one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ class Sequence:
         """Blocks of whole positions; one of many tokens is a block of its own."""
         starts = np.append(np.flatnonzero(np.diff(at, prepend=-np.inf)), len(at)).tolist()
         cuts = [0]
-        for start, end in zip(starts[:-1], starts[1:], strict=True):
+        for start, end in pairwise(starts):
             if end - start >= BLOCK and start > cuts[-1]:
                 cuts.append(start)
             if end - cuts[-1] >= BLOCK or end == len(at):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import ks_2samp
@@ -27,16 +28,20 @@ from fpsolve.measures.base import Measure
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import positive_quadrature
 from fpsolve.models.base import Model, apply_matrix
+from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.noise import BrownianPath, _philox
 from fpsolve.noise._philox import Address, Purpose
 from fpsolve.observe import overlap
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transformer import RandomTransformer
+from fpsolve.transformer import Block, HeadBlock, MlpBlock, RandomTransformer
 from fpsolve.transformer.limits import diffusive_head_law
 
 POWERS = (2, 3)
 """Degrees whose power Σ_m |ρ_ℓm|² is compared, besides the overlap, which is that of degree one."""
+
+WIDTH = 16
+"""Neurons of a random MLP of infinite width; layers of any width have that limit."""
 
 DRAWS = 104
 """The Philox stream of points drawn from the limit, apart from those of the initial tokens and the weights."""
@@ -79,15 +84,31 @@ class InLaw:
 
 
 def chain_of(model: Model, problem: Problem, n: int, heads: int, depth: int) -> RandomTransformer | str:
-    """The random transformer whose diffusive limit is the model, or the sentence that says why there is none."""
+    """The random transformer whose diffusive limit is the model, or the sentence that says why there is none.
+
+    Of a sum the noise of MLPs alone has a block beside the heads, and so has every further noise of heads.
+    """
+    mlps: list[Any] = [term for term in model.terms if _is_mlp(term)] if len(model.terms) > 1 else []
+    terms = [term for term in model.terms if term not in mlps] or list(model.terms)
     try:
-        law = diffusive_head_law(model, problem.d)
+        laws = [diffusive_head_law(term, problem.d) for term in terms]
     except InputError as error:
         return f"transformer: {error.problem}"
-    step = float(np.sqrt(model.noise**2 * problem.t_end * heads / depth))
+    steps = [float(np.sqrt(term.noise**2 * problem.t_end * heads / depth)) for term in terms]
+    law, *others = laws
+    beside: list[Block] = [HeadBlock(one, heads, step) for one, step in zip(others, steps[1:], strict=True)]
+    for term in mlps:
+        step = float(np.sqrt(term.noise**2 * problem.t_end / depth))
+        beside.append(MlpBlock(term.draws or WIDTH, step, term.activation))
     seed, member = problem.path.seed, problem.path.member
     weights = (law.beta, law.value, law.key_query, law.value_std, law.key_query_std)
-    return RandomTransformer(n, problem.d, heads, depth, step, *weights, seed=seed, member=member)
+    return RandomTransformer(n, problem.d, heads, depth, steps[0], *weights, seed=seed, member=member, beside=beside)
+
+
+def _is_mlp(term: Any) -> bool:
+    """Whether a term is the limit of random MLPs alone."""
+    still = isinstance(term, SynchronisationByNoise) and not np.any(term.value)
+    return still and term.is_stochastic and term.diffusion == 0
 
 
 def in_law(problem: Problem, chain: RandomTransformer, rung: Rung, members: int, tick: Callable[[], object]) -> InLaw:

@@ -20,7 +20,7 @@ import xarray as xr
 
 from fpsolve.ensemble.layout import MEMBERS, Layout, checked_blocks
 from fpsolve.ensemble.records import Outcome
-from fpsolve.ensemble.tasks import Block
+from fpsolve.ensemble.tasks import MemberBlock
 from fpsolve.ensemble.variables import CAUSE_LENGTH, OWN, Variable
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io import replacing
@@ -47,7 +47,7 @@ class Store:
         names = (*layout.variables, "status", "cause")
         self._arrays: dict[str, Any] = {name: group[name] for name in names}
 
-    def write(self, block: Block, outcomes: Mapping[int, Outcome]) -> None:
+    def write(self, block: MemberBlock, outcomes: Mapping[int, Outcome]) -> None:
         """Write the members of a block. Raises FPSolveError where the system refuses."""
         listed = [outcomes[member] for member in block.members]
         with naming("writing the store"):
@@ -56,7 +56,7 @@ class Store:
             self._arrays["status"][self._region(block)] = np.array([one.status for one in listed], np.int8)
             self._arrays["cause"][self._region(block)] = np.array([one.cause for one in listed], f"<U{CAUSE_LENGTH}")
 
-    def read(self, block: Block) -> dict[int, Outcome]:
+    def read(self, block: MemberBlock) -> dict[int, Outcome]:
         """The members of a block as the store has them; empty if its chunks cannot be read."""
         try:
             found = {name: np.asarray(array[self._region(block)]) for name, array in self._arrays.items()}
@@ -68,7 +68,7 @@ class Store:
             for n, member in enumerate(block.members)
         }
 
-    def _region(self, block: Block) -> tuple[Any, ...]:
+    def _region(self, block: MemberBlock) -> tuple[Any, ...]:
         start = block.members.start - self.layout.members.start
         return (*block.index, slice(start, start + len(block.members)))
 

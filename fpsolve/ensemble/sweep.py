@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
@@ -13,7 +13,7 @@ import numpy as np
 
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import LAWS
-from fpsolve.models.base import Model
+from fpsolve.models import Model, Sum
 from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.plain.numbers import as_annotated
@@ -34,7 +34,10 @@ TAKEN = ("member", "time", "status", "cause", "config")
 
 @dataclass(frozen=True)
 class Axis:
-    """One swept parameter: ``places`` of ``model``, ``law``, ``solve`` and ``initial`` in which its values go."""
+    """One swept parameter: where its values go.
+
+    places: ``model`` (``model.0`` for a term of a sum), ``law``, ``solve`` and ``initial``.
+    """
 
     key: str
     name: str
@@ -93,13 +96,13 @@ class Sweep:
 
     def point(self, index: tuple[int, ...]) -> SweepPoint:
         """The point of these indices. Raises InputError naming the swept parameter for values that do not fit."""
-        changes: dict[str, dict[str, Any]] = {"model": {}, "law": {}, "solve": {}, "initial": {}}
+        changes: dict[str, dict[str, Any]] = defaultdict(dict)
         for axis, i in zip(self.axes, index, strict=True):
             for place in axis.places:
                 changes[place][axis.parameter] = axis.values[i]
         model, initial = self.model, changes["initial"].get("initial", self.initial)
-        if changes["model"]:
-            model = self._changed("model", changes["model"], lambda new: replace(self.model, **new))  # type: ignore[type-var]
+        for place in [one for one in changes if one.partition(".")[0] == "model"]:
+            model = self._changed(place, changes[place], lambda new, old=model, at=place: changed_model(old, at, new))
         if changes["law"]:
             initial = self._changed("law", changes["law"], lambda new, law=initial: changed_law(law, new))
         return SweepPoint(index, model, initial, {**self.arguments, **changes["solve"]})
@@ -130,8 +133,9 @@ def make_sweep(model: Model, initial: Any, arguments: Mapping[str, Any], sweep: 
     """The sweep of ``{key: values}``.
 
     A key is an argument of ``solve``, a parameter of the model or of the initial law (a bare name that both have, as
-    ``d``, changes both), one of them as ``solve.key``, ``model.key`` or ``initial.key``, or ``initial`` itself with a
-    list of laws. Raises InputError for unknown keys and for values that are no list, none at all or repeated.
+    ``d``, changes both; of a sum of models it changes all terms that have it), one of them as ``solve.key``,
+    ``model.key``, ``model.0.key`` of a term, or ``initial.key``, or ``initial`` itself with a list of laws. Raises
+    InputError for unknown keys and for values that are no list, none at all or repeated.
     """
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
@@ -180,10 +184,11 @@ def _axis(key: str, values: Any, model: Model, initial: Any) -> Axis:
     if isinstance(values, str | Mapping) or not hasattr(values, "__len__") or len(values) == 0:
         raise InputError(f"sweep.{key}", values, "not a list of values", f"write {parameter} = [1, 2], for example")
     law = LAWS.get(getattr(initial, "recipe", {}).get("name", ""))
-    takes: dict[str, Callable[..., Any] | None] = {"model": type(model), "law": law}
-    call = takes.get(places[0]) or Settings
+    takes: dict[str, Callable[..., Any] | None] = {place: type(one) for place, one in _parts(model).items()}
+    call = (takes | {"law": law}).get(places[0]) or Settings
     listed = tuple(as_annotated(call, {parameter: value})[parameter] for value in values)
-    axis = Axis(key, parameter if parameter not in TAKEN else key, parameter, places, listed)
+    of_term = key.count(".") > 1
+    axis = Axis(key, key if of_term or parameter in TAKEN else parameter, parameter, places, listed)
     if len(set(axis.labels.tolist())) < len(listed):
         raise InputError(f"sweep.{key}", values, "a value stands there twice", "list every value once")
     return axis
@@ -193,19 +198,39 @@ def _places(key: str, model: Model, initial: Any) -> tuple[str, ...]:
     where, dot, parameter = key.rpartition(".")
     if key == "initial":
         return ("initial",)
-    known = {"solve": _solve_arguments(), "model": parameters(model), "initial": law_parameters(initial)}
+    terms = {place: parameters(one) for place, one in _parts(model).items()}
+    of_model = [place for place, taken in terms.items() if parameter in taken]
+    known = {"solve": _solve_arguments(), "model": _distinct(terms), "initial": law_parameters(initial), **terms}
     if dot:
         if where not in known:
             raise unknown_name("sweep", key, [f"{table}.{parameter}" for table in known])
         if parameter not in known[where]:
             raise unknown_name(f"sweep.{key}", parameter, known[where])
-        return ("law" if where == "initial" else where,)
+        return tuple(of_model) if where == "model" else ("law" if where == "initial" else where,)
     if key in known["solve"]:
         return ("solve",)
-    places = tuple(place for place, table in (("model", "model"), ("law", "initial")) if key in known[table])
+    places = (*of_model, *(("law",) if key in known["initial"] else ()))
     if not places:
         raise unknown_name("sweep", key, [*known["model"], *known["initial"], *known["solve"], "initial"])
     return places
+
+
+def _parts(model: Model) -> dict[str, Model]:
+    """The models that a sweep changes, by place: the model, or the terms of a sum."""
+    return {f"model.{k}": term for k, term in enumerate(model.terms)} if isinstance(model, Sum) else {"model": model}
+
+
+def _distinct(terms: Mapping[str, list[str]]) -> list[str]:
+    """Every parameter once."""
+    return list(dict.fromkeys(name for taken in terms.values() for name in taken))
+
+
+def changed_model(model: Model, place: str, changes: Mapping[str, Any]) -> Model:
+    """The model with changed parameters, those of term k at the place ``model.k``."""
+    if place == "model":
+        return model.changed(**changes)
+    number = int(place.partition(".")[2])
+    return Sum(tuple(one.changed(**changes) if k == number else one for k, one in enumerate(model.terms)))
 
 
 def _solve_arguments() -> list[str]:

@@ -22,7 +22,7 @@ PAUSE = 0.01
 
 
 @dataclass(frozen=True)
-class Block:
+class MemberBlock:
     """Members of one point of the sweep that one rank computes and writes; ``number`` counts blocks of the store."""
 
     number: int
@@ -36,14 +36,14 @@ class Block:
         return f"{self.point}-{self.members.start}"
 
 
-def blocks(layout: Layout) -> list[Block]:
+def blocks(layout: Layout) -> list[MemberBlock]:
     """Every block of the store, points in their order, members in theirs."""
     starts = range(layout.members.start, layout.members.stop, layout.block)
-    found: list[Block] = []
+    found: list[MemberBlock] = []
     for point, index in enumerate(product(*map(range, layout.shape))):
         for start in starts:
             members = range(start, min(start + layout.block, layout.members.stop))
-            found.append(Block(len(found), point, index, members))
+            found.append(MemberBlock(len(found), point, index, members))
     return found
 
 
@@ -53,12 +53,12 @@ class Deal:
     Safe in threads.
     """
 
-    def __init__(self, order: Sequence[Block], size: int, dynamic: bool) -> None:
+    def __init__(self, order: Sequence[MemberBlock], size: int, dynamic: bool) -> None:
         self._lock = threading.Lock()
         common = deque(order)
         self._queues = [common if dynamic else deque(order[rank::size]) for rank in range(size)]
 
-    def take(self, rank: int) -> Block | None:
+    def take(self, rank: int) -> MemberBlock | None:
         """The next block of a rank, None when there is none."""
         with self._lock:
             return self._queues[rank].popleft() if self._queues[rank] else None
@@ -70,7 +70,7 @@ class Deal:
                 queue.clear()
 
 
-def ordered(layout: Layout, finished: Iterable[str]) -> list[Block]:
+def ordered(layout: Layout, finished: Iterable[str]) -> list[MemberBlock]:
     """Blocks without a record first, the longest runs before the others; those that are only verified last."""
     known = set(finished)
     return sorted(blocks(layout), key=lambda one: (one.name in known, -layout.steps[one.point], one.number))
@@ -88,12 +88,12 @@ class Desk:
             self._thread = threading.Thread(target=self._serve, name="desk", daemon=True)
             self._thread.start()
 
-    def take(self) -> Block | None:
+    def take(self) -> MemberBlock | None:
         """The next block of this rank."""
         if not self._remote:
             return self.deal.take(self.ranks.rank)
         self.ranks.send(("take", None), 0)
-        block: Block | None = self.ranks.receive(0)
+        block: MemberBlock | None = self.ranks.receive(0)
         return block
 
     def tell(self, news: Any) -> None:

@@ -21,7 +21,7 @@ from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.statistics import statistics
 from fpsolve.ensemble.store import create, open_store, opened, write_statistics
 from fpsolve.ensemble.sweep import Sweep, SweepPoint
-from fpsolve.ensemble.tasks import Block
+from fpsolve.ensemble.tasks import MemberBlock
 from fpsolve.ensemble.variables import padded
 from fpsolve.errors import FPSolveError
 from fpsolve.observe.saved import SavedStates
@@ -114,7 +114,7 @@ def beside_blocks(layout: Layout, sweep: Sweep, cost: MemberCost) -> Extra:
     seen = {name: cost.values[name][0] if name in cost.values else [] for name in one.variables}
     outcome = Outcome({name: padded(seen[name], v.shape, v.dtype) for name, v in one.variables.items()}, DONE)
     with TemporaryDirectory() as folder:
-        path, records, block = Path(folder) / "one.zarr", Records(Path(folder), ""), Block(0, 0, (), one.members)
+        path, records, block = Path(folder) / "one.zarr", Records(Path(folder), ""), MemberBlock(0, 0, (), one.members)
         create(path, layout)
         template = _sizes(path)
         shutil.rmtree(path)

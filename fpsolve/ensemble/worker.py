@@ -12,7 +12,7 @@ from typing import Any
 from fpsolve.ensemble.member import BAD, Runner
 from fpsolve.ensemble.records import DONE, Outcome, Records
 from fpsolve.ensemble.store import KEPT, Store
-from fpsolve.ensemble.tasks import Block
+from fpsolve.ensemble.tasks import MemberBlock
 from fpsolve.errors import FPSolveError
 from fpsolve.io.sealed import Damaged
 
@@ -55,7 +55,7 @@ class Worker:
         self.at = ""
         """Where the work stands, for messages."""
 
-    def work(self, block: Block) -> None:
+    def work(self, block: MemberBlock) -> None:
         """Leave the block complete: its members in the store and, on disk, its record."""
         self.at = f", block {block.number}"
         kept, whole = self._kept(block)
@@ -75,7 +75,7 @@ class Worker:
         spent = time.perf_counter() - started
         log.info("block %d%s: %d members in %.2f s", block.number, self.runner.where(block.index), len(outcomes), spent)
 
-    def _compute(self, block: Block, member: int) -> Outcome:
+    def _compute(self, block: MemberBlock, member: int) -> Outcome:
         self.at = f", member {member}{self.runner.where(block.index)}"
         started = time.perf_counter()
         outcome = self.runner.run(block.index, block.point, member)
@@ -87,18 +87,18 @@ class Worker:
         self._told(block, member, outcome, time.perf_counter() - started, True)
         return outcome
 
-    def _check(self, block: Block, member: int, outcome: Outcome) -> None:
+    def _check(self, block: MemberBlock, member: int, outcome: Outcome) -> None:
         """Raise MemberFailed for a bad member where the first one is to end the ensemble."""
         if self.fail_fast and outcome.status != DONE:
             raise MemberFailed(f"member {member}{self.runner.where(block.index)} failed: {outcome.cause}")
 
-    def _told(self, block: Block, member: int, outcome: Outcome, seconds: float, computed: bool) -> None:
+    def _told(self, block: MemberBlock, member: int, outcome: Outcome, seconds: float, computed: bool) -> None:
         overlap: Any = outcome.values.get("overlap")
         bad = outcome.status != DONE
         last = float("nan") if overlap is None or bad else float(overlap.ravel()[-1])
         self.tell(News(block.point, member, computed, bad, seconds, last))
 
-    def _kept(self, block: Block) -> tuple[dict[int, Outcome], bool]:
+    def _kept(self, block: MemberBlock) -> tuple[dict[int, Outcome], bool]:
         """Members of a block that need no computing, and whether the block as a whole needs nothing."""
         if self.records is None:
             return {}, False
@@ -117,7 +117,7 @@ class Worker:
                 log.warning("member %d%s is not in the store as it was written: computed again", member, where)
         return {**self._recorded(block), **sound}, len(sound) == len(block.members)
 
-    def _recorded(self, block: Block) -> dict[int, Outcome]:
+    def _recorded(self, block: MemberBlock) -> dict[int, Outcome]:
         """Members of a block that is not complete, from its record."""
         assert self.records is not None
         found, damages = self.records.read_members(block.name, block.point)

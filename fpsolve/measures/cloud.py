@@ -64,7 +64,7 @@ class Cloud(Measure):
     def __post_init__(self) -> None:
         for name in ("x", "weights", "log_density", "labels"):
             as_array(self, name, float)
-        check_number("rtol", self.rtol, 1e-14, 1)
+        check_number("rtol", self.rtol, 1e-14)
         if self.log_density is not None and self.log_density.shape != self.x.shape[:1]:
             problem = f"must be one number for each of the {len(self.x)} points"
             raise InputError("log_density", self.log_density.shape, problem, "pass log ρ there, or leave it out")
@@ -110,6 +110,12 @@ class Cloud(Measure):
         weights = (grid.weights.ravel() * values)[kept]
         x = np.ascontiguousarray(grid.x.reshape(-1, law.dimension)[kept])
         return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
+
+    @classmethod
+    def taken_from(cls, measure: Measure) -> Cloud:
+        """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+        x, masses, log_density = measure.quadrature()
+        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)  # type: ignore[attr-defined]
 
     @property
     def dimension(self) -> int:

@@ -63,7 +63,7 @@ class Expansion(Measure):
             raise InputError("coefficients", u, "not finite", "check where they come from")
         if np.abs(u[: 1 if self.d == 2 else sphere.degree_of(u) + 1].imag).max() > ROUND_OFF * np.abs(u).max():
             raise InputError("coefficients", u, "those of order 0 are not real", "pass those of a real function")
-        check_number("rtol", self.rtol, 1e-14, 1)
+        check_number("rtol", self.rtol, 1e-14)
         if self.flow.partition(" ")[0] not in TRANSPORTS:
             raise unknown_name("flow", self.flow, TRANSPORTS)
 

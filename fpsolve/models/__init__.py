@@ -10,9 +10,12 @@ from fpsolve.models.isotropic_flow import IsotropicFlow
 from fpsolve.models.low_temperature import LowTemperatureLimit
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.noisy_transformer import NoisyTransformer
+from fpsolve.models.perceptron import PerceptronDrift
 from fpsolve.models.random_linear import BrownianGradientFlow, LinearGaussianLayers, RandomQuadraticForm
+from fpsolve.models.scalar_noise import ScalarNoise
 from fpsolve.models.self_attention import SelfAttention
 from fpsolve.models.spectral_selection import SpectralSelection
+from fpsolve.models.sums import Sum
 from fpsolve.models.synchronisation import SynchronisationByNoise
 from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 
@@ -25,6 +28,7 @@ SYSTEMS: tuple[type[Model], ...] = (
     ModifiedBallistic,
     DrawnHeads,
     SynchronisationByNoise,
+    ScalarNoise,
     RandomQuadraticForm,
     LinearGaussianLayers,
     BrownianGradientFlow,
@@ -34,6 +38,8 @@ SYSTEMS: tuple[type[Model], ...] = (
     SpectralSelection,
     LowTemperatureLimit,
     CausalAttention,
+    PerceptronDrift,
+    Sum,
 )
 
 MODELS: dict[str, type[Model]] = {cls.__name__: cls for cls in SYSTEMS}
@@ -54,9 +60,12 @@ __all__ = [
     "ModifiedBallistic",
     "MultiHead",
     "NoisyTransformer",
+    "PerceptronDrift",
     "RandomQuadraticForm",
+    "ScalarNoise",
     "SelfAttention",
     "SpectralSelection",
+    "Sum",
     "SynchronisationByNoise",
     "UnnormalisedSelfAttention",
 ]

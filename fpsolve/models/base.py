@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -50,10 +51,14 @@ class Model(metaclass=Named):
     """The only measures that the system acts on, where it needs points."""
     matrix_names: ClassVar[tuple[str, ...]] = ()
     """The parameters that are a number or a (d, d) matrix each."""
+    axial: ClassVar[bool] = False
+    """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
     flowable_on: ClassVar[tuple[str, ...]] = ()
     """The measures on which they are fields all the same."""
+    alone: ClassVar[str] = ""
+    """Why it is no term of a sum with others; nothing where it adds."""
 
     beta: float
     """Inverse temperature, where there is one (no default here: a subclass's field would inherit it)."""
@@ -61,6 +66,18 @@ class Model(metaclass=Named):
     """ε, the strength of the common noise."""
     diffusion: float = 0.0
     """ν, the strength of each token's own noise."""
+
+    def __add__(self, other: Model) -> Model:
+        """Both acting together: :class:`fpsolve.models.Sum`."""
+        return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
+
+    _sum: ClassVar[Any]
+    """The class of sums, itself a model; set where it is defined (``sums.py``)."""
+
+    @property
+    def terms(self) -> tuple[Model, ...]:
+        """The models that act together: itself alone, but for a sum."""
+        return (self,)
 
     @property
     def calculus(self) -> Calculus:
@@ -95,6 +112,22 @@ class Model(metaclass=Named):
             if matrix.ndim == 2 and len(matrix) != d:
                 remedy = f"pass a ({d}, {d}) matrix, or start in d = {len(matrix)}"
                 raise InputError(argument, matrix.shape, f"the tokens live in d = {d}", remedy)
+        if getattr(measure, "is_axial", False):
+            self.check_axial(measure)
+
+    def check_axial(self, measure: Any) -> None:
+        """Raise InputError where a law that is symmetric about an axis would not stay so, or not visibly."""
+        name, remedy = type(self).__name__, 'use measure="cloud" (tokens, any d), or a density for d = 2 and 3'
+        if self.is_stochastic:
+            problem = f"its common noise breaks the symmetry about an axis that measure={measure.name!r} needs"
+            raise InputError("model", name, problem, remedy)
+        if not self.axial:
+            problem = f"not known to keep laws symmetric about an axis, as measure={measure.name!r} needs them"
+            raise InputError("model", name, problem, remedy)
+        for argument, matrix in self.fixed_matrices:
+            if matrix.ndim == 2 and multiple_of_identity(matrix) is None:
+                problem = f"no multiple of I: it breaks the symmetry about an axis that measure={measure.name!r} needs"
+                raise InputError(argument, matrix, problem, f"pass a number, or {remedy}")
 
     def prepared(self, measure: Any) -> Model:
         """The model of a run that starts from the measure, what is left to the run resolved to numbers; itself here.
@@ -111,9 +144,24 @@ class Model(metaclass=Named):
         """Number of independent Brownian motions in dimension d."""
         return 0
 
+    def on_streams(self, draw: Callable[[BrownianPath, int], Real], path: BrownianPath, d: int) -> Real:
+        """``draw(path, channels)`` for all its channels, shape (channels,); of a sum each term on its own streams."""
+        return draw(path, self.channels(d))
+
+    def changed(self, **parameters: Any) -> Model:
+        """The model with other values of some parameters."""
+        return replace(self, **parameters)  # type: ignore[type-var]
+
     def drift_field(self, source: Source) -> Velocity:
         """b[μ], the Itô drift of the layer, per unit time."""
         return ZeroField()
+
+    def layer_drift(self, source: Source) -> Velocity:
+        """What a layer x ← N(x + u) moves by in the mean to follow the equation: b[μ] + ε² Q(x,x) x, per unit time.
+
+        Of itself such a layer adds -ε² P_x Q(x,x) x; b alone where P_x Q x = 0, as for all Q that are multiples of I.
+        """
+        return self.drift_field(source)
 
     def correction_field(self, source: Source) -> Velocity:
         """The Itô-to-Stratonovich term in x with μ frozen, -(ε²/4)∇K(x,x) for Q = K I, per unit time."""
@@ -164,6 +212,17 @@ class Model(metaclass=Named):
         """(w_h, A_h) of the interaction energy Σ_h w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ; A_h of shape () or (d, d)."""
         return [(head.weight, head.key_query) for head in self.fixed_heads] or [(1.0, np.array(1.0))]
 
+    is_outer: ClassVar[bool] = False
+    """Whether μ has no part in its drift, which then is P_x :meth:`outer_field`."""
+
+    def outer_field(self, x: Real) -> Real:
+        """The drift before projection at points (..., d), of models whose drift is all outer; zero otherwise."""
+        return np.zeros_like(x)
+
+    def potential(self, x: Real) -> Real | None:
+        """U of the outer drift P_x∇U at points (..., d), shape (...); None where there is none."""
+        return None
+
     @property
     def is_stochastic(self) -> bool:
         """Whether there is common noise."""
@@ -209,10 +268,21 @@ def checked_same_size(matrices: Iterable[tuple[str, Real]]) -> None:
             raise InputError(argument, matrix.shape, problem, "use one d for all matrices")
 
 
+def multiple_of_identity(matrix: Real) -> float | None:
+    """c where the matrix is c I; None where it is not."""
+    return float(matrix[0, 0]) if np.array_equal(matrix, matrix[0, 0] * np.eye(len(matrix))) else None
+
+
 def apply_matrix(matrix: Real, vectors: Real, argument: str = "value") -> Real:
-    """V u for a number or a matrix V and vectors (..., d); ``argument`` is its name in errors."""
+    """V u for a number or a matrix V and vectors (..., d); ``argument`` is its name in errors.
+
+    A multiple of the identity also acts on vectors that are told by their components in a plane.
+    """
     if matrix.ndim == 0:
         return matrix * vectors
     if matrix.shape[0] != vectors.shape[-1]:
+        factor = multiple_of_identity(matrix) if vectors.shape[-1] == 2 else None
+        if factor is not None:
+            return factor * vectors
         raise InputError(argument, matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
     return np.einsum("ab,...b->...a", matrix, vectors)

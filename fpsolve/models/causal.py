@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -157,10 +158,8 @@ class CausalAttention(Model):
 
     def _of_cells(self, source: Any, at: Callable[[Source, Any], Real]) -> PositionField:
         """A field for each cell, by the law of its past."""
-        fields = [
-            ZeroField() if one is None else attention_field(self._scores, lambda sites, one=one: at(one, sites))
-            for one in source.past(self.past(HALF))
-        ]
+        pasts = source.past(self.past(HALF))
+        fields = [ZeroField() if one is None else attention_field(self._scores, partial(at, one)) for one in pasts]
         return PositionField(tuple(fields))
 
     def _joint(self, source: Any, value: Real, normalised: bool) -> JointField:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import SupportsIndex
 
@@ -36,6 +36,9 @@ Array = NDArray[np.float64]
 STREAMS = {"common": 0, "second": 1, "tokens": 2, "initial": 3}
 """Independent streams of one path. In "tokens" channel = token·d + component, so more tokens only append."""
 
+TERM_BITS, MOST_TERMS = 16, 1 << 16
+"""Term k of a sum of models has the streams k·2^16 + those above; the 32 bits of a stream hold so many terms."""
+
 FINEST_LEVEL = 32
 """Smallest step: cell·2^-32."""
 COARSEST_LEVEL = -20
@@ -52,22 +55,37 @@ class BrownianPath(metaclass=Checked):
 
     Equal arguments give equal bits, whatever was asked before. ``seed`` names an experiment and ``member``
     one path of its ensemble, both integers in [0, 2^64); ``cell`` = Δ > 0 is the length of the root cells,
-    in units of time. Raises InputError for anything else.
+    in units of time. ``term``: whose streams, of several independent noises of one path (:meth:`of_term`). Raises
+    InputError for anything else.
     """
 
     seed: int
     member: int = 0
     cell: float = 0.01
+    term: int = 0
     _halves: _Recent = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", _word("seed", self.seed))
         object.__setattr__(self, "member", _word("member", self.member))
         object.__setattr__(self, "cell", _length("cell", self.cell))
+        if not 0 <= _integer("term", self.term) < MOST_TERMS:
+            raise InputError("term", self.term, f"outside [0, {MOST_TERMS})", "number the terms of a sum from 0")
         object.__setattr__(self, "_halves", _Recent())
 
-    def __reduce__(self) -> tuple[type[BrownianPath], tuple[int, int, float]]:
-        return BrownianPath, (self.seed, self.member, self.cell)
+    def __reduce__(self) -> tuple[type[BrownianPath], tuple[int, int, float, int]]:
+        return BrownianPath, (self.seed, self.member, self.cell, self.term)
+
+    def of_term(self, term: int) -> BrownianPath:
+        """The path with streams of its own for term ``term`` of a sum of models, independent of all others; 0: itself.
+
+        A term's increments do not depend on how many channels the terms before it have.
+        """
+        if term == self.term:
+            return self
+        other = replace(self, term=term)
+        object.__setattr__(other, "_halves", self._halves)  # kept by address, which tells terms apart
+        return other
 
     def check_step(self, dt: float) -> int:
         """The level of a step: dt = cell·2^-level.
@@ -87,7 +105,7 @@ class BrownianPath(metaclass=Checked):
         Raises InputError for other intervals, unknown streams and a bad number of channels.
         """
         channels = _count("channels", channels)
-        at = Address(self.seed, self.member, _stream(stream), Purpose.INCREMENT, *self._locate(t0, t1))
+        at = Address(self.seed, self.member, self._stream(stream), Purpose.INCREMENT, *self._locate(t0, t1))
         return self._increment(at, channels).copy()
 
     def normals(self, t0: float, t1: float, count: int, stream: str = "second") -> Array:
@@ -97,7 +115,7 @@ class BrownianPath(metaclass=Checked):
         serve a scheme's second Gaussian. Raises InputError as ``increment`` does.
         """
         count = _count("count", count)
-        at = Address(self.seed, self.member, _stream(stream), Purpose.NORMAL, *self._locate(t0, t1))
+        at = Address(self.seed, self.member, self._stream(stream), Purpose.NORMAL, *self._locate(t0, t1))
         return _philox.normals(at, count)
 
     def initial_uniforms(self, count: int) -> Array:
@@ -109,6 +127,11 @@ class BrownianPath(metaclass=Checked):
         """Standard normals for initial samples, independent of ``initial_uniforms``; shape (count,)."""
         at = Address(self.seed, self.member, STREAMS["initial"], Purpose.INITIAL_NORMAL)
         return _philox.normals(at, _count("count", count))
+
+    def _stream(self, name: str) -> int:
+        if name not in STREAMS:
+            raise unknown_name("stream", name, STREAMS)
+        return STREAMS[name] + (self.term << TERM_BITS)
 
     def _step(self, level: int) -> float:
         return math.ldexp(self.cell, -level)
@@ -230,9 +253,3 @@ def _time(argument: str, value: float) -> float:
     if not (math.isfinite(number) and number >= 0):
         raise InputError(argument, value, "not a time", "give a number >= 0")
     return number
-
-
-def _stream(name: str) -> int:
-    if name not in STREAMS:
-        raise unknown_name("stream", name, STREAMS)
-    return STREAMS[name]

@@ -6,6 +6,7 @@ import numpy as np
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.measures.base import Measure
+from fpsolve.models.base import Model
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Real
 
@@ -52,6 +53,14 @@ def scaled_sum(weights: Real, logarithms: Real) -> tuple[float, float]:
     """(Σ w e^{l - s}, s), s the largest l."""
     scale = float(logarithms.max())
     return float(np.sum(weights * np.exp(logarithms - scale))), scale
+
+
+def mean_potential(measure: Measure, model: Model) -> float | None:
+    """∫ U dμ, U the potential of a model; None where it has none."""
+    if not any(term.is_outer for term in model.terms):
+        return None  # and the measure is not asked where it lies
+    values = model.potential(measure.sites.x)
+    return None if values is None else float(np.sum(measure.masses * values))
 
 
 def real_moments(measure: Measure, degree: int) -> Real | None:

@@ -31,10 +31,17 @@ def digest(data: Any) -> str:
 
 
 def differences(was: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
-    """``{table.key: (was, now)}`` for each entry in which two nested tables differ."""
+    """``{table.key: (was, now)}`` for each entry in which two nested tables differ; those of a list by number."""
+    if _are_tables(was) and _are_tables(now) and len(was) == len(now):
+        was, now = (dict(enumerate(one)) for one in (was, now))
     if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
         return {} if was == now else {key: (was, now)}
     found: dict[str, tuple[Any, Any]] = {}
     for name in dict.fromkeys([*was, *now]):
         found |= differences(was.get(name, ABSENT), now.get(name, ABSENT), f"{key}.{name}" if key else name)
     return found
+
+
+def _are_tables(data: Any) -> bool:
+    """Whether this is a list of tables, the terms of a sum of models for example."""
+    return isinstance(data, list) and bool(data) and all(isinstance(one, Mapping) for one in data)

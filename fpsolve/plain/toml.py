@@ -27,7 +27,8 @@ def assigned(text: str, form: str, example: str) -> tuple[str, Any]:
     Raises InputError for a text that is not of the form, with an example of one that is.
     """
     key, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not all(part.isidentifier() for part in key.split(".")):
+    parts = enumerate(key.split("."))  # numbers after the first, as in model.0.beta
+    if not equals or not all(part.isidentifier() or (n and part.isdecimal()) for n, part in parts):
         raise InputError("set", text, f"is not of the form {form}", f"write for example {example}")
     try:
         found = tomllib.loads(f"value = {value}")

@@ -30,13 +30,20 @@ def heading(ds: xr.Dataset) -> str:
     if "name" not in model or "measure" not in solve:
         return str(ds.attrs.get("title", ""))
     swept = {str(name).split(".")[-1] for name in ds.coords if ds[name].ndim == 0} | {str(name) for name in ds.dims}
-    kinds = [str(model["name"]), *(_told(key, model.get(key)) for key in MODEL_KEYS if key not in swept)]
+    terms = [term for term in model.get("models", ()) if isinstance(term, Mapping)] or [model]
+    kinds = [_named(term, swept if len(terms) == 1 else swept - set(MODEL_KEYS)) for term in terms]
     how = [str(solve["measure"]), *([f"lmax = {solve['lmax']}"] if "lmax" in solve and "lmax" not in swept else [])]
     path = [f"seed {solve['seed']}"] if "seed" in solve else []
     path += [f"member {solve['member']}"] if solve.get("member") else []
     own = [f"{name} = {ds[name].item():g}" for name in ds.coords if ds[name].ndim == 0 and ds[name].dtype.kind in "if"]
-    parts = [", ".join(filter(None, part)) for part in (kinds, how, path + own)]
+    parts = [" + ".join(kinds), *(", ".join(filter(None, part)) for part in (how, path + own))]
     return " · ".join(filter(None, parts))
+
+
+def _named(model: Mapping[str, Any], swept: set[str]) -> str:
+    """``Homogenized, β = 3, gaussian``, without what is swept."""
+    told = [_told(key, model.get(key)) for key in MODEL_KEYS if key not in swept]
+    return ", ".join(filter(None, [str(model.get("name")), *told]))
 
 
 def _told(key: str, value: Any) -> str:

@@ -27,6 +27,7 @@ FLOOR = 1e-20
 MARK_HEIGHT = 9
 """Points between labels that stand above one another."""
 
+
 @checked_arguments
 def observables(ds: xr.Dataset) -> Figure:
     """Every observable of the result that has a panel against time, a user's too.

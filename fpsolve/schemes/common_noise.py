@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpsolve.attention.source import Source
 from fpsolve.measures.base import Measure
@@ -15,17 +15,24 @@ from fpsolve.transport.velocity import Velocity, ZeroField
 
 @dataclass(frozen=True)
 class CommonNoise:
-    """μ ↦ ε ΔW_μ of a model for one ``increment`` of its channels, which is None where there is no common noise."""
+    """μ ↦ ε ΔW_μ of a model for one ``increment`` of its channels, which is None where there is no common noise.
+
+    path, d: whose streams and of which dimension, for what else is drawn of them in the step.
+    """
 
     model: Model
     increment: Real | None
+    path: BrownianPath
+    d: int
 
     @classmethod
     def over(cls, model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> CommonNoise:
         """That of the step [t0, t1]."""
+        d = measure.dimension
         if not model.is_stochastic:
-            return cls(model, None)
-        return cls(model, path.increment(t0, t1, model.channels(measure.dimension)))
+            return cls(model, None, path, d)
+        draw = lambda own, channels: own.increment(t0, t1, channels)  # noqa: E731
+        return cls(model, model.on_streams(draw, path, d), path, d)
 
     def __call__(self, source: Source) -> Velocity:
         """ε ΔW_μ."""
@@ -39,9 +46,9 @@ class CommonNoise:
         """The measure transported by its ε ΔW_μ, frozen; itself where there is no noise."""
         return measure if self.increment is None else measure.transport(self(measure.source))
 
-    def parted(self, first: Callable[[int], Real]) -> tuple[CommonNoise, CommonNoise]:
-        """S¹ = ``first(channels)`` and S² = ΔW - S¹."""
+    def parted(self, first: Callable[[BrownianPath, int], Real]) -> tuple[CommonNoise, CommonNoise]:
+        """S¹ = ``first(path, channels)``, as :meth:`Model.on_streams` asks for it, and S² = ΔW - S¹."""
         if self.increment is None:
             return self, self
-        part = first(len(self.increment))
-        return CommonNoise(self.model, part), CommonNoise(self.model, self.increment - part)
+        part = self.model.on_streams(first, self.path, self.d)
+        return replace(self, increment=part), replace(self, increment=self.increment - part)

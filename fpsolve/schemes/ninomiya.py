@@ -16,7 +16,8 @@ def ninomiya(model: Model, measure: Measure, path: BrownianPath, t0: float, t1: 
     (c₁ = 0, c₂ = 1, u = 1/2) :cite:`ninomiya2009`.
     """
     dt, noise = t1 - t0, CommonNoise.over(model, measure, path, t0, t1)
-    first, second = noise.parted(lambda channels: np.sqrt(dt / 2) * path.normals(t0, t1, channels, "second"))
+    part = lambda own, channels: np.sqrt(dt / 2) * own.normals(t0, t1, channels, "second")  # noqa: E731
+    first, second = noise.parted(part)
     measure = first.moved(measure)
     if isinstance(model.flow_drift(measure.source), ZeroField):
         return second.moved(measure)

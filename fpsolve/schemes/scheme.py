@@ -57,28 +57,35 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
         raise InputError(
             "measure",
             measure_name,
-            f"{type(model).__name__} acts on points with their positions, not on a law",
-            f"use measure={model.measures[0]!r}",
+            f"{_named(model, lambda one: one.measures is not None)} acts on points with their positions, not on a law",
+            f"use measure={' or measure='.join(map(repr, model.measures))}",
         )
     if model.is_stochastic and scheme.deterministic:
         raise InputError("scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0')
     if model.is_stochastic and model.calculus not in scheme.calculus:
+        guilty = _named(model, lambda one: one.is_stochastic and one.calculus == "ito")
         raise CalculusError(
             "scheme",
             name,
-            f"the noise law of {type(model).__name__} depends on μ and is read in the sense of Itô, to which {name} "
-            "does not converge",
+            f"the noise law of {guilty} depends on μ and is read in the sense of Itô, to which {name} does not "
+            "converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
     if not model.flows_on(measure_name) and not scheme.joint:
         raise InputError(
             "scheme",
             name,
-            f"{type(model).__name__} gives velocities at the tokens together, which are no field to flow along",
+            f"{_named(model, lambda one: not one.flowable)} gives velocities at the tokens together, which are no "
+            "field to flow along",
             'use scheme="rk4", or "geodesic_euler"',
         )
     if scheme.measures is not None and measure_name not in scheme.measures:
         raise InputError("scheme", name, f"does not act on measure={measure_name!r}", f"use one of {scheme.measures}")
+
+
+def _named(model: Model, which: Callable[[Model], bool]) -> str:
+    """The model by name, of a sum the terms that it is about."""
+    return ", ".join(type(term).__name__ for term in model.terms if which(term)) or type(model).__name__
 
 
 def named(schemes: dict[str, Scheme], name: str | Scheme) -> tuple[str, Scheme]:

@@ -110,7 +110,7 @@ class SpherePoints(Points):
         few = len(self.x) <= DIRECT_POINTS and degree <= HIGHEST_DEGREE
         return few or degree <= DIRECT_DEGREE[kind]
 
-    def _summed(self, values: points.Sum) -> Real:
+    def _summed(self, values: points.PointSum) -> Real:
         """The sum at all points, block by block."""
         x = self._contiguous
         return np.concatenate(in_blocks(lambda part: values(x[part]), len(x), DIRECT_BLOCK) or [values(x)])

@@ -11,13 +11,13 @@ component of G. No fallback is needed where sums cancel: with ν > 0 stationary 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.errors import InputError
-from fpsolve.models.base import Head, apply_matrix
+from fpsolve.models.base import Head, Model, apply_matrix
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.stationary.real_basis import from_real
@@ -73,20 +73,21 @@ def _dense_kernel(here: Geometry, scores: Real, rows: int, columns: int) -> Real
 
 
 class AttentionDrift:
-    """v[ρ] = P_x Σ_h w_h V_h (G or G/M)(βA_h x) on the grid of degree ``lmax``."""
+    """v[ρ] = P_x Σ_h w_h V_h (G or G/M)(βA_h x), and the ``outer`` drifts of models, on the grid of degree ``lmax``."""
 
-    def __init__(self, heads: list[Head], here: Geometry, lmax: int) -> None:
+    def __init__(self, heads: list[Head], here: Geometry, lmax: int, outer: Sequence[Model] = ()) -> None:
         self._geometry, self._grid = here, here.grid(lmax)
+        self._outer: Real = sum((one.outer_field(self._grid.x) for one in outer), np.zeros(self._grid.x.shape))
         self._heads = [(head, PlaneWave(here, head.scores, lmax)) for head in heads]
 
     def linearised(self, rho: Coefficients) -> tuple[Real, Slope]:
         """v[ρ] on the grid, shape (d - 1, *grid.shape), and σ ↦ Dv[ρ]σ."""
-        fields, slopes = zip(*(self._head(head, wave, rho) for head, wave in self._heads), strict=True)
+        parts = [self._head(head, wave, rho) for head, wave in self._heads]
 
         def slope(sigma: Coefficients) -> Real:
-            return self._grid.from_ambient(sum(one(sigma) for one in slopes))
+            return self._grid.from_ambient(sum((one(sigma) for _, one in parts), np.zeros_like(self._outer)))
 
-        return self._grid.from_ambient(sum(fields)), slope
+        return self._grid.from_ambient(sum((field for field, _ in parts), self._outer)), slope
 
     def _head(self, head: Head, wave: PlaneWave, rho: Coefficients) -> tuple[Real, Slope]:
         def output(vectors: Real) -> Real:

@@ -11,20 +11,24 @@ stationary state. The last line is an amplitude or pseudo-arclength condition :c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.measures.density import Density
+from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import Action
+from fpsolve.sphere.gegenbauer import ZonalGeometry
 from fpsolve.sphere.geometry import geometry
-from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.stationary.attention_drift import AttentionDrift
+from fpsolve.stationary.axial import AxialDrift, AxialEquation
 from fpsolve.stationary.equation import Generator, StationaryEquation
-from fpsolve.stationary.heads import heads_of
+from fpsolve.stationary.heads import parts_of
 
 PARAMETERS = ("beta", "diffusion")
 
@@ -40,12 +44,16 @@ DIFFERENCE = 1e-5
 
 @dataclass(frozen=True)
 class Family:
-    """The stationary equations of one model as ``parameter`` varies, at one degree and dimension."""
+    """The stationary equations of one model as ``parameter`` varies, at one degree and dimension.
+
+    axial: whether those of laws about an axis.
+    """
 
     model: Model
     parameter: str
     d: int
     lmax: int
+    axial: bool = False
 
     def __post_init__(self) -> None:
         if self.parameter not in PARAMETERS:
@@ -53,7 +61,10 @@ class Family:
         if self.model.is_stochastic:
             raise InputError("model", self.model, "common noise leaves no state at rest", "use a deterministic model")
         check_number("diffusion", self.model.diffusion, 0, above=True)
-        heads_of(self.model)
+        parts_of(self.model)
+        if not hasattr(self.model, self.parameter):
+            name = type(self.model).__name__
+            raise InputError("parameter", self.parameter, f"{name} has no one {self.parameter}", "vary the other")
 
     @property
     def value(self) -> float:
@@ -67,19 +78,35 @@ class Family:
 
     def at(self, p: float) -> Model:
         """The model with the parameter p."""
-        return self.model if p == self.value else replace(self.model, **{self.parameter: p})  # type: ignore[type-var]
+        return self.model if p == self.value else self.model.changed(**{self.parameter: p})
 
     def equation(self, p: float) -> StationaryEquation:
         """E(·; p)."""
-        here, at_p = geometry(self.d), self.parameter
-        beta = p if at_p == "beta" else self.model.beta
-        diffusion = p if at_p == "diffusion" else self.model.diffusion
-        return StationaryEquation(_drift(self.model, beta, self.d, self.lmax), here, self.lmax, diffusion)
+        of_drift, diffusion = (self.at(p), self.model.diffusion) if self.parameter == "beta" else (self.model, p)
+        drift = _drift(of_drift, self.d, self.lmax, self.axial)
+        kind = AxialEquation if self.axial else StationaryEquation
+        return kind(drift, _geometry(self.d, self.axial), self.lmax, diffusion)
+
+    def density(self, coefficients: Coefficients) -> Any:
+        """The measure of a state's coefficients."""
+        if self.axial:
+            return ZonalDensity.of(coefficients, self.d, 1e-8)
+        return Density(coefficients, 1e-8, d=self.d)
+
+
+def _geometry(d: int, axial: bool) -> Any:
+    return ZonalGeometry(d) if axial else geometry(d)
 
 
 @lru_cache(maxsize=8)
-def _drift(model: Model, beta: float, d: int, lmax: int) -> AttentionDrift:
-    return AttentionDrift(heads_of(replace(model, beta=beta)), geometry(d), lmax)  # type: ignore[type-var]
+def _drift(model: Model, d: int, lmax: int, axial: bool) -> Any:
+    heads, outer = parts_of(model)
+    if not axial:
+        return AttentionDrift(heads, geometry(d), lmax, outer)
+    if outer:
+        name = type(model).__name__
+        raise InputError("model", name, "a drift that is not symmetric about the axis", 'use measure="density"')
+    return AxialDrift(heads, _geometry(d, axial), lmax)
 
 
 class Condition(NamedTuple):

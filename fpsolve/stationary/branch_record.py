@@ -12,8 +12,9 @@ import xarray as xr
 from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.observe.free_energy import interaction_energy
+from fpsolve.observe.quantities import mean_potential
 from fpsolve.sphere.harmonics import Real
-from fpsolve.stationary.heads import heads_of, is_gradient_flow
+from fpsolve.stationary.heads import is_gradient_flow, parts_of
 
 if TYPE_CHECKING:
     from fpsolve.stationary.events import Event
@@ -28,7 +29,7 @@ LONG_NAMES = {
     "order_parameter": "length of the mean |∫x dμ|",
     "amplitude": "√Σ_m|ρ_ℓm|² of each degree",
     "interaction_energy": "Σ w_h (1/2β)∬e^{β⟨A_h x,y⟩}dμdμ",
-    "free_energy": "ν∫ρ log ρ - interaction energy, where the model is its gradient flow",
+    "free_energy": "ν∫ρ log ρ - interaction energy - ∫U dμ, where the model is its gradient flow",
     "entropy": "-∫ρ log ρ",
     "eigenvalue": "real parts of the leading eigenvalues, rotations apart",
     "unstable": "eigenvalues with positive real part",
@@ -42,13 +43,18 @@ LONG_NAMES = {
 
 
 def energies(model: Model, density: Density) -> dict[str, float]:
-    """Entropy, interaction energy of all heads, free energy (NaN unless the model is its gradient flow)."""
-    heads, entropy = heads_of(model), density.entropy
+    """Entropy, interaction energy of all heads, free energy (NaN unless the model is its gradient flow).
+
+    The free energy is ν∫ρ log ρ - interaction - ∫U dμ, U the potential of outer drifts.
+    """
+    (heads, outer), entropy = parts_of(model), density.entropy
     interaction = np.nan
-    if model.beta > 0:
-        parts = (head.weight * interaction_energy(density, model.beta, head.key_query) for head in heads)
+    if all(head.beta > 0 for head in heads):
+        parts = (head.weight * interaction_energy(density, head.beta, head.key_query) for head in heads)
         interaction = float(sum(parts))
-    free = -model.diffusion * entropy - interaction if is_gradient_flow(heads) else np.nan
+    potential = mean_potential(density, model) if outer else 0.0
+    is_flow = is_gradient_flow(heads) and potential is not None
+    free = -model.diffusion * entropy - interaction - (potential or 0.0) if is_flow else np.nan
     return {"entropy": entropy, "interaction_energy": interaction, "free_energy": free}
 
 

@@ -1,4 +1,4 @@
-"""Deterministic attention models as lists of heads, and whether they are gradient flows."""
+"""Deterministic models as heads and outer drifts, and whether they are gradient flows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from fpsolve.models.base import Head, Model, checked_matrix
 from fpsolve.sphere.harmonics import Real
 
 
-def heads_of(model: Model) -> list[Head]:
-    """The heads of a deterministic attention model. Raises InputError for systems that are not of this form."""
-    heads = model.fixed_heads
-    if not heads:
-        known = ", ".join(name for name, kind in MODELS.items() if kind.fixed_heads is not Model.fixed_heads)
-        raise InputError("model", type(model).__name__, "its drift has no exact derivative here", f"use one of {known}")
+def parts_of(model: Model) -> tuple[list[Head], list[Model]]:
+    """The heads of a deterministic model and its terms of outer drifts. Raises InputError where it has other parts."""
+    heads: list[Head] = []
+    outer: list[Model] = []
+    for term in model.terms:
+        if term.is_outer:
+            outer.append(term)
+        elif term.fixed_heads:
+            heads += term.fixed_heads
+        elif type(term).drift_field is not Model.drift_field:
+            known = [name for name, kind in MODELS.items() if kind.fixed_heads is not Model.fixed_heads]
+            remedy = f"use one of {', '.join([*known, 'PerceptronDrift'])}"
+            raise InputError("model", type(term).__name__, "its drift has no exact derivative here", remedy)
+    if not heads and not outer:
+        raise InputError("model", type(model).__name__, "it has no drift", "use fp.models.SelfAttention, for example")
     plain = [(_scalar_if_multiple(head.key_query), _scalar_if_multiple(head.value)) for head in heads]
-    return [head._replace(key_query=a, value=v) for head, (a, v) in zip(heads, plain, strict=True)]
+    return [head._replace(key_query=a, value=v) for head, (a, v) in zip(heads, plain, strict=True)], outer
 
 
 def is_gradient_flow(heads: list[Head]) -> bool:
@@ -29,7 +38,7 @@ def is_gradient_flow(heads: list[Head]) -> bool:
     """
 
     def is_transpose(a: Head, b: Head) -> bool:
-        return a.weight == b.weight and np.array_equal(a.key_query, b.key_query.T)
+        return (a.weight, a.beta) == (b.weight, b.beta) and np.array_equal(a.key_query, b.key_query.T)
 
     return all(
         not head.normalised

@@ -61,6 +61,14 @@ class OverlapDiffusion(metaclass=Checked):
         if not (b[0] >= -allowed and b[1] <= allowed):
             raise InputError("drift", b, "points out of [-1, 1] at an end", remedy)
 
+    def __add__(self, other: OverlapDiffusion) -> OverlapDiffusion:
+        """Two tokens under both, independent of each other: b and s add."""
+        if not isinstance(other, OverlapDiffusion):
+            return NotImplemented
+        return OverlapDiffusion(
+            lambda q: self.drift(q) + other.drift(q), lambda q: self.variance(q) + other.variance(q)
+        )
+
     def expect(self, f: Function, q0: ArrayLike, t: float, tolerance: float = 1e-6) -> Real:
         """E[f(q_t) | q_0], shape of ``q0``, for any t, on meshes that are refined until two agree to ``tolerance``.
 

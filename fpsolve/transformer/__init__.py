@@ -1,6 +1,7 @@
 """Finite random transformers: the chain of layers, the laws of its weights, and which limit describes it."""
 
 from fpsolve.models.weights import Fixed, Gaussian, MatrixLaw, Product, Sampled, Uniform
+from fpsolve.transformer.blocks import Block, HeadBlock, MlpBlock
 from fpsolve.transformer.chain import RandomTransformer
 from fpsolve.transformer.collapse import Collapse
 from fpsolve.transformer.limits import limit
@@ -36,13 +37,16 @@ __all__ = [
     "PRESETS",
     "Architecture",
     "Attention",
+    "Block",
     "Collapse",
     "Embedding",
     "Fixed",
     "Gaussian",
+    "HeadBlock",
     "HeadLaw",
     "Init",
     "MatrixLaw",
+    "MlpBlock",
     "NetworkScaling",
     "Norm",
     "Plan",

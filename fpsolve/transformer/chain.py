@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from fpsolve.measures.initial import Initial, tokens_of
 from fpsolve.measures.laws import Law
 from fpsolve.memory import check_memory
 from fpsolve.models.base import checked_number
+from fpsolve.models.sums import Sum
 from fpsolve.models.weight_arguments import WeightLaw
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Recorder, Result, as_result, dataset
@@ -26,17 +27,15 @@ from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import is_terminal
 from fpsolve.times import saved_time
+from fpsolve.transformer.blocks import Block, HeadBlock, Weights, heads_on
 from fpsolve.transformer.limits import limit
-from fpsolve.transformer.members import Batch, member_dataset
+from fpsolve.transformer.members import Batch, member_dataset, on_the_sphere
 from fpsolve.transformer.weights import HeadLaw, matrices_of
 from fpsolve.values import Named
 
 if TYPE_CHECKING:
     from fpsolve.models import Model
     from fpsolve.transformer.scaling import Scaling
-
-GROUP = 2**20
-"""Heads are worked together as long as they have no more targets than this."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,9 @@ class RandomTransformer(metaclass=Named):
 
     n, d, heads, depth: positive integers (d ≥ 2). step: η > 0. beta, value, key_query, value_std, key_query_std: the
     law of a head as in :class:`HeadLaw`; V is centred of deviation 1/√d and A = I by default. (seed, member): the
-    weights, and the tokens where they are drawn from a law. Raises InputError for bad values.
+    weights, and the tokens where they are drawn from a law. normalised: whether attention keeps its denominator.
+    beside: other blocks of each layer, :class:`HeadBlock` and :class:`MlpBlock`, whose moves are added before N; the
+    limit is then a sum of models. Raises InputError for bad values.
     """
 
     n: int
@@ -64,6 +65,8 @@ class RandomTransformer(metaclass=Named):
     key_query_std: float | None = None
     seed: int = 0
     member: int = 0
+    normalised: bool = True
+    beside: Sequence[Block] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("n", 1), ("d", 2), ("heads", 1), ("depth", 1)):
@@ -71,15 +74,24 @@ class RandomTransformer(metaclass=Named):
         checked_number("step", self.step, positive=True)
         BrownianPath(self.seed, self.member)
         check_memory("d", self.d, 16 * self.d)
-        law = HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
+        beside = tuple(self.beside) if hasattr(self.beside, "__iter__") else (self.beside,)
+        wrong = next((one for one in beside if not isinstance(one, Block)), None)
+        if wrong is not None:
+            raise InputError("beside", wrong, "not a block", "pass [fp.transformer.MlpBlock(width=64, step=0.1)]")
+        object.__setattr__(self, "beside", beside)
+        law = self.law
         for name, matrix in (("value", law.value_law(self.d)), ("key_query", law.key_query_law())):
             matrix.check(self.d)
             object.__setattr__(self, name, getattr(law, name))
+        for one in (block.law for block in beside if isinstance(block, HeadBlock)):
+            one.value_law(self.d).check(self.d)
+            one.key_query_law().check(self.d)
 
     @property
     def law(self) -> HeadLaw:
         """The law of one head."""
-        return HeadLaw(self.beta, self.value, self.key_query, self.value_std, self.key_query_std)
+        weights = (self.value, self.key_query, self.value_std, self.key_query_std)
+        return HeadLaw(self.beta, *weights, normalised=self.normalised)
 
     def weights(self, member: int | None = None) -> Iterator[tuple[Real, Real]]:
         """For each layer (V, A), each (heads, d, d), or (1, d, d) where all heads have the same."""
@@ -153,16 +165,30 @@ class RandomTransformer(metaclass=Named):
         """
         from fpsolve.transformer.scaling import scaling
 
+        if self.beside:
+            problem = "the scaling of heads alone says nothing of a layer with other blocks"
+            raise InputError("beside", self.beside, problem, "run the chain, or ask for scaling without beside")
         options.setdefault("seed", self.seed)
         return scaling(self.n, self.d, self.heads, self.depth, self.step, self.law, data, **options)
 
     def limit(self, regime: str) -> Model:
-        """The limiting model, ``ballistic``, ``modified`` or ``diffusive``, see :func:`fpsolve.transformer.limit`."""
-        return limit(self.law, regime, self.d, self.step)
+        """The limiting model, ``ballistic``, ``modified`` or ``diffusive``, see :func:`fpsolve.transformer.limit`.
+
+        With blocks beside the heads a sum, in the times of the heads; ``modified``, which does not add, is refused.
+        """
+        heads = limit(self.law, regime, self.d, self.step)
+        if not self.beside:
+            return heads
+        if regime == "modified":
+            problem = "the correction in the step is quadratic in the whole layer, no sum over its blocks"
+            raise InputError("regime", regime, problem, 'use "ballistic"')
+        found = [block.limit(regime, self.d, self.heads, self.step) for block in self.beside]
+        return Sum((heads, *(one for one in found if one is not None)))
 
     def batch(self, x: Real, weights: Real, members: range) -> Batch:
         """The chain of these members from tokens ``x`` (members, n, d)."""
-        return Batch(x, weights, self.member_weights(members), self.step, self.beta)
+        drawn = self.member_weights(members)
+        return Batch(x, weights, drawn, self.step, self.beta, self.normalised, self._beside(members))
 
     def with_layers(self, ds: xr.Dataset) -> xr.Dataset:
         """The dataset with the two times of its coordinate ``layer``."""
@@ -180,27 +206,22 @@ class RandomTransformer(metaclass=Named):
         """For each layer V and A, shapes (members, heads, d, d) or (1, 1, d, d)."""
         return matrices_of(self.law, self.seed, members, self.heads, self.depth, self.d)
 
+    def _beside(self, members: range) -> list[tuple[Block, Iterator[Weights]]]:
+        """The blocks beside the heads with their weights in every layer."""
+        about = (self.seed, members, self.depth, self.d)
+        return [(block, block.drawn(place, *about)) for place, block in enumerate(self.beside, start=1)]
+
     def _layers(self, cloud: Cloud) -> Iterator[tuple[int, Cloud]]:
         yield 0, cloud
-        for layer, (values, key_queries) in enumerate(self.weights(), start=1):
-            moved = cloud.x + self.step * self._update(cloud, values, key_queries)
-            moved /= np.sqrt(np.einsum("na,na->n", moved, moved))[:, None]
-            cloud = replace(cloud, x=moved)
+        law, beside = self.law, self._beside(range(self.member, self.member + 1))
+        others = [weights for _, weights in beside]
+        for layer, ((values, key_queries), *rest) in enumerate(zip(self.weights(), *others, strict=True), start=1):
+            with np.errstate(over="ignore", invalid="ignore"):  # told by the length of what comes out
+                moved = cloud.x + self.step * heads_on(cloud, law, values, key_queries)
+                for (block, _), weights in zip(beside, rest, strict=True):
+                    moved = moved + block.on(cloud, weights)
+            cloud = replace(cloud, x=on_the_sphere(moved, layer))
             yield layer, cloud
-
-    def _update(self, cloud: Cloud, values: Real, key_queries: Real) -> Real:
-        """(1/H) Σ_h V_h m_{A_h}(x_i), shape (n, d)."""
-        group = max(1, GROUP // self.n)
-        total, heads = np.zeros_like(cloud.x), max(len(values), len(key_queries))
-        for start in range(0, len(key_queries), group):
-            A = key_queries[start : start + group]
-            attention = cloud.source.F(self.beta * np.einsum("hab,nb->hna", A, cloud.x).reshape(-1, self.d))
-            attention = attention.reshape(len(A), self.n, self.d)
-            if len(key_queries) == 1:
-                return np.einsum("ab,nb->na", values.mean(0), attention[0])
-            V = values if len(values) == 1 else values[start : start + group]
-            total += np.einsum("hab,hnb->na", np.broadcast_to(V, A.shape), attention)
-        return total / heads
 
     def _start(self, initial: Initial | Real, member: int) -> Cloud:
         """The initial tokens, n of them in dimension d."""
@@ -224,7 +245,9 @@ class RandomTransformer(metaclass=Named):
             raise InputError("save_every", save_every, problem, "pass a number of layers that does")
 
     def _config(self, initial: Initial | Real, **solve: Any) -> dict[str, Any]:
-        names = ("n", "d", "heads", "depth", "step", "beta", "value", "key_query", "value_std", "key_query_std")
+        names = ["n", "d", "heads", "depth", "step", "beta", "value", "key_query", "value_std", "key_query_std"]
+        names += [] if self.normalised else ["normalised"]
+        names += ["beside"] if self.beside else []
         model = {name: to_plain(getattr(self, name)) for name in names}
         start = {"name": "array"} if isinstance(initial, np.ndarray | list) else to_plain(initial)
         run = {"measure": "cloud", "scheme": "layers", "seed": self.seed, "member": self.member, **solve}

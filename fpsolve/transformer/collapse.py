@@ -137,7 +137,7 @@ def _states(
     if exact:
         return iter(AttentionChain(compress(x), weights, law, x.shape[-1], heads, step, seed, block))
     drawn = matrices_of(law, seed, block, heads, depth, x.shape[-1])
-    return iter(Batch(x, weights, drawn, step, law.beta))
+    return iter(Batch(x, weights, drawn, step, law.beta, law.normalised))
 
 
 def mean_overlap(x: Real, weights: Real) -> Real:

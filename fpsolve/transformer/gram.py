@@ -156,7 +156,7 @@ def is_chain(law: HeadLaw, d: int) -> bool:
     """Whether :class:`AttentionChain` knows the law: multiples of I plus nothing, iid normals or (A only) W W'ᵀ."""
     key_query, value = law.key_query_law(), law.value_law(d)
     known = type(key_query) in (Fixed, Gaussian, Product) and type(value) in (Fixed, Gaussian)
-    return known and np.ndim(key_query.mean) == np.ndim(value.mean) == 0
+    return law.normalised and known and np.ndim(key_query.mean) == np.ndim(value.mean) == 0
 
 
 class AttentionChain:

@@ -15,6 +15,7 @@ from fpsolve.models.deep_stochastic import DeepStochasticTransformer
 from fpsolve.models.drawn_heads import DrawnHeads
 from fpsolve.models.homogenized import Homogenized
 from fpsolve.models.self_attention import SelfAttention
+from fpsolve.models.unnormalised import UnnormalisedSelfAttention
 from fpsolve.models.weights import Gaussian, MatrixLaw, Sampled, is_rotation_invariant
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.transformer.weights import HeadLaw
@@ -32,7 +33,8 @@ BALLISTIC: tuple[type[Model], ...] = (SelfAttention, Ballistic, ModifiedBallisti
 def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     """The limiting model: ``ballistic`` or ``modified``, in time ηL, or ``diffusive``, in time η²L/H.
 
-    ballistic: :class:`SelfAttention` for a fixed matrix A, otherwise :class:`Ballistic`; modified:
+    ballistic: :class:`SelfAttention` for a fixed matrix A (:class:`UnnormalisedSelfAttention` without denominators,
+    which has no other limit here), otherwise :class:`Ballistic`; modified:
     :class:`ModifiedBallistic`; for every law. diffusive: :class:`Homogenized` for A a number ≥ 0, and for the centred
     Gaussian laws in d = 2, 3; :class:`DeepStochasticTransformer` for any other fixed A; :class:`DrawnHeads` for all
     else. Raises InputError, naming the weight law, where there is no such model: in diffusive time b = P_x V̄ E m_A must
@@ -45,6 +47,8 @@ def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
     law = head_law(law, d)
     value, key_query = law.value_law(d), law.key_query_law()
     key_query.check(d)
+    if not law.normalised:
+        return _unnormalised(law, regime, d)
     beta, named = law.beta, named_key_query(key_query)
     if named[0] == "identity":
         beta *= float(key_query.mean)  # type: ignore[arg-type]
@@ -57,6 +61,17 @@ def limit(law: HeadLaw | Diffusive, regime: str, d: int, step: float) -> Model:
         problem = "the mean V̄ of V makes the drift b = P_x V̄ E m_A, of order 1/ε² in diffusive time; b must vanish"
         raise InputError("value", law.value, problem, 'use "ballistic", or a centred V')
     return _diffusive(beta, named, key_query, entry_std(value, d), d)
+
+
+def _unnormalised(law: HeadLaw, regime: str, d: int) -> Model:
+    """The ballistic limit of a fixed A without denominators. Raises InputError for other limits and a random A."""
+    key_query, remedy = law.key_query_law(), "keep the denominators, normalised=True"
+    if regime != "ballistic":
+        problem = f'attention without denominators has no model of its limit "{regime}"'
+        raise InputError("normalised", False, problem, remedy)
+    if key_query.is_random:
+        raise InputError("normalised", False, "the mean of attention over a random A is that with denominators", remedy)
+    return UnnormalisedSelfAttention(law.beta, law.value_law(d).mean, key_query.mean)
 
 
 def _diffusive(

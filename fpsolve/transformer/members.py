@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from fpsolve.errors import UnresolvedError
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.weights import BLOCK_WORDS
 from fpsolve.observe import OBSERVABLES, versions
@@ -16,6 +17,7 @@ from fpsolve.observe.quantities import LARGEST_EXPONENT
 from fpsolve.sphere.harmonics import Real
 
 if TYPE_CHECKING:
+    from fpsolve.transformer.blocks import Block
     from fpsolve.transformer.chain import RandomTransformer
 
 BLOCK = 2**22
@@ -23,28 +25,55 @@ BLOCK = 2**22
 
 
 class Batch:
-    """Members advanced together: iterate for (layer, x), x (members, n, d)."""
+    """Members advanced together: iterate for (layer, x), x (members, n, d).
 
-    def __init__(self, x: Real, weights: Real, drawn: Iterator[tuple[Real, Real]], step: float, beta: float) -> None:
+    drawn: V and A of the heads in every layer. beside: (block, its weights in every layer) of other blocks.
+    """
+
+    def __init__(
+        self, x: Real, weights: Real, drawn: Iterator[tuple[Real, Real]], step: float, beta: float,
+        normalised: bool = True, beside: Sequence[tuple[Block, Iterator[tuple[Real, Real]]]] = (),
+    ) -> None:  # fmt: skip
         with np.errstate(divide="ignore"):  # a token of no weight is attended to by none
             self.log_weights = np.log(weights)
         self.x, self.drawn = x, drawn
-        self.step, self.beta = step, beta
+        self.step, self.beta, self.normalised, self.beside = step, beta, normalised, beside
 
     def __iter__(self) -> Iterator[tuple[int, Real]]:
         x = self.x
         yield 0, x
-        for layer, (values, key_queries) in enumerate(self.drawn, start=1):
-            x = x + self.step * mean_of_heads(values, self.attention(x, key_queries))
-            x /= np.sqrt(np.einsum("mna,mna->mn", x, x))[..., None]
+        others = [weights for _, weights in self.beside]
+        for layer, ((values, key_queries), *rest) in enumerate(zip(self.drawn, *others, strict=False), start=1):
+            with np.errstate(over="ignore", invalid="ignore"):  # told by the length of what comes out
+                moved = x + self.step * mean_of_heads(values, self.attention(x, key_queries))
+                for (block, _), weights in zip(self.beside, rest, strict=True):
+                    moved = moved + block.moved(x, self.log_weights, weights)
+            x = on_the_sphere(moved, layer)
             yield layer, x
 
     def attention(self, x: Real, key_queries: Real) -> Real:
         """m_A(x), shape (members, heads, n, d), by softmax over the tokens."""
-        tokens = x[:, None]
-        exponent = self.beta * (tokens @ key_queries.swapaxes(-1, -2) @ tokens.swapaxes(-1, -2)) + self.log_weights
-        p = np.exp(exponent - exponent.max(-1, keepdims=True))
-        return (p @ tokens) / p.sum(-1, keepdims=True)
+        return attend(x, key_queries, self.beta, self.log_weights, self.normalised)
+
+
+def attend(x: Real, key_queries: Real, beta: float, log_weights: Real, normalised: bool) -> Real:
+    """m_A(x) of tokens (members, n, d) for A (members or 1, heads, d, d), shape (members, heads, n, d)."""
+    tokens = x[:, None]
+    exponent = beta * (tokens @ key_queries.swapaxes(-1, -2) @ tokens.swapaxes(-1, -2)) + log_weights
+    if not normalised:
+        return np.asarray(np.exp(exponent) @ tokens)
+    p = np.exp(exponent - exponent.max(-1, keepdims=True))
+    return (p @ tokens) / p.sum(-1, keepdims=True)
+
+
+def on_the_sphere(x: Real, layer: int) -> Real:
+    """N(x) for tokens (..., d). Raises UnresolvedError where attention without denominators overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.sqrt(np.einsum("...a,...a", x, x))[..., None]
+    if not np.isfinite(length).all():
+        remedy = "use a smaller beta or step, or attention with its denominator"
+        raise UnresolvedError(float(layer), f"layer {layer} is too large for double precision", remedy)
+    return x / length
 
 
 def mean_of_heads(values: Real, attention: Real) -> Real:

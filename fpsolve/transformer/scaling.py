@@ -12,7 +12,7 @@ import numpy as np
 from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
-from fpsolve.errors import check_integer, check_number
+from fpsolve.errors import InputError, check_integer, check_number
 from fpsolve.measures.initial import points, tokens_of
 from fpsolve.measures.laws import Tokens
 from fpsolve.memory import check_memory
@@ -190,6 +190,9 @@ def scaling(
     checked_number("budget", budget, positive=True)
     check_number("threshold", threshold, -1, 1)
     law = head_law(law, d)
+    if not law.normalised:
+        problem = "the kernel and the regimes are those of attention with its denominators"
+        raise InputError("normalised", False, problem, "run the RandomTransformer itself")
     value = law.value_law(d)
     centred = not np.any(value.mean_matrix(d))
     noise = step**2 / heads

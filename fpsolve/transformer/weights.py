@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsolve.errors import InputError
-from fpsolve.models.base import checked_number
+from fpsolve.models.base import checked_matrix, checked_number
+from fpsolve.models.unnormalised import checked_exponent
 from fpsolve.models.weight_arguments import NAMED, WeightLaw, as_law
 from fpsolve.models.weights import (
     BLOCK_WORDS,
@@ -27,6 +28,7 @@ from fpsolve.models.weights import (
     is_rotation_invariant,
 )
 from fpsolve.noise._philox import Address, Purpose
+from fpsolve.noise.path import TERM_BITS
 from fpsolve.sphere.harmonics import Real
 from fpsolve.values import Checked
 
@@ -79,7 +81,8 @@ class HeadLaw(metaclass=Checked):
     beta: β ≥ 0. value, key_query: laws of V and A, each a MatrixLaw, a name (``identity``, ``gaussian``, ``product``,
     ``uniform``), a fixed number or matrix, or a sampler (generator, d) -> (d, d). value_std (1/√d by default) and
     key_query_std (1 by default): deviations of a named law's entries (of the factors' entries for ``product``).
-    Raises InputError for bad values.
+    normalised: whether attention keeps its denominator; without it m_A(x) = ∫ y e^{β⟨Ax,y⟩} μ(dy) ("USA").
+    Raises InputError for bad values, and without denominators for a fixed A with β|A| > 700, where e^{β|A|} overflows.
     """
 
     beta: float
@@ -87,6 +90,7 @@ class HeadLaw(metaclass=Checked):
     key_query: WeightLaw = "identity"
     value_std: float | None = None
     key_query_std: float | None = None
+    normalised: bool = True
 
     def __post_init__(self) -> None:
         checked_number("beta", self.beta)
@@ -100,6 +104,8 @@ class HeadLaw(metaclass=Checked):
                     raise InputError(f"{name}_std", std, problem, f'leave it out, or use {name}="gaussian"')
             if not isinstance(given, str):
                 object.__setattr__(self, name, law)
+        if not self.normalised and not self.key_query_law().is_random:
+            checked_exponent(self.beta * checked_matrix("key_query", self.key_query_law().mean))
 
     def value_law(self, d: int) -> MatrixLaw:
         """The law of V in dimension d."""
@@ -116,8 +122,9 @@ class HeadLaw(metaclass=Checked):
 
 
 def matrices_of(
-    law: HeadLaw, seed: int, members: range, heads: int, depth: int, d: int
+    law: HeadLaw, seed: int, members: range, heads: int, depth: int, d: int, place: int = 0
 ) -> Iterator[tuple[Real, Real]]:
-    """For each layer V and A of the heads, shapes as :func:`matrices`."""
-    laws = ((law.value_law(d), VALUE), (law.key_query_law(), KEY_QUERY))
+    """For each layer V and A of the heads, shapes as :func:`matrices`; ``place``: of the block in its layer."""
+    own = place << TERM_BITS
+    laws = ((law.value_law(d), VALUE + own), (law.key_query_law(), KEY_QUERY + own))
     return zip(*(matrices(one, at, seed, members, heads, depth, d) for one, at in laws), strict=True)

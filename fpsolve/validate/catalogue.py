@@ -17,6 +17,7 @@ from fpsolve.validate import (
     exponents,
     far_attention,
     growth,
+    hybrid,
     logistic_regime,
     long_times,
     lost_in_the_middle,
@@ -28,6 +29,7 @@ from fpsolve.validate import (
     transformer_limits,
     two_point,
     two_tokens,
+    zonal,
 )
 from fpsolve.validate.rows import Row, Validation
 
@@ -51,6 +53,7 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("rates", rates.rows),
     Validation("random_linear", random_linear.rows),
     Validation("exponents", exponents.rows),
+    Validation("hybrid", hybrid.rows),
     Validation("far_attention", far_attention.rows),
     Validation("diffusive_limit", transformer_limits.diffusive_rows),
     Validation("ballistic_limit", transformer_limits.ballistic_rows),
@@ -58,6 +61,8 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
     Validation("attention_floor", attention_floor.rows),
+    Validation("zonal", zonal.rows),
+    Validation("zonal_tokens", zonal.token_rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
 

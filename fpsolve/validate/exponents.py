@@ -149,6 +149,10 @@ class Given:
 
     values: Real
 
+    def of_term(self, term: int) -> Given:
+        """Itself: of the only term that has noise."""
+        return self
+
     def increment(self, t0: float, t1: float, channels: int, stream: str = "common") -> Real:
         """It."""
         return self.values

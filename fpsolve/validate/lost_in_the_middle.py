@@ -96,7 +96,14 @@ def correlation_rows(quick: bool, seed: int) -> Iterator[Row]:
         found.append(tokens * float(np.sum(change * x[early].mean(axis=0))))
     error = float(np.std(found)) / np.sqrt(members)
     exact, note = float(np.mean(profiles)), f"4 standard errors and 1/N: 5 %, of {members} members"
-    yield Row("causal attention on S¹", f"1/N correlation, β = {beta:g}", exact, float(np.mean(found)), 4 * error + 0.05 * exact, note)
+    yield Row(
+        "causal attention on S¹",
+        f"1/N correlation, β = {beta:g}",
+        exact,
+        float(np.mean(found)),
+        4 * error + 0.05 * exact,
+        note,
+    )
 
 
 def extrapolated(counts: Real, values: Real) -> float:

@@ -105,6 +105,8 @@ def test_every_model_of_the_table_has_a_chain_or_a_reason(name):
         "MultiHead": {"beta": 1.0, "key_query": [1.0], "value": [1.0]},
         "SpectralSelection": {"beta": 1.0, "matrix": np.eye(3)},
         "NoisyTransformer": {"beta": 1.0, "diffusion": 0.1},
+        "PerceptronDrift": {"weights": [[0.0, 0.6, 0.8]]},
+        "Sum": {"models": (fp.models.SelfAttention(1.0), fp.models.RandomQuadraticForm())},
     }
     bare = ("RandomQuadraticForm", "LinearGaussianLayers", "BrownianGradientFlow", "LowTemperatureLimit")
     model = fp.MODELS[name](**needed.get(name, {} if name in bare else {"beta": 2.0}))
@@ -112,9 +114,10 @@ def test_every_model_of_the_table_has_a_chain_or_a_reason(name):
     if type(model) in DIFFUSIVE:
         assert type(found.limit("diffusive")) in DIFFUSIVE
         return
+    name = "SelfAttention" if name == "Sum" else name
     words = f"{name} is not the diffusive limit of random layers (Homogenized, DeepStochasticTransformer and DrawnHeads"
     assert words in found
-    assert ("ballistic" in found) is (type(model) in BALLISTIC)
+    assert ("ballistic" in found) is (fp.MODELS[name] in BALLISTIC)
 
 
 @pytest.mark.parametrize(("model", "word"), [
@@ -249,3 +252,17 @@ def test_levels_see_what_means_do_not():
     row = {row[0]: row for row in law.rows()}["mean_x"]
     assert abs(row[5]) < 4.5
     assert row[6] < 1e-5
+
+
+def test_a_sum_of_noises_has_a_chain_whose_limit_it_is():
+    """Heads, more heads and MLPs beside them; a term without a chain is named."""
+    mlp = fp.models.SynchronisationByNoise(1.0, "tanh", value=0.0, noise=0.6)
+    model = mlp + Deep(2.0, noise=0.8) + Homogenized(1.0, "gaussian", noise=0.5)
+    chain = chain_of(model, problem(model), n=16, heads=3, depth=10)
+    limit = chain.limit("diffusive").terms
+    ratio = [1.0, 0.5 / 0.8, 0.6 / 0.8]
+    assert [one.noise for one in limit] == pytest.approx(ratio)
+    assert [type(one).__name__ for one in limit] == ["Homogenized", "Homogenized", "SynchronisationByNoise"]
+    assert chain.step**2 * 10 / 3 == pytest.approx(0.64 * problem(model).t_end)
+    found = chain_of(model + fp.models.RandomQuadraticForm(), problem(model), n=16, heads=3, depth=10)
+    assert "RandomQuadraticForm is not the diffusive limit" in found

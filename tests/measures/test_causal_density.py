@@ -1,5 +1,7 @@
 """Laws of positions: running sums over cells against closed forms, the bidirectional model, clouds and tokens."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,9 @@ def test_other_models_see_all_positions_alike():
     """μ is the mean of the cells: a model without a mask moves it as one density."""
     mixed = fp.initial.mixture([LAW, OTHER])
     ds = fp.solve(SelfAttention(2.0), fp.initial.prompt([LAW, OTHER], 4), **FEW)
-    assert np.abs(ds.moments - fp.solve(SelfAttention(2.0), mixed, **{**FEW, "measure": "density"}).moments).max() < 1e-6
+    assert (
+        np.abs(ds.moments - fp.solve(SelfAttention(2.0), mixed, **{**FEW, "measure": "density"}).moments).max() < 1e-6
+    )
 
 
 @pytest.mark.parametrize("mask", [{"decay": 0.0}, {"decay": 4.0}, {"decay": 0.0, "window": 0.3}])
@@ -64,8 +68,10 @@ def test_the_order_in_the_number_of_cells(own, order):
     for cells in (4, 8, 16, 32):
         model = CausalAttention(2.0, 2.0, kind="sa", own_weight=own)
         few = {"t_end": 0.3, "dt": 0.3, "lmax": 15, "rtol": 1e-7}
-        ends.append(fp.solve(model, fp.initial.prompt([LAW, OTHER], cells), measure="causal_density", **few).mean_vector)
-    steps = [float(np.abs(b - a).max()) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        ends.append(
+            fp.solve(model, fp.initial.prompt([LAW, OTHER], cells), measure="causal_density", **few).mean_vector
+        )
+    steps = [float(np.abs(b - a).max()) for a, b in pairwise(ends)]
     assert np.log2(np.array(steps[:-1]) / steps[1:]) == pytest.approx(order, abs=0.35)
 
 
@@ -104,7 +110,8 @@ def test_tokens_come_to_it_at_one_over_n():
     limit = moved(model, first, lambda m: m.position_means)[48:].mean(axis=0)[2]
     biases, errors = [], []
     for n in (8, 32):
-        clouds = [fp.Cloud.from_law(fp.initial.samples(start, n, seed=1, member=k), lmax=4, rtol=1e-3) for k in range(500)]
+        drawn = [fp.initial.samples(start, n, seed=1, member=k) for k in range(500)]
+        clouds = [fp.Cloud.from_law(one, lmax=4, rtol=1e-3) for one in drawn]
         ends = np.array([moved(model, cloud, lambda m: m.x)[3 * n // 4 :].mean(axis=0)[2] for cloud in clouds])
         biases.append(ends.mean() - limit)
         errors.append(ends.std() / np.sqrt(len(ends)))
@@ -144,7 +151,7 @@ def test_what_has_no_positions_is_refused():
     for measure in ("density", "half_density", "log_density"):
         with pytest.raises(fp.errors.InputError, match="positions"):
             fp.solve(SelfAttention(1.0), fp.initial.prompt(LAW, 4), t_end=0.1, dt=0.1, measure=measure)
-    with pytest.raises(fp.errors.InputError, match="causal_density|no density"):
+    with pytest.raises(fp.errors.InputError, match="no density"):
         fp.solve(CausalAttention(1.0), fp.initial.samples(LAW, 5, 1), t_end=0.1, dt=0.1, measure="causal_density")
     with pytest.raises(fp.errors.InputError, match="positions"):
         fp.solve(CausalAttention(1.0), LAW, t_end=0.1, dt=0.1, measure="causal_density", on_underresolved="cloud")

@@ -76,9 +76,7 @@ def test_a_causal_model_is_refused_by_the_mean_field_solver():
 def test_flow_schemes_refuse_it_before_computing_and_by_their_name(scheme, monkeypatch):
     monkeypatch.setattr(CausalAttention, "drift_field", None)
     with pytest.raises(fp.errors.InputError, match=f"{scheme}.*rk4.*geodesic_euler"):
-        fp.solve(
-            CausalAttention(1.0), tokens([0.3, 1.5], [0.5, 1]), t_end=0.1, dt=0.1, measure="cloud", scheme=scheme
-        )
+        fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], [0.5, 1]), t_end=0.1, dt=0.1, measure="cloud", scheme=scheme)
 
 
 @pytest.mark.parametrize("labels", [[0.0, 1.0], [0.5, 1.5], [-0.1, 0.5]])

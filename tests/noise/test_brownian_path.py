@@ -260,12 +260,12 @@ def test_bad_cells_are_refused(cell):
         BrownianPath(1, cell=cell)
 
 
-def test_identity_is_seed_member_and_cell():
+def test_identity_is_seed_member_cell_and_term():
     path = BrownianPath(2**64 - 1, np.int64(3), 0.02)
     path.increment(0.0, 0.01, 3)
     assert path == BrownianPath(2**64 - 1, 3, 0.02) and hash(path) == hash(BrownianPath(2**64 - 1, 3, 0.02))
     assert path != BrownianPath(2**64 - 1, 4, 0.02)
-    assert repr(path) == f"BrownianPath(seed={2**64 - 1}, member=3, cell=0.02)"
+    assert repr(path) == f"BrownianPath(seed={2**64 - 1}, member=3, cell=0.02, term=0)"
     for twin in (pickle.loads(pickle.dumps(path)), copy.deepcopy(path)):
         assert twin == path
         np.testing.assert_array_equal(twin.increment(0.01, 0.02, 9), path.increment(0.01, 0.02, 9))

@@ -242,8 +242,11 @@ def test_the_table_says_which_measures_have_what():
     runs |= {f"tokens {n}": (one, fp.initial.samples(LAW, 8, 1), "cloud") for n, one in enumerate((STILL, several))}
     runs |= {"heads": (several, LAW, "density"), "noise": (noisy, LAW, "density")}
     runs |= {"sampled": (sampled, fp.initial.points(np.eye(4)[:3]), "cloud")}
+    outer = fp.models.PerceptronDrift(np.eye(3)) + STILL
+    runs |= {"outer": (outer, LAW, "density")}
     words = {
-        "d = 2 or 3": lambda model, tokens: model is not sampled,
+        "models with a potential": lambda model, tokens: model is outer,
+        "d = 2 or 3, or an axis": lambda model, tokens: model is not sampled,
         "several heads": lambda model, tokens: model is several,
         "not of tokens": lambda model, tokens: not tokens,
         "drifts of sampled weights": lambda model, tokens: model is sampled,
@@ -256,7 +259,7 @@ def test_the_table_says_which_measures_have_what():
     }
     for model, start, measure in runs.values():
         tokens = not isinstance(start, fp.initial.Law)
-        keep = {"save_points": measure == "cloud", "save_density": not tokens}
+        keep = {"save_points": measure in ("cloud", "zonal_cloud"), "save_density": not tokens}
         degree = {"lmax": 15} if start is LAW else {}
         ds = fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, **keep, **degree)
         for name, one in OBSERVABLES.items():

@@ -24,6 +24,11 @@ def result() -> Any:
 
 
 @cache
+def zonal_result() -> Any:
+    return fp.solve(ATTENTION, fp.initial.axial(4, 2.0), **RUN, measure="zonal", save_density=True)
+
+
+@cache
 def density() -> Any:
     return fp.Density.from_law(LAW, lmax=8, rtol=1e-6)
 
@@ -78,6 +83,10 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
         "Cloud.from_law": (fp.Cloud.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
         "Cloud": (fp.Cloud, {"x": np.array(X), "weights": np.array([0.5, 0.5]), "log_density": None, "rtol": 1e-6,
             "tokens": True, "labels": None}),
+        "ZonalDensity": (fp.ZonalDensity, {"coefficients": [1.0, 0.1], "axis": [0.0, 0.0, 0.0, 1.0], "rtol": 1e-6,
+            "coarsest": 0.0}),
+        "ZonalCloud": (fp.ZonalCloud, {"theta": [0.1, 1.0], "weights": [0.5, 0.5], "axis": [0.0, 0.0, 0.0, 1.0],
+            "log_density": None, "rtol": 1e-6}),
         "HarmonicField": (fp.HarmonicField, {"spheroidal": 0 * c, "toroidal": 0 * c, "radial": None, "d": 3}),
         "AmbientField": (fp.AmbientField, {"function": lambda sites: sites.x}),
         "Observable": (fp.Observable, {"name": "a", "compute": lambda measure, context: 1.0, "long_name": "a",
@@ -106,6 +115,7 @@ SOLVE = {
 
 LAWS: dict[str, dict[str, Any]] = {
     "uniform": {"d": 3},
+    "axial": {"d": 5, "kappa": 2.0},
     "von_mises_fisher": {"mean": [0, 0, 1], "kappa": 2.0},
     "mixture": {"components": [LAW, LAW], "weights": [0.5, 0.5]},
     "band": {"axis": [0, 0, 1], "height": 0.1, "width": 0.2},
@@ -138,7 +148,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "MultiHead": {"beta": 1.0, "key_query": [1.0, 2.0], "value": [1.0, -1.0], "weights": [0.5, 0.5],
                   "normalised": True, "diffusion": 0.0},
     "NoisyTransformer": {"beta": 1.0, "diffusion": 0.1, "kind": "usa"},
+    "PerceptronDrift": {"weights": [[1.0, 0.0, 0.0]], "output": 1.0, "bias": 0.0, "activation": "relu",
+                        "diffusion": 0.1},
     "RandomQuadraticForm": ISOTROPIC,
+    "ScalarNoise": {"beta": 1.0, "noise": 1.0, "normalised": True, "reading": "ito", **MATRICES},
+    "Sum": {"models": [ATTENTION, FLOW]},
     "SelfAttention": {"beta": 1.0, **MATRICES},
     "SpectralSelection": {"beta": 1.0, "matrix": np.eye(3), "diffusion": 0.0},
     "SynchronisationByNoise": {"beta": 1.0, "activation": "relu", "value": 1.0, "noise": 1.0, "noise_lmax": 8,
@@ -158,6 +172,13 @@ THEORY: dict[str, dict[str, Any]] = {
     "antipodal_exponent": {"beta": 1.0, "d": 3},
     "antipodal_probability": {"beta": 1.0, "overlap": 0.1, "d": 16},
     "attention_multiplier": {"degree": 1, "beta": 1.0, "d": 3},
+    "attention_overlap": {"beta": 1.0, "kind": "sa"},
+    "scalar_noise_overlap": {"beta": 1.0, "noise": 1.0, "kind": "sa", "reading": "ito"},
+    "quadratic_form_overlap": {"noise": 1.0},
+    "hybrid_antipodal_exponent": {"beta": 1.0, "noise": 1.0, "d": 3, "drift": "sa", "by": "value"},
+    "hybrid_aligned_exponent": {"beta": 1.0, "noise": 1.0, "d": 3, "drift": "sa", "by": "value"},
+    "hybrid_antipodal_threshold": {"beta": 1.0, "d": 3, "drift": "sa", "by": "value"},
+    "forced_moment_bound": {"overlap": 0.1, "t": 1.0, "p": 0.5, "pull": 1.0, "noise": 1.0},
     "boost": {"x": X[0], "w": [0.1, 0.0, 0.0]},
     "boost_parameter": {"w": [0.1, 0.0, 0.0]},
     "causal_kernel": {"sigma": 0.5, "source": 0.2, "decay": 1.0},
@@ -224,6 +245,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "density_orthographic": {"ds": result(), "time": 0.01, "view": (0.0, 0.0), "points": None},
         "ensemble": {"ds": members()},
         "observables": {"ds": result()},
+        "zonal_profile": {"ds": zonal_result(), "time": 0.01},
         "overview": {"ds": result(), "snapshots": 2},
     }  # fmt: skip
 
@@ -240,7 +262,10 @@ def transformers() -> dict[str, dict[str, Any]]:
     head = fp.transformer.HeadLaw(1.0)
     return {
         "RandomTransformer": {"n": 4, "d": 3, "heads": 2, "depth": 2, "step": 0.1, "beta": 1.0, "value": "gaussian",
-            "key_query": "identity", "value_std": None, "key_query_std": None, "seed": 0, "member": 0},
+            "key_query": "identity", "value_std": None, "key_query_std": None, "seed": 0, "member": 0,
+            "normalised": True, "beside": ()},
+        "HeadBlock": {"law": head, "heads": 2, "step": 0.1},
+        "MlpBlock": {"width": 8, "step": 0.1},
         "HeadLaw": {"beta": 1.0, "value": "gaussian", "key_query": "identity", "value_std": None,
             "key_query_std": None},
         "Gaussian": {"std": 1.0, "mean": 0.0},
@@ -273,6 +298,7 @@ def stationary() -> dict[str, dict[str, Any]]:
     return {
         "solve": {"model": model, "guess": fp.initial.uniform(), "lmax": 8},
         "stability": {"model": model, "density": uniform(), "count": 2},
+        "uniform_stability": {"model": model, "d": 3, "degrees": 4},
         "continuation": {"model": model, "start": uniform(), "parameter": "diffusion", "to": 0.39, "step": 0.1,
             "max_points": 2, "modes": 0, "away_from": None, "lmax": None, "retrace": False},
         "branch_off": {"model": fp.models.NoisyTransformer(1.0, diffusion=0.33), "direction": 1, "amplitude": 0.05,

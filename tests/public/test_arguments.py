@@ -32,7 +32,7 @@ class Odd:
         raise RuntimeError("no array")
 
 
-NEVER = (object(), Odd(), b"2.5", {1}, 1j, datetime.date(2020, 1, 1), Decimal(1), [1, [2]], np.array(["a"]))
+NEVER = (object(), Odd(), b"2.5", {1}, 1j, datetime.date(2020, 1, 1), Decimal(1), [1, [2, [3]]], np.array(["a"]))
 """No argument takes any of them."""
 
 ANYTHING = {
@@ -47,7 +47,7 @@ SHOWN = {
     "errors", "models", "plot", "policies", "theory", "transformer", "initial", "stationary", "MEASURES", "MODELS",
     "SCHEMES", "LAWS", "POLICIES", "FAMILIES", "PRESETS",
 }  # fmt: skip
-BASES = {"Measure", "Model", "Velocity", "Policy", "Warn", "Stop", "MatrixLaw"}
+BASES = {"Measure", "Model", "Velocity", "Policy", "Warn", "Stop", "MatrixLaw", "Block"}
 """Classes to be derived from, or without arguments."""
 MADE = {
     "Stability", "StationaryState", "End", "Collapse", "NetworkScaling", "Plan", "Scaling", "WeightStatistics",

@@ -31,7 +31,7 @@ def test_a_model_without_noise_draws_nothing(scheme):
 def test_the_two_parts_add_up_to_the_whole():
     path = fp.BrownianPath(4)
     whole = CommonNoise.over(FLOW, TOKENS, path, 0.0, 0.01)
-    first, second = whole.parted(lambda channels: path.normals(0.0, 0.01, channels))
+    first, second = whole.parted(lambda own, channels: own.normals(0.0, 0.01, channels))
     fields = [one(TOKENS.source).on(TOKENS.sites) for one in (whole, first, second)]
     assert np.abs(fields[1]).max() > 0.1
     np.testing.assert_allclose(fields[1] + fields[2], fields[0], atol=1e-13)

@@ -20,13 +20,18 @@ from fpsolve.solving import prepare
 REQUIRED = {
     "beta": 2.0,
     "spectrum": (0.0, 0.5, 0.2),
+    "weights": ((0.6, 0.8), (1.0, -0.5)),
     "key_query": (1.0, 0.5),
     "value": (1.0, -0.5),
     "matrix": ((1.0, 0.2), (0.2, -1.0)),
+    "models": (fp.models.SelfAttention(2.0), fp.models.DrawnHeads(2.0, heads=2), fp.models.RandomQuadraticForm(0.5)),
 }
 """Values for the parameters that models ask for."""
 
-THREE = {"matrix": ((1.0, 0.2, 0.0), (0.2, -1.0, 0.0), (0.0, 0.0, 0.3))}
+THREE = {
+    "matrix": ((1.0, 0.2, 0.0), (0.2, -1.0, 0.0), (0.0, 0.0, 0.3)),
+    "weights": ((0.6, 0.8, 0.1), (1.0, -0.5, 0.4)),
+}
 
 VARIANTS = {
     "Homogenized": ({"key_query": "gaussian"}, {"key_query": "product"}, {"drift": 0.5}),
@@ -72,12 +77,13 @@ def cases():
     """
     for label, cls, parameters, least in models():
         for place, start in STARTS.items():
-            if (place in ("labels", "prompt")) != (cls is fp.models.CausalAttention) or (place == "circle" and not least):
+            ordered = place in ("labels", "prompt")
+            if ordered != (cls is fp.models.CausalAttention) or (place == "circle" and not least):
                 continue
-            here = parameters | (THREE if place in ("sphere", "tokens") and "matrix" in parameters else {})
+            wide = {key: value for key, value in THREE.items() if key in parameters}
+            here = parameters | (wide if place in ("sphere", "tokens") else {})
             here |= {"d": 2} if place == "circle" and "d" in inspect.signature(cls).parameters else {}
             for n, measure in enumerate(fp.MEASURES):
-                ordered = place in ("labels", "prompt")
                 every = least and (place == "sphere" or ordered) and (n == 0 or cls in FULL or ordered)
                 for m, (scheme, job) in enumerate(taken(cls(**here), start, measure)):
                     if m == 0 or every or (least and fp.SCHEMES[scheme].measures):

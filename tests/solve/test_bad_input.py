@@ -82,7 +82,7 @@ def test_solve_names_the_argument(change, argument):
         (fp.initial.function(lambda x: np.full(x.shape[:-1], 1.0)), "mass"),
         (fp.initial.function(lambda x: (1 + 3 * x[..., 2]) / (4 * np.pi)), "negative"),
         (fp.initial.function(lambda x: np.full(x.shape[:-1], np.nan)), "not finite"),
-        (fp.initial.samples(LAW, 10, 1), "tokens have no d"),
+        (fp.initial.samples(LAW, 10, 1), "tokens have no density"),
         (fp.initial.uniform(4), "d = 3"),
         (fp.initial.von_mises_fisher([0, 0, 1], 1e5), "lmax"),
         ("uniform", "should be of the kind Law"),

@@ -84,7 +84,7 @@ def test_every_option_of_a_preset(preset):
 
 def test_laws_of_entries_are_laws_and_numbers_of_numpy_plain():
     for make in (lambda: Attention(2, 4, query=0.02), lambda: Embedding(10, types=0.1), lambda: Embedding(10, None)):
-        with pytest.raises(InputError, match="is no law of entries"):
+        with pytest.raises(InputError, match="should be of the kind Init"):
             make()
     arch = Architecture.preset("gpt2", depth=np.int64(2), d=np.int32(64), std=np.float32(0.25))
     assert type(arch.depth) is int and type(arch.attention.query.std) is float

@@ -75,7 +75,7 @@ def test_blocks_of_members_do_not_matter(monkeypatch):
 def test_groups_of_heads_do_not_matter(monkeypatch):
     chain = tr.RandomTransformer(5, 3, 6, 4, 0.4, 2.0, key_query="gaussian")
     whole = chain.run(spread(5, 3), save_points=True)
-    monkeypatch.setattr("fpsolve.transformer.chain.GROUP", 10)
+    monkeypatch.setattr("fpsolve.transformer.blocks.GROUP", 10)
     np.testing.assert_allclose(chain.run(spread(5, 3), save_points=True).points, whole.points, atol=1e-13)
 
 

@@ -197,12 +197,12 @@ def off_centre(generator, d):
 def test_samplers_are_tried_before_running(name, bad):
     with pytest.raises(InputError) as refused:
         tr.RandomTransformer(4, 3, 1, 2, 0.1, 1.0, **{name: bad})
-    assert refused.value.argument == "sampler"
+    assert refused.value.argument in (name, "sampler")
 
 
 @pytest.mark.parametrize("law", [tr.Gaussian, tr.Sampled])
 def test_a_class_is_no_law(law):
-    with pytest.raises(InputError, match="a class"):
+    with pytest.raises(InputError, match=rf"^value = .*{law.__name__}"):
         tr.RandomTransformer(4, 3, 1, 2, 0.1, 1.0, value=law)
 
 

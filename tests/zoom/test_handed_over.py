@@ -49,6 +49,6 @@ def test_a_wrong_law_is_refused_by_what_was_saved_before_the_hand_over(since):
 
 @pytest.mark.parametrize("wrong", [3, None, "run.nc"])
 def test_what_is_no_result_is_refused(wrong):
-    with pytest.raises(InputError, match=r"not a Dataset; pass a result of fp\.solve") as caught:
+    with pytest.raises(InputError, match=r"should be of the kind Dataset; pass an xarray Dataset") as caught:
         zoom(wrong, "mean", 0.3)
     assert caught.value.argument == "solution"
