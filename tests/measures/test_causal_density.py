@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
+from fpsolve.config import load_config
 from fpsolve.models import CausalAttention, SelfAttention, UnnormalisedSelfAttention
 from fpsolve.theory import mode_strength, retrieval_profile
 
@@ -163,3 +164,56 @@ def test_coefficients_of_no_degree_and_of_another_mass_are_refused():
         with pytest.raises(fp.errors.InputError) as refused:
             fp.CausalDensity(bad)
         assert refused.value.argument == "coefficients"
+
+
+def test_a_configuration_says_the_same(tmp_path):
+    text = """
+    [model]
+    name = "CausalAttention"
+    beta = 2.0
+    kind = "sa"
+    window = 0.5
+
+    [initial]
+    name = "prompt"
+    cells = 4
+
+    [[initial.laws]]
+    name = "von_mises_fisher"
+    mean = [0.3, -0.5, 1.0]
+    kappa = 2.0
+
+    [[initial.laws]]
+    name = "von_mises_fisher"
+    mean = [1.0, 0.0, 0.0]
+    kappa = 1.0
+
+    [solve]
+    t_end = 0.2
+    dt = 0.1
+    lmax = 15
+    measure = "causal_density"
+    """
+    (tmp_path / "a.toml").write_text(text)
+    ds = load_config(tmp_path / "a.toml").solve()
+    model = CausalAttention(2.0, kind="sa", window=0.5)
+    assert ds.equals(fp.solve(model, fp.initial.prompt([LAW, OTHER], 4), **FEW))
+
+
+def test_overlaps_of_positions_average_to_the_overlap_and_are_drawn():
+    ds = fp.solve(CausalAttention(2.0, kind="sa"), fp.initial.prompt([LAW, OTHER], 4), **FEW)
+    assert np.abs(ds.position_overlap.mean("position") - ds.overlap).max() < 1e-14
+    assert np.abs(ds.position_mean.mean("position") - ds.mean_vector).max() < 1e-14
+    assert np.array_equal(ds.position, [0.125, 0.375, 0.625, 0.875])
+    titles = [axes.get_title(loc="left") for axes in fp.plot.observables(ds).axes]
+    assert any(title.startswith("overlap of positions") for title in titles)
+    tokens = fp.initial.samples(fp.initial.prompt([LAW, OTHER], 4), 6, seed=1)
+    few = fp.solve(CausalAttention(2.0, kind="sa"), tokens, t_end=0.1, dt=0.1, measure="cloud", save_points=True)
+    assert np.abs(few.position_mean.values - few.points.values).max() < 1e-15
+
+
+def test_a_sum_acts_on_each_position():
+    """Twice half the attention is the attention."""
+    half, whole = (CausalAttention(2.0, kind="sa", value=v) for v in (0.5, 1.0))
+    start = fp.initial.prompt([LAW, OTHER], 4)
+    assert np.abs(fp.solve(half + half, start, **FEW).moments - fp.solve(whole, start, **FEW).moments).max() < 1e-12
