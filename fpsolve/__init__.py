@@ -12,6 +12,7 @@ from fpsolve.ensembles import ensemble
 from fpsolve.io import load, save
 from fpsolve.measures import (
     MEASURES,
+    CausalDensity,
     Cloud,
     Density,
     HalfDensity,
@@ -38,6 +39,7 @@ __all__ = [
     "SCHEMES",
     "AmbientField",
     "BrownianPath",
+    "CausalDensity",
     "Cloud",
     "Density",
     "HalfDensity",

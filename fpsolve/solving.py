@@ -87,12 +87,12 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
-    and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
-    or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
-    the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
-    applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
-    ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for laws of positions
+    of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from 2 to 10,000
+    ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol: accuracy of
+    one step's transport in the moments ℓ ≤ 8. filter: strength of the density's exponential filter. transport:
+    ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
+    ``petsc``, ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
@@ -266,7 +266,8 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     given = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if given.scheme is None else given.scheme)
+    usual = default_scheme(model, measure_class(given.measure).name)
+    scheme_name, chosen = named(SCHEMES, usual if given.scheme is None else given.scheme)
     stride = check_arguments(model, chosen, scheme_name, given)
     own = own_observables(given.observe)
     chosen, flow = with_petsc(chosen, scheme_name, given.transport, given.petsc_options)

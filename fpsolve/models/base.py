@@ -55,6 +55,8 @@ class Model(metaclass=Named):
     """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    flowable_on: ClassVar[tuple[str, ...]] = ()
+    """The measures on which they are fields all the same."""
     alone: ClassVar[str] = ""
     """Why it is no term of a sum with others; nothing where it adds."""
 
@@ -133,6 +135,10 @@ class Model(metaclass=Named):
         Warns (SamplingWarning) where a tolerance cannot be met.
         """
         return self
+
+    def flows_on(self, measure_name: str) -> bool:
+        """Whether its velocities are fields on a measure of this name."""
+        return self.flowable or measure_name in self.flowable_on
 
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""

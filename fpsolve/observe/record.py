@@ -78,6 +78,9 @@ def dataset(
         one = {name: (dims, values, about)}
         ds = ds.assign_coords(one) if table[name].coordinate else ds.assign(one)
     ds = with_axis(ds, first) if first.is_axial else _with_components(ds, first)
+    if "position" in ds.dims:
+        about = {"long_name": "position in the sequence", "units": "1"}
+        ds = ds.assign_coords(position=("position", first.positions, about))
     if "points" in ds or "heights" in ds:
         points: Any = last if first.points is None else first
         ds["weights"] = OBSERVABLES["weights"].variable(points, points.masses.copy())

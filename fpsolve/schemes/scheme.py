@@ -58,7 +58,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "measure",
             measure_name,
             f"{_named(model, lambda one: one.measures is not None)} acts on points with their positions, not on a law",
-            f"use measure={model.measures[0]!r}",
+            f"use measure={' or measure='.join(map(repr, model.measures))}",
         )
     if model.is_stochastic and scheme.deterministic:
         raise InputError("scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0')
@@ -71,7 +71,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
-    if not model.flowable and not scheme.joint:
+    if not model.flows_on(measure_name) and not scheme.joint:
         raise InputError(
             "scheme",
             name,
