@@ -95,7 +95,7 @@ def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str
         raise InputError("dt", "auto", problem, f"pass dt={settings.path_cell!r}, or noise=0")
     if not scheme.adaptive:
         problem = f"a step of scheme={scheme_name!r} is not computed to a tolerance"
-        raise InputError("dt", "auto", problem, 'leave scheme out (rk4), or pass dt')
+        raise InputError("dt", "auto", problem, "leave scheme out (rk4), or pass dt")
     if model.diffusion > 0 and not scheme.diffuses:
         problem = f"diffusion = {model.diffusion:g} is split off from the drift, with an error of order dt²"
         raise InputError("dt", "auto", problem, 'pass dt, or use scheme="petsc_ts" on a density')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def _with_mergings(ds: xr.Dataset) -> xr.Dataset:
     """With a row for each cluster whose first point is found, at the next time, with that of an earlier one."""
     rows = []
     labels, times = ds["label"].values, ds["time"].values
-    for k, (now, then) in enumerate(zip(labels[:-1], labels[1:], strict=True)):
+    for k, (now, then) in enumerate(pairwise(labels)):
         holders: dict[int, int] = {}
         for cluster in np.unique(now[now != NONE]):
             into = int(then[cluster])
@@ -187,7 +188,7 @@ def _points_of(state: Any, weights: Any) -> tuple[Real, Real, Any]:
     if x.ndim not in (2, 3) or 0 in x.shape or x.shape[-1] < 2:
         raise InputError("state", x.shape, "points are an array (n, d) or (times, n, d)", "pass one row a point")
     norms = np.linalg.norm(x, axis=-1)
-    if times is None and np.isnan(norms).any() or (abs(norms[np.isfinite(norms)] - 1) > 1e-6).any():
+    if (times is None and np.isnan(norms).any()) or (abs(norms[np.isfinite(norms)] - 1) > 1e-6).any():
         raise InputError("state", x.shape, "points lie off the unit sphere", "divide each row by its norm")
     return x if x.ndim == 3 else x[None], _masses(weights if own is None else own, x.shape[-2]), times
 
