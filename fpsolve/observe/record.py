@@ -20,6 +20,7 @@ from fpsolve.observe.member_run import component_names, run_attributes
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.observe.result import Result, as_result
+from fpsolve.schemes.counting import Tally
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
@@ -48,6 +49,7 @@ class Recorder:
     grid: Any = None
     model: Model | None = None
     own: Mapping[str, Observable] = field(default_factory=dict)
+    tally: Tally | None = None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
