@@ -15,10 +15,11 @@ import typer
 from typer.core import TyperGroup
 
 from fpsolve.cli.listing import KINDS
-from fpsolve.cli.options import COMPARE, ENSEMBLE, RUN, with_options
+from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
 from fpsolve.compare import compare as compared
 from fpsolve.ensemble import ensemble as ensembled
 from fpsolve.errors import FPSolveError, InputError, exit_code
+from fpsolve.plot.interactive.page import report as reported
 from fpsolve.solving import solve
 
 
@@ -234,6 +235,24 @@ def plot(
     from fpsolve.cli.plotting import plot_result
 
     typer.echo(f"wrote {plot_result(result, output, kind, time, overwrite)}")
+
+
+@app.command()
+@with_options(reported, REPORT)
+def report(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT.html", help="Where to write.")] = None,
+    *,
+    given: Given,
+) -> None:
+    """Write an interactive page of a run, an ensemble or a network: one file of HTML that needs nothing else.
+
+    Sphere with a slider of times, observables, resolution, configuration to copy, versions. Without -o it is
+    RESULT.html in the current folder. It needs plotly: pip install 'fpsolve[report]'.
+    """
+    from fpsolve.cli.reporting import report_result
+
+    typer.echo(f"wrote {report_result(result, output, given)}")
 
 
 @app.command()
