@@ -220,6 +220,17 @@ def models() -> None:
 
 
 @app.command()
+def new(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of fpsolve models.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.toml", help="Where to write.")] = None,
+) -> None:
+    """Write a commented configuration of MODEL that runs as it is, to -o or standard output."""
+    from fpsolve.cli.templates import new_configuration
+
+    typer.echo(new_configuration(model, output))
+
+
+@app.command()
 def plot(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
@@ -284,6 +295,22 @@ def info(
     else:
         typer.echo(as_text(report))
     if not all(test["passed"] for test in report["tests"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def test(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Test the installed package, in less than a minute.
+
+    Transforms and compiled kernels, runs against a closed form and against one another, files, checkpoints, a picture;
+    then which optional packages are there. The exit status is 1 if a test fails. The closed forms of the literature
+    are fpsolve validate.
+    """
+    from fpsolve.cli.testing import run_tests
+
+    if not run_tests(as_json):
         raise typer.Exit(1)
 
 

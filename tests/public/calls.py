@@ -231,6 +231,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "ensemble": {"ds": members()},
         "observables": {"ds": result()},
         "overview": {"ds": result(), "snapshots": 2},
+        "report": {"ds": result(), "path": folder / "a.html", "title": "a", "times": 2, "overwrite": True},
     }  # fmt: skip
 
 

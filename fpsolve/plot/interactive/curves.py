@@ -41,7 +41,7 @@ def of_ensemble(ds: xr.Dataset) -> tuple[list[Curve], list[str]]:
         figure = _figure(time_axis(found), unit_of(found[f"{name}_mean"]))
         for k, (one, label) in enumerate(zip(runs, labels, strict=True)):
             dash = "solid" if k < len(COLOURS) else "dash"
-            _mean(figure, one, name, COLOURS[k % len(COLOURS)], label, dash, not swept)
+            _mean(figure, one, name, COLOURS[k % len(COLOURS)], label, dash, panel, not swept)
         if panel.kind == "log" and bool((found[f"{name}_mean"] > 0).any()):
             _logarithmic(figure, found[f"{name}_mean"].values)
         curves.append(Curve(panel.title, figure))
@@ -103,13 +103,16 @@ def _observable(ds: xr.Dataset, name: str, panel: Panel) -> go.Figure:
     return figure
 
 
-def _mean(figure: go.Figure, one: xr.Dataset, name: str, colour: str, label: str, dash: str, fan: bool) -> None:
+def _mean(
+    figure: go.Figure, one: xr.Dataset, name: str, colour: str, label: str, dash: str, panel: Panel, fan: bool
+) -> None:
     time, mean, error = one["time"].values, one[f"{name}_mean"].values, one[f"{name}_error"].values
     if fan:
         spread = one[f"{name}_quantiles"].transpose("quantile", "time").values
         _band(figure, time, spread[0], spread[-1], "#888888", 0.18)
         _band(figure, time, spread[1], spread[-2], "#888888", 0.28)
-    _band(figure, time, mean - 2 * error, mean + 2 * error, colour, 0.3)
+    if panel.kind != "log":  # where a mean less two errors may be negative
+        _band(figure, time, mean - 2 * error, mean + 2 * error, colour, 0.3)
     _line(figure, time, mean, colour, label, dash=dash)
 
 

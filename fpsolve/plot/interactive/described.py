@@ -15,6 +15,7 @@ from fpsolve.plain.toml import toml_table
 from fpsolve.plot.heading import described
 from fpsolve.plot.marks import limit_of
 from fpsolve.plot.panels import panels, unit_of
+from fpsolve.settings import SETTINGS
 from fpsolve.transformer import Architecture
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def configuration(ds: xr.Dataset) -> tuple[str, str]:
     lines += [] if terms else toml_table("[model]", model)
     lines += toml_table("[initial]", tables["initial"]) if "initial" in tables else []
     settings = {key: one for key, one in tables["solve"].items() if key != "observe"}
+    if "sweep" in tables:  # some of them an ensemble does not take, at their defaults either
+        settings = {key: one for key, one in settings.items() if key not in SETTINGS or one != SETTINGS[key].default}
     lines += toml_table("[solve]", settings)
     if tables.get("sweep"):
         lines += toml_table("[sweep]", _nested(tables["sweep"]))
@@ -117,7 +120,7 @@ def numbers(ds: xr.Dataset) -> list[Row]:
 
 
 def resolution(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
-    """One sentence on whether a run is resolved, (defect, largest, limit) of each defect, and whether it is; None: unknown."""
+    """Whether a run is resolved in a sentence, (defect, largest, limit) of each, whether it is (None: unknown)."""
     rows: list[Row] = []
     over = []
     for name, about in DEFECTS.items():

@@ -166,7 +166,8 @@ def _of_network(ds: xr.Dataset) -> Content:
     found.usage = "Save it as network.toml, for fpsolve network network.toml."
     mean = ds.mean("member", skipna=True)
     names = [one for one in LAYERS if one in ds]
-    rows = [(str(k), *(f"{float(mean[one][i]):.4g}" for one in names)) for i, k in enumerate(ds["layer"].values)]
+    values = [[f"{value:.4g}".replace("nan", "–") for value in mean[one].values] for one in names]
+    rows = list(zip(map(str, ds["layer"].values), *values, strict=True))
     about = f"Means over {ds.sizes['member']} members." if ds.sizes["member"] > 1 else ""
     found.tables.append(Table("Layers", ("layer", *(LAYERS[one] for one in names)), rows, about))
     return found
