@@ -127,7 +127,7 @@ def test_the_sphere_has_the_density_of_every_time(result):
 
 @pytest.mark.parametrize("high", [0.5, 5.0, 500.0])
 def test_ticks_stand_where_their_densities_are_drawn(high):
-    scale = sphere.Scale(1e-9, high)
+    scale = sphere.ColourScale(1e-9, high)
     assert scale.kind == {0.5: "linear", 5.0: "square-root", 500.0: "logarithmic"}[high]
     undone = {"linear": lambda v: v, "square-root": np.square, "logarithmic": lambda v: 10.0**v}[scale.kind]
     np.testing.assert_allclose(undone(scale.bar()["colorbar"]["tickvals"]), scale.ticks)

@@ -33,7 +33,7 @@ NEEDLE = 1.3
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """Colours of densities: linear, by square roots or by logarithms where a peak would hide all the rest."""
 
     low: float
@@ -113,7 +113,7 @@ def _density(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
     sources = dict.fromkeys(one.source for one in shown if one.source)
     told = [*told, *(f"density {source} where it was not saved" for source in sources)]
     lowest, highest = min(float(one.values.min()) for one in shown), max(float(one.values.max()) for one in shown)
-    scale = Scale(min(lowest, 0.0) if lowest < 0 else lowest, max(highest, lowest + 1e-12))
+    scale = ColourScale(min(lowest, 0.0) if lowest < 0 else lowest, max(highest, lowest + 1e-12))
     x, y, z = (np.float32(one) for one in _sphere(lat, lon))
     values = [np.float32(scale(one.at(lat[:, None], lon[None, :]))) for one in shown]
     titles = [_title(ds, one.time, f"peak {one.values.max():.3g} per steradian") for one in shown]
