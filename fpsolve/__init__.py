@@ -6,11 +6,21 @@ from types import ModuleType
 
 from fpsolve import _start as _start  # first: it hears signals while the rest is imported
 from fpsolve import errors, models, plot, policies, theory, transformer
-from fpsolve.compare import compare
+from fpsolve.comparison import compare
 from fpsolve.course import run
-from fpsolve.ensemble import ensemble
+from fpsolve.ensembles import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
+from fpsolve.measures import (
+    MEASURES,
+    Cloud,
+    Density,
+    HalfDensity,
+    LogDensity,
+    Measure,
+    ZonalCloud,
+    ZonalDensity,
+    initial,
+)
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable
@@ -18,7 +28,7 @@ from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solving import solve
 from fpsolve.transformer import scaling
 from fpsolve.transport import AmbientField, HarmonicField, Velocity
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 __version__ = version("fpsolve")
 
@@ -38,6 +48,8 @@ __all__ = [
     "Observable",
     "Scheme",
     "Velocity",
+    "ZonalCloud",
+    "ZonalDensity",
     "compare",
     "ensemble",
     "errors",

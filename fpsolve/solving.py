@@ -87,7 +87,8 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
+    and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
     applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
@@ -110,7 +111,8 @@ def solve(
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, mass_defect, density]; for clouds [points, weights]. What a measure does not have is absent.
+    min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for
+    mean_vector, moments by degree, density by height u [, heights]. What a measure does not have is absent.
     Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
     computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
     nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
@@ -119,7 +121,7 @@ def solve(
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
     job = prepare(model, initial, **arguments)
-    check_degrees_of(initial, lmax, moments_lmax)
+    check_degrees_of(initial, lmax, moments_lmax, job.state.is_axial)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
@@ -261,35 +263,36 @@ class Progress:
 @usual_arithmetic()
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
-    asked = Settings(**checked_values(Settings, arguments))
+    given = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
-    stride = check_arguments(model, chosen, scheme_name, asked)
-    own = own_observables(asked.observe)
-    chosen, flow = with_petsc(chosen, scheme_name, asked.transport, asked.petsc_options)
-    path = BrownianPath(asked.seed, asked.member, asked.path_cell)
-    stepper = Stepper(model, path, asked.dt, chosen, scheme_name)
+    scheme_name, chosen = named(SCHEMES, default_scheme(model) if given.scheme is None else given.scheme)
+    stride = check_arguments(model, chosen, scheme_name, given)
+    own = own_observables(given.observe)
+    chosen, flow = with_petsc(chosen, scheme_name, given.transport, given.petsc_options)
+    path = BrownianPath(given.seed, given.member, given.path_cell)
+    stepper = Stepper(model, path, given.dt, chosen, scheme_name)
 
     def built(lmax: int) -> Measure:
-        return first_state(build(initial, asked.measure, lmax, asked.rtol, asked.filter, *flow), chosen)
+        return first_state(build(initial, given.measure, lmax, given.rtol, given.filter, *flow), chosen)
 
-    state = built(asked.lmax)
-    check_effect(asked, chosen, scheme_name, initial, state)
-    policy = policy_of(asked.on_underresolved, asked.lmax_cap).prepared(model, scheme_name, chosen, initial, state)
-    check_saved(state, policy, asked, scheme_name)
-    check_run(stepper, state, asked.t_end)
+    state = built(given.lmax)
+    check_effect(given, chosen, scheme_name, initial, state)
+    policy = policy_of(given.on_underresolved, given.lmax_cap)
+    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    check_saved(state, policy, given, scheme_name)
+    check_run(stepper, state, given.t_end)
     stepper = replace(stepper, model=model.prepared(state))
-    steps = check_run(stepper, state, asked.t_end)
+    steps = check_run(stepper, state, given.t_end)
     settings = replace(
-        asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
+        given, scheme=scheme_name, measure=measure_class(given.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
-        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", asked.lmax),
-        rtol=getattr(state, "rtol", asked.rtol),
-        moments_lmax=asked.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
+        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", given.lmax),
+        rtol=getattr(state, "rtol", given.rtol),
+        moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES or state.is_axial else Settings.moments_lmax,
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(stepper.model, state, asked, policy, own)
+    recorder = _recorder(stepper.model, state, given, policy, own)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
 
@@ -316,12 +319,12 @@ def refusals(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> li
                 del given[name]
 
 
-def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
+def _recorder(model: Model, state: Measure, settings: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree = asked.moments_lmax
+    degree = settings.moments_lmax
     if hasattr(state, "lmax"):
         degree = min(degree, policy.highest_degree(state.lmax))
-    saved, grid = (degree, asked.save_density, asked.save_points), getattr(state, "grid", None)
+    saved, grid = (degree, settings.save_density, settings.save_points), getattr(state, "grid", None)
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 

@@ -16,8 +16,8 @@ from typer.core import TyperGroup
 
 from fpsolve.cli.listing import KINDS
 from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
-from fpsolve.compare import compare as compared
-from fpsolve.ensemble import ensemble as ensembled
+from fpsolve.comparison import compare as compared
+from fpsolve.ensembles import ensemble as ensembled
 from fpsolve.errors import FPSolveError, InputError, exit_code
 from fpsolve.plot.interactive.page import report as reported
 from fpsolve.solving import solve

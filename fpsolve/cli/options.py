@@ -65,8 +65,8 @@ def with_options(call: Callable[..., Any], table: Mapping[str, Help]) -> Callabl
             command(**every, given={name: one for name, one in options.items() if one is not None})
 
         own = inspect.signature(command, eval_str=True)
-        made = list(_options(call, table))
-        listed = [piece for one in own.parameters.values() for piece in (made if one.name == "given" else [one])]
+        collected = list(_options(call, table))
+        listed = [piece for one in own.parameters.values() for piece in (collected if one.name == "given" else [one])]
         called.__signature__ = own.replace(parameters=listed)  # type: ignore[attr-defined]
         called.__annotations__ = {one.name: one.annotation for one in listed} | {"return": None}
         return called

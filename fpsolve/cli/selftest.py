@@ -115,22 +115,22 @@ def _tangent_round_trip() -> float:
 
 def _normalisation() -> float:
     """2 Re Y_11 = -√(3/2π) sin θ cos φ and Y_20 = √(5/16π) (3 cos² θ - 1) on the grid."""
-    here = grid(_LMAX)
+    sphere = grid(_LMAX)
     exact = {
-        (1, 1): -np.sqrt(3 / (2 * np.pi)) * here.sin_theta * np.cos(here.phi),
-        (2, 0): np.sqrt(5 / (16 * np.pi)) * (3 * here.cos_theta**2 - 1),
+        (1, 1): -np.sqrt(3 / (2 * np.pi)) * sphere.sin_theta * np.cos(sphere.phi),
+        (2, 0): np.sqrt(5 / (16 * np.pi)) * (3 * sphere.cos_theta**2 - 1),
     }
     errors = []
     for (degree, order), field in exact.items():
         modes = np.zeros(size(_LMAX), complex)
         modes[index(degree, order, _LMAX)] = 1
-        errors.append(np.abs(here.to_grid(modes) - field).max())
+        errors.append(np.abs(sphere.to_grid(modes) - field).max())
     return float(max(errors))
 
 
 def _quadrature() -> float:
-    here = grid(_LMAX)
-    one, z2 = here.integral(np.ones(here.shape)), here.integral(here.cos_theta**2)
+    sphere = grid(_LMAX)
+    one, z2 = sphere.integral(np.ones(sphere.shape)), sphere.integral(sphere.cos_theta**2)
     return max(abs(one / (4 * np.pi) - 1), abs(z2 / (4 * np.pi / 3) - 1))
 
 

@@ -113,13 +113,13 @@ def template(name: str) -> str:
     return "\n".join(lines)
 
 
-def _keys(call: Any, values: Mapping[str, Any], told: Mapping[str, str], skip: Iterable[str] = ()) -> list[str]:
+def _keys(call: Any, values: Mapping[str, Any], remarks: Mapping[str, str], skip: Iterable[str] = ()) -> list[str]:
     """A line for each parameter, with what is said of it above; those at their default behind a #."""
     lines = []
     for key, parameter in parameters(call, tuple(skip)).items():
         needed = parameter.default is parameter.empty
         value = values[key] if key in values else GIVEN[key] if needed else parameter.default
-        text = told.get(key, "")
+        text = remarks.get(key, "")
         text = WORDS[key] if len(text) < BARE and key in WORDS else text
         if text := text if len(text) < LONG else text.partition(". ")[0].partition("; ")[0]:
             lines += textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")

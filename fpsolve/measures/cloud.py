@@ -99,6 +99,12 @@ class Cloud(Measure):
         x = np.ascontiguousarray(grid.x.reshape(-1, law.dimension)[kept])
         return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
 
+    @classmethod
+    def taken_from(cls, measure: Measure) -> Cloud:
+        """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+        x, masses, log_density = measure.quadrature()
+        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)  # type: ignore[attr-defined]
+
     @property
     def dimension(self) -> int:
         """d."""
@@ -171,9 +177,9 @@ class Cloud(Measure):
             frozen = frozen.resolved(self.dimension)
 
         def rhs(state: Real) -> Real:
-            here = self._at(state)
-            v = velocity(here.source) if frozen is None else frozen  # type: ignore[operator]
-            return here._derivative(v)
+            source = self._at(state)
+            v = velocity(source.source) if frozen is None else frozen  # type: ignore[operator]
+            return source._derivative(v)
 
         may_be_stiff = frozen is None and self.log_density is None and self.x.size <= LARGEST_STATE
         try:

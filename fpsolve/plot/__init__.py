@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
     from fpsolve.plot.spread import ensemble
+    from fpsolve.plot.zonal import zonal_profile
     from fpsolve.plot.zoom import zoomed
 
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "layers": "layer_curves",
     "phases": "layer_curves",
     "report": "interactive.page",
+    "zonal_profile": "zonal",
     "zoomed": "zoom",
 }
 
@@ -47,6 +49,7 @@ __all__ = [
     "overview",
     "phases",
     "report",
+    "zonal_profile",
     "zoomed",
 ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpsolve.ensemble import statistics
+from fpsolve.ensembles import statistics
 from fpsolve.errors import InputError
 from fpsolve.observe import OBSERVABLES, Panel
 
@@ -71,8 +71,8 @@ def point_label(one: xr.Dataset, swept: list[str]) -> str:
     """``beta = 4 (16 members)``, or how many of them count at the end where some no longer do."""
     parts = [f"{name} = {_value(one[name].item())}" if name in one.coords else name for name in swept]
     last, first = int(one["count"].values[-1]), int(one["count"].values[0])
-    told = f"{first} members" if last == first else f"{last} of {first} members at the end"
-    return f"{', '.join(parts)} ({told})" if parts else told
+    label = f"{first} members" if last == first else f"{last} of {first} members at the end"
+    return f"{', '.join(parts)} ({label})" if parts else label
 
 
 def _value(value: Any) -> str:

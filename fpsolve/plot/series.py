@@ -73,10 +73,10 @@ def finish(axes: Axes, ds: xr.Dataset, name: str, panel: Panel, variable: str) -
     axes.margins(x=0.02)
 
 
-def _mark(axes: Axes, ds: xr.Dataset, told: dict[float, list[str]]) -> None:
+def _mark(axes: Axes, ds: xr.Dataset, known: dict[float, list[str]]) -> None:
     """A dashed line, its label above the panel, where the run was no longer resolved and what was done about it."""
     begin, end = float(ds["time"].values[0]), float(ds["time"].values[-1])
-    for row, (time, labels) in enumerate(told.items()):
+    for row, (time, labels) in enumerate(known.items()):
         early = time <= (begin + end) / 2  # towards the middle, not over the edge
         axes.axvline(time, color="0.25", linewidth=0.8, linestyle="--", zorder=1)
         axes.annotate(

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_integer, check_number
-from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.plain.arguments import checked_arguments
@@ -20,7 +19,7 @@ from fpsolve.stationary.eigenvalues import MODES
 from fpsolve.stationary.events import Event, at_uniform, events_between
 from fpsolve.stationary.points import Branch, Point
 from fpsolve.stationary.retrace import Retrace
-from fpsolve.stationary.state import TAIL, StationaryState, as_density, make_settings, solve
+from fpsolve.stationary.state import TAIL, StateDensity, StationaryState, as_density, make_settings, solve
 from fpsolve.surroundings import warn
 
 SAG, SAG_OF_STATE = 0.002, 0.001
@@ -51,15 +50,16 @@ STRAIGHT = 0.7
 @checked_arguments
 def continuation(
     model: Model,
-    start: StationaryState | Density | Law,
+    start: StationaryState | StateDensity | Law,
     *,
     parameter: str = "diffusion",
     to: float,
     step: float = 0.1,
     max_points: int = 100,
     modes: int = 6,
-    away_from: Density | Law | None = None,
+    away_from: StateDensity | Law | None = None,
     lmax: int | None = None,
+    measure: str | None = None,
     retrace: bool = False,
     **settings: Any,
 ) -> xr.Dataset:
@@ -73,7 +73,7 @@ def continuation(
     branch was left, for a start close to it (``branch_off``): the first step leads away from it, and where it is the
     uniform law the branch point there is the first event; by default the parameter first moves towards ``to``. modes:
     eigenvalues kept; 0 computes none, and finds no bifurcations.
-    settings: as in :func:`solve`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
+    measure, settings: as in :func:`solve`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
     ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
     DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
     """
@@ -82,8 +82,9 @@ def continuation(
     check_integer("max_points", max_points, 1)
     if isinstance(start, StationaryState) and start.model != model:
         raise InputError("model", model, f"the state is one of {start.model}", "pass start.model, or its density")
-    state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, **settings)
-    family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
+    state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, measure=measure, **settings)
+    density = state.density
+    family = Family(state.model, parameter, density.dimension, density.lmax, density.is_axial)
     if family.value == to:
         raise InputError("to", to, f"the branch starts at this {parameter}", "pass another value")
     branch = Branch(family, make_settings(settings), modes > 0)
@@ -117,12 +118,12 @@ def _warn_if_unresolved(parameter: str, points: list[Point]) -> None:
             return
 
 
-def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Density | Law | None) -> Real:
+def _first_row(branch: Branch, state: StationaryState, to: float, away_from: StateDensity | Law | None) -> Real:
     """A unit vector that the first tangent is to point along."""
     u = state.density.geometry.to_real(state.density.coefficients)[1:]
     if away_from is None:
         return np.append(np.zeros_like(u), np.sign(to - branch.family.value))
-    other = as_density(away_from, state.density.lmax)
+    other = as_density(away_from, state.density.lmax, state.density.name)
     away = u - other.geometry.to_real(other.coefficients)[1:]
     size = float(np.linalg.norm(away))
     if size == 0:

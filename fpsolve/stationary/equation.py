@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fpsolve.petsc.newton_numpy import Action
-from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.stationary.attention_drift import AttentionDrift
 from fpsolve.stationary.real_basis import from_real, rotation_generators
 
 Generator: TypeAlias = Any  # sparse.csr_array, for which there are no types
@@ -31,12 +29,15 @@ INVARIANT = 1e-9
 class StationaryEquation:
     """E(u) of this module for one drift and one ν > 0; u of shape (number of real coefficients - 1,)."""
 
-    def __init__(self, drift: AttentionDrift, here: Geometry, lmax: int, diffusion: float) -> None:
-        self.geometry, self.lmax, self.diffusion = here, lmax, diffusion
-        self.drift, self._grid = drift, here.grid(lmax)
-        degrees, _ = here.real_degrees_orders(lmax)
+    is_axial = False
+    """Whether it is that of laws about an axis."""
+
+    def __init__(self, drift: Any, sphere: Any, lmax: int, diffusion: float) -> None:
+        self.geometry, self.lmax, self.diffusion = sphere, lmax, diffusion
+        self.drift, self._grid = drift, sphere.grid(lmax)
+        degrees, _ = sphere.real_degrees_orders(lmax)
         self.degrees = degrees[1:]
-        self.laplacian: Real = -self.degrees * (self.degrees + here.dimension - 2.0)
+        self.laplacian: Real = -self.degrees * (self.degrees + sphere.dimension - 2.0)
 
     @property
     def size(self) -> int:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.ensemble.planner import plan
+from fpsolve.ensembles.planner import plan
 from fpsolve.plain import canonical, digest
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plain.numbers import as_annotated, python_number
 from fpsolve.plain.schema import hints
 from fpsolve.times import saved_time
 from fpsolve.validate import validate
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 INT, FLOAT, BOOL = np.int64, np.float32, np.bool_
 LAW = fp.initial.von_mises_fisher([0.25, -0.5, 1.0], 2.0)
@@ -118,7 +118,7 @@ def test_public_calls_take_numpys_numbers(name, call):
 
 def public():
     """(name, function) of every public function and class of the package."""
-    for room in ("", ".transformer", ".stationary", ".plot", ".ensemble", ".validate", ".models"):
+    for room in ("", ".transformer", ".stationary", ".plot", ".ensembles", ".validate", ".models"):
         module = importlib.import_module(f"fpsolve{room}")
         for name in getattr(module, "__all__", dir(module)):
             one = getattr(module, name)
@@ -133,7 +133,7 @@ def has_number(annotation):
 
 def is_door(one):
     if inspect.isclass(one):
-        return isinstance(one, Named) or "int" not in str(hints(one))
+        return isinstance(one, Checked) or "int" not in str(hints(one))
     while one is not None:
         if one.__code__ in DOORS:
             return True
@@ -144,7 +144,8 @@ def is_door(one):
 DOORS = {checked_arguments(lambda: None).__code__}
 OTHERWISE = {
     "fpsolve.solve", "fpsolve.BrownianPath", "fpsolve.Scheme", "fpsolve.HarmonicField",  # prepare, own checks, records
-    "fpsolve.ensemble.Layout", "fpsolve.ensemble.make_layout", "fpsolve.validate.Validation", "fpsolve.validate.write",
+    "fpsolve.ensembles.Layout", "fpsolve.ensembles.make_layout", "fpsolve.validate.Validation",
+    "fpsolve.validate.write",
     "fpsolve.stationary.Stability", "fpsolve.stationary.StationaryState", "fpsolve.transformer.NetworkScaling",
     "fpsolve.transformer.Plan", "fpsolve.transformer.Scaling", "fpsolve.models.IsotropicFlow.from_kernel",
 }  # fmt: skip

@@ -129,12 +129,12 @@ def resolution(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
             worst = float(np.nanmax(np.abs(ds[name].values)))
             rows.append((about, f"{worst:.2g}", f"{limit:.0e}"))
             over += [about] * (worst > limit)
-    told = [*_notes(ds)]
+    remarks = [*_notes(ds)]
     negative = "min_density" in ds and float(ds["min_density"].min()) < 0
     if negative:
-        told.append(f"the density is negative somewhere (least: {float(ds['min_density'].min()):.2g})")
-    if told or over:
-        return "; ".join(told or [f"{one} exceeds its limit" for one in over]).capitalize() + ".", rows, False
+        remarks.append(f"the density is negative somewhere (least: {float(ds['min_density'].min()):.2g})")
+    if remarks or over:
+        return "; ".join(remarks or [f"{one} exceeds its limit" for one in over]).capitalize() + ".", rows, False
     if not rows:
         return "Points have no tail: compare with more of them, or with a density, to know.", rows, None
     return "At every saved time all that tells of the resolution is below its limit.", rows, True
@@ -159,6 +159,6 @@ def resolution_of_members(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
     for name, note in NOTES.items():
         if name in ds and np.isfinite(ds[name].values).any():
             rows.append((note.label, f"{int(np.isfinite(ds[name].values).sum())} members", f"{np.nanmin(ds[name]):g}"))
-    told = ", ".join(f"{count} {meaning}" for meaning, count in counts.items() if count)
+    remarks = ", ".join(f"{count} {meaning}" for meaning, count in counts.items() if count)
     right = counts.get("done", 0) == codes.size
-    return f"Of {codes.size} members: {told}.", rows, right
+    return f"Of {codes.size} members: {remarks}.", rows, right

@@ -55,7 +55,7 @@ class Content:
     legend: list[tuple[str, str]] = field(default_factory=list)
     sphere: go.Figure | None = None
     place: str = "Sphere"
-    told: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     configuration: str = ""
     why_not: str = ""
@@ -109,12 +109,12 @@ def content(ds: xr.Dataset, title: str | None = None, times: int = TIMES) -> Con
 
 
 def _of_run(ds: xr.Dataset, times: int) -> Content:
-    told, rows, right = described.resolution(ds)
+    remarks, rows, right = described.resolution(ds)
     text, why_not = described.configuration(ds)
-    found = Content(heading(ds), told, right, curves.of_run(ds), configuration=text, why_not=why_not)
+    found = Content(heading(ds), remarks, right, curves.of_run(ds), configuration=text, why_not=why_not)
     found.usage = "Save it as run.toml; fpsolve run run.toml makes this result again."
     _draw(found, ds, times)
-    found.tables.append(Table("Resolution", ("what", "largest", "limit"), rows, told))
+    found.tables.append(Table("Resolution", ("what", "largest", "limit"), rows, remarks))
     found.tables.append(Table("First and last values", ("observable", "first", "last", "unit"), described.numbers(ds)))
     return found
 
@@ -122,27 +122,27 @@ def _of_run(ds: xr.Dataset, times: int) -> Content:
 def _draw(found: Content, ds: xr.Dataset, times: int) -> None:
     drawn = sphere.scene(ds, times)
     if isinstance(drawn, str):
-        found.told.append(drawn)
+        found.remarks.append(drawn)
         return
     found.sphere, found.place = drawn.figure, "Circle" if on_circle(ds) else "Sphere"
     if not on_circle(ds):
-        found.told.append("Drag to turn the sphere. m: where the mean vector points.")
-    found.told += [f"Shown: {one}." for one in drawn.told]
+        found.remarks.append("Drag to turn the sphere. m: where the mean vector points.")
+    found.remarks += [f"Shown: {one}." for one in drawn.remarks]
 
 
 def _of_ensemble(ds: xr.Dataset, times: int) -> Content:
-    told, rows, right = described.resolution_of_members(ds)
+    remarks, rows, right = described.resolution_of_members(ds)
     drawn, labels = curves.of_ensemble(ds)
     text, why_not = described.configuration(ds)
-    found = Content(heading(ds), told, right, drawn, "Means over members ± 2 standard errors", configuration=text)
+    found = Content(heading(ds), remarks, right, drawn, "Means over members ± 2 standard errors", configuration=text)
     found.why_not = why_not
     found.usage = "Save it as runs.toml; fpsolve ensemble runs.toml -o OUT.zarr makes them again."
     found.legend = [(COLOURS[k % len(COLOURS)], label) for k, label in enumerate(labels)]
     if len(labels) == 1:
-        found.told.append("Grey: quantiles over members, 5 to 95 % and 25 to 75 %.")
+        found.remarks.append("Grey: quantiles over members, 5 to 95 % and 25 to 75 %.")
     if "density" in ds and "status" in ds:
         _draw_first(found, ds, times)
-    found.tables.append(Table("Resolution", ("what", "how many", "first time"), rows, told))
+    found.tables.append(Table("Resolution", ("what", "how many", "first time"), rows, remarks))
     return found
 
 
@@ -154,14 +154,14 @@ def _draw_first(found: Content, ds: xr.Dataset, times: int) -> None:
     except InputError:
         return
     _draw(found, one, times)
-    found.told.append(f"The sphere is that of {heading(one)}.")
+    found.remarks.append(f"The sphere is that of {heading(one)}.")
 
 
 def _of_network(ds: xr.Dataset) -> Content:
     text, why_not = described.architecture(ds)
     name = str(config_of(ds).get("model", {}).get("name") or "network")
-    told = f"{name} {verdict(ds)}."
-    found = Content(str(ds.attrs.get("title", name)), told, True, curves.of_network(ds), "By layer")
+    remarks = f"{name} {verdict(ds)}."
+    found = Content(str(ds.attrs.get("title", name)), remarks, True, curves.of_network(ds), "By layer")
     found.configuration, found.why_not = text, why_not
     found.usage = "Save it as network.toml, for fpsolve network network.toml."
     mean = ds.mean("member", skipna=True)

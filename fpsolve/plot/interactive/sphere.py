@@ -80,27 +80,27 @@ class Scene:
     """A figure with a slider, and what is to be said of it: where it comes from, what was left out."""
 
     figure: go.Figure
-    told: list[str]
+    remarks: list[str]
 
 
 def scene(ds: xr.Dataset, times: int) -> Scene | str:
     """The run on the sphere or the circle at up to ``times`` of its times; why there is none, for other runs."""
     chosen = np.unique(np.linspace(0, ds.sizes["time"] - 1, min(times, ds.sizes["time"])).round().astype(int))
-    told = [] if len(chosen) == ds.sizes["time"] else [f"{len(chosen)} of {ds.sizes['time']} saved times"]
+    remarks = [] if len(chosen) == ds.sizes["time"] else [f"{len(chosen)} of {ds.sizes['time']} saved times"]
     d = ds.sizes.get("component", 3)
     if on_circle(ds) and ("density" in ds or "moments" in ds):
-        return _circle(ds, chosen, told)
+        return _circle(ds, chosen, remarks)
     if d != 3:
         return f"The tokens live in d = {d}: there is no picture of them, the curves tell of them."
     gridded = "density" in ds and "lat" in ds["density"].dims
     if "points" in ds and not gridded:
-        return _cloud(ds, chosen, told)
+        return _cloud(ds, chosen, remarks)
     if gridded or "moments" in ds:
-        return _density(ds, chosen, told)
+        return _density(ds, chosen, remarks)
     return "The result keeps neither density nor points nor moments: solve with save_density=True, for a picture."
 
 
-def _density(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
+def _density(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
     """The density as colours of the sphere, on one scale for all times."""
     import plotly.graph_objects as go
 
@@ -109,9 +109,9 @@ def _density(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
     rows = int(np.clip(np.sqrt(VALUES / (2 * len(shown))), ROWS[0], min(ROWS[1], max(finest, ROWS[0]))))
     lat, lon = np.linspace(-90, 90, rows), np.linspace(0, 360, 2 * rows - 1)
     if rows < finest:
-        told = [*told, f"{rows} of {finest} circles of latitude; peaks are those of all"]
+        remarks = [*remarks, f"{rows} of {finest} circles of latitude; peaks are those of all"]
     sources = dict.fromkeys(one.source for one in shown if one.source)
-    told = [*told, *(f"density {source} where it was not saved" for source in sources)]
+    remarks = [*remarks, *(f"density {source} where it was not saved" for source in sources)]
     lowest, highest = min(float(one.values.min()) for one in shown), max(float(one.values.max()) for one in shown)
     scale = ColourScale(min(lowest, 0.0) if lowest < 0 else lowest, max(highest, lowest + 1e-12))
     x, y, z = (np.float32(one) for one in _sphere(lat, lon))
@@ -123,10 +123,10 @@ def _density(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
     )  # fmt: skip
     pairs = zip(values, chosen, strict=True)
     moving = [[{"type": "surface", "surfacecolor": one}, _needle(ds, int(k))] for one, k in pairs]
-    return Scene(_turning(ds, [ball, _needle(ds, int(chosen[0]))], moving, chosen, titles), told)
+    return Scene(_turning(ds, [ball, _needle(ds, int(chosen[0]))], moving, chosen, titles), remarks)
 
 
-def _cloud(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
+def _cloud(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
     """Points, as large as their weights, on a grey sphere."""
     import plotly.graph_objects as go
 
@@ -135,7 +135,7 @@ def _cloud(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
     some = np.arange(total)
     if total > most:
         some = np.sort(np.random.default_rng(0).choice(total, most, replace=False))
-        told = [*told, f"{most} of {total} points, chosen at random"]
+        remarks = [*remarks, f"{most} of {total} points, chosen at random"]
     weights = ds["weights"].values[some] if "weights" in ds else np.ones(len(some))
     size = np.float32(np.clip(4.5 * np.sqrt(weights / max(weights.mean(), 1e-300)), 2, 12))
     places = [fields.by_component(ds["points"].isel(time=int(k))).values[some].astype(np.float32) for k in chosen]
@@ -153,10 +153,10 @@ def _cloud(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
         hoverinfo="skip", lighting={"ambient": 0.9, "diffuse": 0.2, "specular": 0.0}, name="sphere",
     )  # fmt: skip
     titles = [_title(ds, float(ds["time"].values[k]), f"{total} points") for k in chosen]
-    return Scene(_turning(ds, [dots, _needle(ds, int(chosen[0])), ball], moving, chosen, titles), told)
+    return Scene(_turning(ds, [dots, _needle(ds, int(chosen[0])), ball], moving, chosen, titles), remarks)
 
 
-def _circle(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
+def _circle(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
     """The density against the angle."""
     import plotly.graph_objects as go
 
@@ -172,7 +172,7 @@ def _circle(ds: xr.Dataset, chosen: Any, told: list[str]) -> Scene:
         xaxis={"title": {"text": "angle θ [degrees]"}, "range": [0, 360], "tickvals": list(range(0, 361, 90))},
         yaxis={"title": {"text": "ρ [1/rad]"}, "range": [min(low, 0.0) - room * (low < 0), high + room]},
     )
-    return Scene(figure, [*told, *([f"density {source}"] if source else [])])
+    return Scene(figure, [*remarks, *([f"density {source}"] if source else [])])
 
 
 def _turning(
@@ -246,8 +246,8 @@ def _needle(ds: xr.Dataset, index: int) -> dict[str, Any]:
 def _title(ds: xr.Dataset, time: float, about: str) -> str:
     """``t = 0.5, peak 3.2 per steradian``, and what is no longer resolved."""
     lost = lost_at(ds, time)
-    told = f"{time_label(time)},  {about}"
-    return f'{told}  <span style="color:{LOST}">({lost})</span>' if lost else told
+    remarks = f"{time_label(time)},  {about}"
+    return f'{remarks}  <span style="color:{LOST}">({lost})</span>' if lost else remarks
 
 
 def _sphere(lat: Real, lon: Real) -> tuple[Real, Real, Real]:

@@ -165,8 +165,8 @@ class Architecture(Part):
             many = total / a.head_dim if heads is None else heads
             if many != int(many) or many < 1 or total % many:
                 name, value = ("d", d) if heads is None else ("heads", heads)
-                told = f"{a.heads} heads of width {a.head_dim} at d = {self.d} do not give whole heads then"
-                raise InputError(name, value, told, "give another d, or heads as well")
+                problem = f"{a.heads} heads of width {a.head_dim} at d = {self.d} do not give whole heads then"
+                raise InputError(name, value, problem, "give another d, or heads as well")
             width = int(total / many)
             changes |= {"attention.heads": int(many), "attention.head_dim": width}
             if a.kv_heads is not None:
@@ -195,8 +195,8 @@ class Architecture(Part):
         for key, value in plain.items():
             if key not in known:
                 raise unknown_key("", key, value, known, f"the preset {preset!r}")
-        made = PRESETS[preset](**plain)
-        return made.changed(**deep) if deep else made
+        architecture = PRESETS[preset](**plain)
+        return architecture.changed(**deep) if deep else architecture
 
     @classmethod
     def from_transformers(cls, config: Any) -> Architecture:
