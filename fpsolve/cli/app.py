@@ -19,6 +19,7 @@ from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
 from fpsolve.comparison import compare as compared
 from fpsolve.ensembles import ensemble as ensembled
 from fpsolve.errors import FPSolveError, InputError, exit_code
+from fpsolve.models import MODELS
 from fpsolve.plot.interactive.page import report as reported
 from fpsolve.solving import solve
 
@@ -43,7 +44,6 @@ app = typer.Typer(
     name="fpsolve",
     cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -70,6 +70,15 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"fpsolve {version('fpsolve')}")
         raise typer.Exit
+
+
+def _models(incomplete: str) -> list[str]:
+    """For the completion of a shell."""
+    return [name for name in MODELS if name.lower().startswith(incomplete.lower())]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
 @app.callback()
@@ -221,7 +230,7 @@ def models() -> None:
 
 @app.command()
 def new(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of fpsolve models.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of fpsolve models.", autocompletion=_models)],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.toml", help="Where to write.")] = None,
 ) -> None:
     """Write a commented configuration of MODEL that runs as it is, to -o or standard output."""
@@ -234,7 +243,7 @@ def new(
 def plot(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.", autocompletion=_kinds)] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -72,7 +72,7 @@ def as_text(report: dict[str, Any]) -> str:
 def test_line(test: dict[str, Any]) -> str:
     """A test's record for people."""
     verdict = test.get("problem", f"error {test['error']:.1e} (allowed {test['tolerance']:.0e})")
-    return f"  {'pass' if test['passed'] else 'FAIL'}  {test["name"]}: {verdict}"
+    return f"  {'pass' if test['passed'] else 'FAIL'}  {test['name']}: {verdict}"
 
 
 def _version(name: str) -> str | None:

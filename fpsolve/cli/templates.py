@@ -75,7 +75,7 @@ WORDS: Mapping[str, str] = {
     "key_query_std": "deviation of the entries of A",
     "seed": "of what is drawn",
     "kind": "usa: without the denominator of the softmax, sa: with it",
-    "t_end": "the run is from 0 to here",
+    "t_end": "end of the run, which begins at 0",
     "lmax_cap": "highest degree of on_underresolved",
 }
 """What is said of a parameter where no docstring does."""

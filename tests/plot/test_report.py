@@ -155,6 +155,17 @@ def test_the_circle_and_many_dimensions():
     assert "The tokens live in d = 8" in text(parts(tokens))
 
 
+def test_laws_about_an_axis():
+    start = fp.initial.von_mises_fisher([0, 0, 0, 1.0], 2.0)
+    ds = fp.solve(fp.models.SelfAttention(2.0), start, t_end=0.02, dt=0.01, measure="zonal", lmax=15, save_density=True)
+    found = parts(ds)
+    traces, frames = data(found, "scene")
+    np.testing.assert_allclose(numbers(frames[-1]["data"][0]["y"]), ds.density.values[-1], rtol=1e-6)
+    np.testing.assert_allclose(numbers(traces[0]["x"]), ds.u, rtol=1e-6)
+    bare = fp.solve(fp.models.SelfAttention(2.0), start, t_end=0.02, dt=0.01, measure="zonal", lmax=15)
+    assert "its density was not saved" in text(parts(bare))
+
+
 def test_what_is_not_resolved_is_said(result):
     assert ("p", {"class": "right", "id": "verdict"}) in parts(result).elements
     with warnings.catch_warnings():
@@ -207,8 +218,8 @@ def test_a_network():
     line = next(one for one in curve if one.get("name") == "mean")
     np.testing.assert_allclose(numbers(line["y"]), ds.mean_overlap.mean("member"), rtol=1e-15)
     assert fp.transformer.verdict(ds) in text(found)
-    made = fp.transformer.Architecture.from_dict(tomllib.loads(copied(ds)))
-    assert made == fp.transformer.Architecture.from_dict(json.loads(ds.attrs["fpsolve_config"])["model"])
+    read = fp.transformer.Architecture.from_dict(tomllib.loads(copied(ds)))
+    assert read == fp.transformer.Architecture.from_dict(json.loads(ds.attrs["fpsolve_config"])["model"])
     assert_self_contained(found)
 
 

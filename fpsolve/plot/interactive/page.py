@@ -33,7 +33,7 @@ TIMES = 60
 
 
 @dataclass
-class Table:
+class PageTable:
     """Rows under names, with a sentence above."""
 
     title: str
@@ -56,7 +56,7 @@ class Content:
     sphere: go.Figure | None = None
     place: str = "Sphere"
     remarks: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    tables: list[PageTable] = field(default_factory=list)
     configuration: str = ""
     why_not: str = ""
     usage: str = ""
@@ -104,7 +104,7 @@ def content(ds: xr.Dataset, title: str | None = None, times: int = TIMES) -> Con
     else:
         found = _of_run(one_run(ds), times)
     found.title = title or found.title or "fpsolve"
-    found.tables.append(Table("Versions", ("package", "version"), described.versions(ds)))
+    found.tables.append(PageTable("Versions", ("package", "version"), described.versions(ds)))
     return found
 
 
@@ -114,8 +114,8 @@ def _of_run(ds: xr.Dataset, times: int) -> Content:
     found = Content(heading(ds), remarks, right, curves.of_run(ds), configuration=text, why_not=why_not)
     found.usage = "Save it as run.toml; fpsolve run run.toml makes this result again."
     _draw(found, ds, times)
-    found.tables.append(Table("Resolution", ("what", "largest", "limit"), rows, remarks))
-    found.tables.append(Table("First and last values", ("observable", "first", "last", "unit"), described.numbers(ds)))
+    found.tables.append(PageTable("Resolution", ("what", "largest", "limit"), rows, remarks))
+    found.tables.append(PageTable("First and last values", ("observable", "first", "last", "unit"), described.numbers(ds)))
     return found
 
 
@@ -124,8 +124,9 @@ def _draw(found: Content, ds: xr.Dataset, times: int) -> None:
     if isinstance(drawn, str):
         found.remarks.append(drawn)
         return
-    found.sphere, found.place = drawn.figure, "Circle" if on_circle(ds) else "Sphere"
-    if not on_circle(ds):
+    flat = on_circle(ds) or "axis_component" in ds.dims
+    found.sphere, found.place = drawn.figure, "Density" if flat else "Sphere"
+    if not flat:
         found.remarks.append("Drag to turn the sphere. m: where the mean vector points.")
     found.remarks += [f"Shown: {one}." for one in drawn.remarks]
 
@@ -142,7 +143,7 @@ def _of_ensemble(ds: xr.Dataset, times: int) -> Content:
         found.remarks.append("Grey: quantiles over members, 5 to 95 % and 25 to 75 %.")
     if "density" in ds and "status" in ds:
         _draw_first(found, ds, times)
-    found.tables.append(Table("Resolution", ("what", "how many", "first time"), rows, remarks))
+    found.tables.append(PageTable("Resolution", ("what", "how many", "first time"), rows, remarks))
     return found
 
 
@@ -169,7 +170,7 @@ def _of_network(ds: xr.Dataset) -> Content:
     values = [[f"{value:.4g}".replace("nan", "–") for value in mean[one].values] for one in names]
     rows = list(zip(map(str, ds["layer"].values), *values, strict=True))
     about = f"Means over {ds.sizes['member']} members." if ds.sizes["member"] > 1 else ""
-    found.tables.append(Table("Layers", ("layer", *(LAYERS[one] for one in names)), rows, about))
+    found.tables.append(PageTable("Layers", ("layer", *(LAYERS[one] for one in names)), rows, about))
     return found
 
 

@@ -87,6 +87,8 @@ def scene(ds: xr.Dataset, times: int) -> Scene | str:
     """The run on the sphere or the circle at up to ``times`` of its times; why there is none, for other runs."""
     chosen = np.unique(np.linspace(0, ds.sizes["time"] - 1, min(times, ds.sizes["time"])).round().astype(int))
     remarks = [] if len(chosen) == ds.sizes["time"] else [f"{len(chosen)} of {ds.sizes['time']} saved times"]
+    if "axis_component" in ds.dims:
+        return _about_axis(ds, chosen, remarks)
     d = ds.sizes.get("component", 3)
     if on_circle(ds) and ("density" in ds or "moments" in ds):
         return _circle(ds, chosen, remarks)
@@ -158,21 +160,39 @@ def _cloud(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
 
 def _circle(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
     """The density against the angle."""
-    import plotly.graph_objects as go
-
     angle, values, source = profiles(ds)
     some = np.unique(np.linspace(0, len(angle) - 1, min(len(angle), 721)).round().astype(int))
-    rows = [np.float32(values[k][some]) for k in chosen]
-    titles = [_title(ds, float(ds["time"].values[k]), f"peak {values[k].max():.3g} per radian") for k in chosen]
-    line = go.Scatter(x=np.float32(angle[some]), y=rows[0], mode="lines", line={"color": COLOURS[0]}, name="density")
-    low, high = float(values[chosen].min()), float(values[chosen].max())
+    figure = _profile(ds, chosen, angle[some], values[:, some], "per radian")
+    across = {"title": {"text": "angle θ [degrees]"}, "range": [0, 360], "tickvals": list(range(0, 361, 90))}
+    figure.update_layout(xaxis=across, yaxis={"title": {"text": "ρ [1/rad]"}})
+    return Scene(figure, [*remarks, *([f"density {source}"] if source else [])])
+
+
+def _about_axis(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene | str:
+    """The density of a law about an axis, over the uniform one, against the height."""
+    if "density" not in ds or "u" not in ds["density"].dims:
+        return "The law is about an axis; its density was not saved (save_density=True)."
+    values = ds["density"].transpose("time", "u").values
+    chosen = chosen[~np.isnan(values[chosen]).all(axis=1)]
+    figure = _profile(ds, chosen, ds["u"].values, values, "times the uniform density")
+    figure.update_layout(
+        xaxis={"title": {"text": "height u = ⟨x, axis⟩"}, "range": [-1, 1]}, yaxis={"title": {"text": "ρ / uniform"}}
+    )
+    return Scene(figure, [*remarks, f"a law about an axis of R^{ds.sizes['axis_component']}, against the height"])
+
+
+def _profile(ds: xr.Dataset, chosen: Any, across: Real, values: Real, unit: str) -> go.Figure:
+    """A line that moves with the slider; values (time, place)."""
+    import plotly.graph_objects as go
+
+    rows = [np.float32(values[k]) for k in chosen]
+    titles = [_title(ds, float(ds["time"].values[k]), f"peak {np.nanmax(values[k]):.3g} {unit}") for k in chosen]
+    line = go.Scatter(x=np.float32(across), y=rows[0], mode="lines", line={"color": COLOURS[0]}, name="density")
+    low, high = float(np.nanmin(values[chosen])), float(np.nanmax(values[chosen]))
     figure = _sliding([line], [[{"type": "scatter", "y": row}] for row in rows], ds["time"].values[chosen], titles)
     room = 0.05 * (high - low) + 1e-9
-    figure.update_layout(
-        xaxis={"title": {"text": "angle θ [degrees]"}, "range": [0, 360], "tickvals": list(range(0, 361, 90))},
-        yaxis={"title": {"text": "ρ [1/rad]"}, "range": [min(low, 0.0) - room * (low < 0), high + room]},
-    )
-    return Scene(figure, [*remarks, *([f"density {source}"] if source else [])])
+    figure.update_layout(yaxis={"range": [min(low, 0.0) - room * (low < 0), high + room]})
+    return figure
 
 
 def _turning(
