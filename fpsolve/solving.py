@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning

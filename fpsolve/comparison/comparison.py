@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.comparison import problem_checks as check
 from fpsolve.comparison.errors import discrepancy_degree

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.ensembles.worker import News
 from fpsolve.surroundings import is_terminal, tell

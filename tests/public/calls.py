@@ -248,6 +248,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "observables": {"ds": result()},
         "zonal_profile": {"ds": zonal_result(), "time": 0.01},
         "overview": {"ds": result(), "snapshots": 2},
+        "report": {"ds": result(), "path": folder / "a.html", "title": "a", "times": 2, "overwrite": True},
     }  # fmt: skip
 
 

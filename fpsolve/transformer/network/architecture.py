@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from fpsolve.errors import InputError, check_integer
 from fpsolve.plain.schema import parameters, unknown_key
-from fpsolve.plain.toml import read_toml
+from fpsolve.plain.toml import read_toml, toml_value
 from fpsolve.surroundings import user_path
 from fpsolve.transformer.network.parts import (
     MLP,
@@ -282,15 +281,5 @@ def _lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping) and set(value) != {one.name for one in fields(Init)}:
             inner += ["", f"[{prefix}{key}]", *_lines(value, f"{prefix}{key}.")]
         elif value is not None:
-            lines.append(f"{key} = {_value(value)}")
+            lines.append(f"{key} = {toml_value(value)}")
     return lines + inner
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return repr(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
