@@ -41,6 +41,8 @@ CARRIES = {
     "density": ("harmonic coefficients ρ_ℓm, ℓ ≤ `lmax`", "yes", "smooth times, fields, spectra, ν > 0"),
     "half_density": ("coefficients of ψ = √ρ, ρ = ψ² ≥ 0", "no", "positivity, while resolved"),
     "log_density": ("coefficients of φ = log ρ, ρ = e^φ > 0", "yes", "concentrated laws, far attention, the tail of ρ"),
+    "zonal": ("Gegenbauer coefficients of laws about an axis", "yes", "any d, no common noise, A and V multiples of I"),
+    "zonal_cloud": ("circles of latitude with weights", "no", "the same for long times and concentrated laws"),
     "cloud": ("weighted points: a quadrature of the law, or tokens", "tokens only", "long times, any d (tokens)"),
 }
 """What each measure stores, whether it carries the tokens' own noise ν, and what it is for."""

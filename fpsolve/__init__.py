@@ -10,7 +10,17 @@ from fpsolve.compare import compare
 from fpsolve.course import run
 from fpsolve.ensemble import ensemble
 from fpsolve.io import load, save
-from fpsolve.measures import MEASURES, Cloud, Density, HalfDensity, LogDensity, Measure, initial
+from fpsolve.measures import (
+    MEASURES,
+    Cloud,
+    Density,
+    HalfDensity,
+    LogDensity,
+    Measure,
+    ZonalCloud,
+    ZonalDensity,
+    initial,
+)
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Observable
@@ -38,6 +48,8 @@ __all__ = [
     "Observable",
     "Scheme",
     "Velocity",
+    "ZonalCloud",
+    "ZonalDensity",
     "compare",
     "ensemble",
     "errors",

@@ -81,9 +81,9 @@ def attention_floor(measure: Measure, model: Model) -> float | None:
     See :mod:`fpsolve.attention.floor`; of a sum the largest of its terms'. None for measures that have no floor and
     models that do not ask the measure.
     """
-    asked = [heads for term in model.terms if (heads := term.queries(measure.dimension))]
-    floor = measure.floor if asked else None
-    if floor is None:
+    floor = measure.floor
+    asked = [] if floor is None else [heads for term in model.terms if (heads := term.queries(measure.dimension))]
+    if floor is None or not asked:
         return None
     known = _SEEN.get(floor)
     if known is not None and known[0] is model:

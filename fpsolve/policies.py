@@ -15,7 +15,7 @@ import numpy as np
 
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, check_number, unknown_name
-from fpsolve.measures import Cloud, Measure
+from fpsolve.measures import MEASURES, Measure
 from fpsolve.measures.initial import Initial
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
@@ -212,7 +212,7 @@ class HandOver(Policy):
     """
 
     lmax_cap: int = CAP
-    begin: Callable[[], Cloud] | None = field(default=None, init=False, compare=False, repr=False)
+    begin: Callable[[], Measure] | None = field(default=None, init=False, compare=False, repr=False)
 
     name: ClassVar[str] = "cloud"
     sentence: ClassVar[str] = "characteristics take over: the quadrature cloud of the same law on the same path"
@@ -228,15 +228,19 @@ class HandOver(Policy):
             problem = "a quadrature cloud cannot carry each token's own noise"
             raise InputError("on_underresolved", self.name, problem, 'use "refine" or "filter", or diffusion=0')
         try:
-            check_scheme(scheme_name, scheme, model, Cloud.name)
+            check_scheme(scheme_name, scheme, model, state.cloud_name)
         except InputError as error:
             problem = f"no cloud can go on: {error.argument} = {error.value}: {error.problem}"
             raise InputError("on_underresolved", self.name, problem, error.remedy) from None
 
-        def begin() -> Cloud:
+        def begin() -> Measure:
+            cloud: Measure
             if not isinstance(initial, Law):
-                return cloud_of(initial)
-            return Cloud.from_law(initial, lmax=quadrature_degree(state.lmax, cap), rtol=state.rtol)
+                cloud = cloud_of(initial)
+            else:
+                points = MEASURES[state.cloud_name]
+                cloud = points.from_law(initial, lmax=quadrature_degree(state.lmax, cap), rtol=state.rtol)
+            return cloud
 
         bound = replace(self, lmax_cap=cap)
         object.__setattr__(bound, "begin", begin)
@@ -304,10 +308,10 @@ def filtered(measure: Any, strength: float) -> Measure | None:
     return stronger if (getattr(measure, "filter", None) or 0.0) < strength else None
 
 
-def cloud_of(measure: Any) -> Cloud:
+def cloud_of(measure: Any) -> Any:
     """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
-    x, masses, log_density = measure.quadrature()
-    return Cloud(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)
+    points: Any = MEASURES[measure.cloud_name]
+    return points.taken_from(measure)
 
 
 def quadrature_degree(lmax: int, cap: int) -> int:

@@ -87,7 +87,8 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``. lmax: degree of the density,
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
+    and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
     the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
     applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
@@ -110,7 +111,8 @@ def solve(
     bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, mass_defect, density]; for clouds [points, weights]. What a measure does not have is absent.
+    min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for
+    mean_vector, moments by degree, density by height u [, heights]. What a measure does not have is absent.
     Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
     computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
     nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.

@@ -124,12 +124,13 @@ def remedy(measure: Measure, policy: str = "") -> str:
     filtered = getattr(measure, "filter", 1.0)
     between = "" if filtered else f", set filter=0.15 {policy}".rstrip()
     finer = "raise lmax" if measure.mass_defect is None else "raise lmax or tighten rtol"
-    return f"{finer}{between}, or follow the concentration with measure='cloud'"
+    return f"{finer}{between}, or follow the concentration with measure='{measure.cloud_name}'"
 
 
 def attention_remedy(measure: Measure, truncation: bool) -> str:
     """What helps where far attention outgrows a density: its accuracy, or its degree, or one that has no floor."""
-    rtol, others = getattr(measure, "rtol", 0.0), "measure='log_density' or measure='cloud'"
+    rtol, others = getattr(measure, "rtol", 0.0), f"measure='{measure.cloud_name}'"
+    others = others if measure.is_axial else f"measure='log_density' or {others}"
     if truncation:
         return f"raise lmax, or use {others}"
     return f"take a tighter rtol, {max(1e-3 * rtol, 1e-12):g}, or {others}" if rtol > 1e-12 else f"use {others}"

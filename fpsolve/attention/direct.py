@@ -22,6 +22,9 @@ class Source(ABC):
     dimension: int
     """d."""
 
+    axial = False
+    """Whether vectors have two components, across an axis of symmetry and along it."""
+
     @property
     def points(self) -> PointSource | None:
         """Weighted points that stand for μ wherever g is; None where there are none."""

@@ -7,5 +7,8 @@ from fpsolve.measures.density import Density
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.log_density import LogDensity
+from fpsolve.measures.zonal import ZonalDensity
+from fpsolve.measures.zonal_cloud import ZonalCloud
 
 __all__ = ["MEASURES", "Cloud", "Density", "Expansion", "HalfDensity", "LogDensity", "Measure"]
+__all__ += ["ZonalCloud", "ZonalDensity"]

@@ -37,6 +37,15 @@ class Measure(Value, metaclass=Named):
 
     name: ClassVar[str]
 
+    is_axial: ClassVar[bool] = False
+    """Whether it is made for laws that are symmetric about an ``axis`` and knows functions of the height on it alone.
+
+    Its vectors then have two components, across the axis and along it.
+    """
+
+    cloud_name: ClassVar[str] = "cloud"
+    """The measure of points that may take over from it."""
+
     tail_limit: ClassVar[float] = UNRESOLVED
     """The largest ``tail`` of a state that counts as resolved."""
 

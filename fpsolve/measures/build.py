@@ -14,10 +14,14 @@ from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial
 from fpsolve.measures.laws import Law, Tokens
 from fpsolve.measures.log_density import LogDensity
+from fpsolve.measures.zonal import ZonalDensity
+from fpsolve.measures.zonal_cloud import ZonalCloud
 from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
 
-MEASURES: dict[str, type[Measure]] = {cls.name: cls for cls in (Density, HalfDensity, LogDensity, Cloud)}
+MEASURES: dict[str, type[Measure]] = {
+    cls.name: cls for cls in (Density, HalfDensity, LogDensity, Cloud, ZonalDensity, ZonalCloud)
+}
 """Every representation by name; a new one is a file and an entry here."""
 
 QUADRATURE_DEGREES = (63, 127, 255)
@@ -50,7 +54,8 @@ def build(
     cls = measure_class(measure)
     flow = named_flow(transport, petsc_options)
     if flow != EXPLICIT and not _has_flow(cls):
-        raise InputError("transport", transport, f"a {cls.name} moves its points", 'use measure="density"')
+        problem = f"a {cls.name} moves by characteristics or by Runge–Kutta alone"
+        raise InputError("transport", transport, problem, 'use measure="density"')
     if isinstance(initial, Measure):
         if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")

@@ -99,6 +99,12 @@ class Cloud(Measure):
         x = np.ascontiguousarray(grid.x.reshape(-1, law.dimension)[kept])
         return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
 
+    @classmethod
+    def taken_from(cls, measure: Measure) -> Cloud:
+        """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+        x, masses, log_density = measure.quadrature()
+        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)  # type: ignore[attr-defined]
+
     @property
     def dimension(self) -> int:
         """d."""

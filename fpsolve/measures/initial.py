@@ -71,7 +71,16 @@ def uniform(d: int = 3) -> Law:
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
     check_memory("d", int(d), TOKEN_BYTES)
-    return AxialLaw(np.append(np.zeros(int(d) - 1), 1.0), np.zeros_like)
+    return AxialLaw(_last(int(d)), np.zeros_like)
+
+
+@_with_recipe
+def axial(d: int, kappa: float) -> Law:
+    """The von Mises–Fisher law around the last axis of R^d, ρ ∝ e^{κ x_d}, for large d; κ < 0: around -e_d."""
+    if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
+        raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
+    check_number("kappa", kappa)
+    return AxialLaw(_last(int(d)), Exponential(float(kappa)))
 
 
 @_with_recipe
@@ -219,7 +228,7 @@ def tokens_of(argument: str, given: Any, n: int, d: int, seed: int, member: int 
 
 
 LAWS: dict[str, Callable[..., Law | Tokens]] = {
-    f.__name__: f for f in (uniform, von_mises_fisher, mixture, band, simplex, samples, points, function, array)
+    f.__name__: f for f in (uniform, von_mises_fisher, axial, mixture, band, simplex, samples, points, function, array)
 }
 """Every law by the name that configurations use."""
 
@@ -228,6 +237,13 @@ __all__ = ["LAWS", *LAWS]
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _last(d: int) -> Real:
+    """e_d."""
+    axis = np.zeros(d)
+    axis[-1] = 1.0
+    return axis
 
 
 def _direction(argument: str, value: ArrayLike) -> Real:

@@ -20,6 +20,7 @@ from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.circle import CirclePoints
+from fpsolve.sphere.gegenbauer import log_area
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import SpherePoints
 from fpsolve.values import Value, own_arrays
@@ -29,6 +30,10 @@ MASS_TOLERANCE = 1e-6
 
 _ANGLES = np.linspace(0, np.pi, 2**15 + 1)
 """Mesh of the angle to the axis, for distribution functions."""
+
+
+Profiles = list[tuple[float, Real | None, Callable[[Real], Real]]]
+"""Parts (weight, axis or None for the uniform law, log of the density over the uniform one at heights ⟨x, axis⟩)."""
 
 
 class Law(Value, ABC):
@@ -49,6 +54,11 @@ class Law(Value, ABC):
     def is_normalised(self) -> bool:
         """Whether ∫ρ = 1 is known, and need not be checked on a grid."""
         return False
+
+    @property
+    def profiles(self) -> Profiles | None:
+        """What is known of its symmetry about an axis; None where it has none, or none that is known."""
+        return None
 
     @abstractmethod
     def draw(self, n: int, path: BrownianPath) -> Real:
@@ -71,6 +81,19 @@ class AxialLaw(Law):
     @property
     def is_normalised(self) -> bool:
         return True
+
+    @property
+    def profiles(self) -> Profiles:
+        return [(1.0, None if self._is_flat else self.axis, self._log_relative)]
+
+    @cached_property
+    def _is_flat(self) -> bool:
+        """Whether it is the uniform law, whose axis could be any."""
+        return not np.any(self._log_profile(np.array([-1.0, -0.3, 0.0, 0.5, 1.0])))
+
+    def _log_relative(self, u: Real) -> Real:
+        """log of the density with respect to the uniform law at heights u."""
+        return self._log_profile(u) - self._log_normalisation + log_area(self.dimension)
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         angle = self._angle_quantile(path.initial_uniforms(n))
@@ -168,6 +191,14 @@ class Mixture(Law):
     @property
     def is_normalised(self) -> bool:
         return all(law.is_normalised for law in self.components)
+
+    @property
+    def profiles(self) -> Profiles | None:
+        parts = [law.profiles for law in self.components]
+        if any(part is None for part in parts):
+            return None
+        weighted = zip(self.weights.tolist(), parts, strict=True)
+        return [(p * q, axis, log) for p, part in weighted for q, axis, log in part or []]
 
     def draw(self, n: int, path: BrownianPath) -> Real:
         which = np.searchsorted(np.cumsum(self.weights)[:-1], path.initial_uniforms(2 * n)[n:], side="right")

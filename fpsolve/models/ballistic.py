@@ -15,6 +15,7 @@ from fpsolve.attention.laws import DIMENSIONS
 from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.errors import InputError, SamplingWarning
 from fpsolve.memory import check_memory
+from fpsolve.models.about_an_axis import DIFFERENCES, SHIFT, modified_about_an_axis
 from fpsolve.models.base import (
     Model,
     apply_matrix,
@@ -24,7 +25,7 @@ from fpsolve.models.base import (
     checked_same_size,
     frozen_matrix,
 )
-from fpsolve.models.conditioning import Mean, drawn_vectors, gaussian_mean, radial_mean
+from fpsolve.models.conditioning import Mean, axial_mean, drawn_vectors, gaussian_mean, radial_mean
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
 from fpsolve.models.weights import (
@@ -43,10 +44,6 @@ from fpsolve.transport.velocity import AmbientField, Sites, Velocity, sites_of
 
 EXACT_PAIRS = 1_000_000
 """On S² the derivative of the softmax is summed over pairs of targets and points up to so many of them."""
-
-SHIFT = 5e-3
-"""Distance by which a measure is moved for the central difference of fourth order, beyond that; over 1 + β."""
-
 
 LOOKED_AT = 64
 """Points at which the error of a drift that depends on x is estimated."""
@@ -109,7 +106,15 @@ class MeanHeads(Model):
 
     def check(self, measure: Any) -> None:
         super().check(measure)
-        self.law.check(measure.dimension)
+        if not measure.is_axial:
+            self.law.check(measure.dimension)
+
+    def check_axial(self, measure: Any) -> None:
+        super().check_axial(measure)
+        if self.law.is_random and not is_rotation_invariant(self.law):
+            problem = "E_A F(βAx) of this law is not known to keep the symmetry about an axis"
+            remedy = 'use a number, or a Gaussian or product law of mean zero, or measure="cloud"'
+            raise InputError("key_query", self.key_query, problem, remedy)
 
     def prepared(self, measure: Any) -> Model:
         error = self.sampling_error(measure.source)
@@ -154,7 +159,8 @@ class MeanHeads(Model):
         The root mean square norm, ‖V̄‖ times that of E_A F_μ(βAx), the largest at up to 64 points of the measure where
         it depends on x.
         """
-        if not self.law.is_random or (is_rotation_invariant(self.law) and source.dimension in DIMENSIONS):
+        exact = source.axial or source.dimension in DIMENSIONS
+        if not self.law.is_random or (is_rotation_invariant(self.law) and exact):
             return None
         x, _ = _points(source)
         _, error = self.mean_attention_at(source, x[:: -(-len(x) // LOOKED_AT)])
@@ -188,6 +194,8 @@ class MeanHeads(Model):
         law, d = self.law, source.dimension
         if not is_rotation_invariant(law):
             raise InputError("key_query", self.key_query, "E_A F(βAx) depends on x", "use mean_attention_at(source, x)")
+        if source.axial:
+            return Mean(axial_mean(law, self.beta, source), np.zeros(2), 0)
         if d in DIMENSIONS:
             return Mean(radial_mean(isotropic_law(law, d), self.beta, source), np.zeros(d), 0)
         return gaussian_mean(law, d, self.seed, lambda g: source.F(self.beta * g), self.tolerance)
@@ -210,6 +218,7 @@ class Ballistic(MeanHeads):
     tolerance: float = 3e-4
 
     summary: ClassVar[str] = "ballistic limit of random transformers: the drift of the mean layer"
+    axial: ClassVar[bool] = True
 
     def drift_field(self, source: Source) -> Velocity:
         value, law = checked_matrix("value", self.value), self.law
@@ -251,6 +260,7 @@ class ModifiedBallistic(MeanHeads):
 
     summary: ClassVar[str] = "ballistic limit of random transformers with the first correction in the step"
     alone: ClassVar[str] = "its correction in the step is quadratic in the whole drift and does not add"
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -258,6 +268,8 @@ class ModifiedBallistic(MeanHeads):
 
     def drift_field(self, source: Source) -> Velocity:
         value = checked_matrix("value", self.value)
+        if source.axial:
+            return modified_about_an_axis(self, source, value)
         x, weights = _points(source)
         moving = Moving(x, weights, self._plain(source, value, sites_of(x))[1], self.beta)
         one = self._one_rate(source, moving, value) if is_rotation_invariant(self.law) else None
@@ -368,8 +380,7 @@ class Moving:
         if fastest == 0:
             return []
         unit = SHIFT / ((1 + self.beta * steep) * fastest)
-        places = ((1, 2 / 3), (-1, -2 / 3), (2, -1 / 12), (-2, 1 / 12))
-        return [(factor / unit, shift * unit, self._at(shift * unit)) for shift, factor in places]
+        return [(factor / unit, shift * unit, self._at(shift * unit)) for shift, factor in DIFFERENCES]
 
     def _at(self, time: float) -> Source:
         """The measure after a time."""

@@ -51,6 +51,8 @@ class Model(metaclass=Named):
     """The only measures that the system acts on, where it needs points."""
     matrix_names: ClassVar[tuple[str, ...]] = ()
     """The parameters that are a number or a (d, d) matrix each."""
+    axial: ClassVar[bool] = False
+    """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
     alone: ClassVar[str] = ""
@@ -108,6 +110,22 @@ class Model(metaclass=Named):
             if matrix.ndim == 2 and len(matrix) != d:
                 remedy = f"pass a ({d}, {d}) matrix, or start in d = {len(matrix)}"
                 raise InputError(argument, matrix.shape, f"the tokens live in d = {d}", remedy)
+        if getattr(measure, "is_axial", False):
+            self.check_axial(measure)
+
+    def check_axial(self, measure: Any) -> None:
+        """Raise InputError where a law that is symmetric about an axis would not stay so, or not visibly."""
+        name, remedy = type(self).__name__, 'use measure="cloud" (tokens, any d), or a density for d = 2 and 3'
+        if self.is_stochastic:
+            problem = f"its common noise breaks the symmetry about an axis that measure={measure.name!r} needs"
+            raise InputError("model", name, problem, remedy)
+        if not self.axial:
+            problem = f"not known to keep laws symmetric about an axis, as measure={measure.name!r} needs them"
+            raise InputError("model", name, problem, remedy)
+        for argument, matrix in self.fixed_matrices:
+            if matrix.ndim == 2 and multiple_of_identity(matrix) is None:
+                problem = f"no multiple of I: it breaks the symmetry about an axis that measure={measure.name!r} needs"
+                raise InputError(argument, matrix, problem, f"pass a number, or {remedy}")
 
     def prepared(self, measure: Any) -> Model:
         """The model of a run that starts from the measure, what is left to the run resolved to numbers; itself here.
@@ -244,10 +262,21 @@ def checked_same_size(matrices: Iterable[tuple[str, Real]]) -> None:
             raise InputError(argument, matrix.shape, problem, "use one d for all matrices")
 
 
+def multiple_of_identity(matrix: Real) -> float | None:
+    """c where the matrix is c I; None where it is not."""
+    return float(matrix[0, 0]) if np.array_equal(matrix, matrix[0, 0] * np.eye(len(matrix))) else None
+
+
 def apply_matrix(matrix: Real, vectors: Real, argument: str = "value") -> Real:
-    """V u for a number or a matrix V and vectors (..., d); ``argument`` is its name in errors."""
+    """V u for a number or a matrix V and vectors (..., d); ``argument`` is its name in errors.
+
+    A multiple of the identity also acts on vectors that are told by their components in a plane.
+    """
     if matrix.ndim == 0:
         return matrix * vectors
     if matrix.shape[0] != vectors.shape[-1]:
+        factor = multiple_of_identity(matrix) if vectors.shape[-1] == 2 else None
+        if factor is not None:
+            return factor * vectors
         raise InputError(argument, matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
     return np.einsum("ab,...b->...a", matrix, vectors)

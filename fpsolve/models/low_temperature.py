@@ -43,6 +43,7 @@ class LowTemperatureLimit(Model):
     summary: ClassVar[str] = "zero-temperature limit of self-attention, and its projected law"
     reference: ClassVar[str] = "arXiv:2605.10931"
     matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checked_number("diffusion", self.diffusion)

@@ -45,6 +45,7 @@ class MultiHead(Model):
 
     summary: ClassVar[str] = "several fixed heads, or the gradient flow of their total energy"
     reference: ClassVar[str] = "arXiv:2605.04279"
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):

@@ -35,6 +35,7 @@ class NoisyTransformer(Model):
 
     summary: ClassVar[str] = "attention drift (with or without denominator) and each token's own noise"
     reference: ClassVar[str] = "arXiv:2510.20094, arXiv:2606.05140"
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checked_number("beta", self.beta, positive=True)

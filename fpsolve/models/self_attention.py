@@ -47,6 +47,7 @@ class SelfAttention(Model):
     summary: ClassVar[str] = "deterministic softmax self-attention with fixed weights"
     reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
     matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):
@@ -97,7 +98,7 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
     """
     if scores.ndim == 0 and scores >= 0:
         return source.F_sphere(float(scores), sites)
-    g = np.ascontiguousarray(apply_matrix(scores, sites.x, "key_query").reshape(-1, source.dimension))
+    g = np.ascontiguousarray(apply_matrix(scores, sites.x, "key_query").reshape(-1, sites.x.shape[-1]))
     log_m, f = source.evaluate(g)
     return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
 

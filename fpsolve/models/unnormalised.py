@@ -41,6 +41,7 @@ class UnnormalisedSelfAttention(Model):
     summary: ClassVar[str] = "deterministic attention without the denominator, gradient flow of the energy"
     reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
     matrix_names: ClassVar[tuple[str, ...]] = ("value", "key_query")
+    axial: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("beta", "diffusion"):

@@ -278,9 +278,11 @@ def isotropic_law(law: Gaussian | Product, d: int) -> KeyQueryLaw:
 
 
 def queries_of(law: MatrixLaw, beta: float, d: int) -> Heads:
-    """Where heads of this law ask a measure for F: for a law without quadrature ``FEW`` matrices stand for all."""
+    """Where heads of this law ask a measure for F: without a quadrature |Ax| or ``FEW`` matrices stand for it."""
     if is_rotation_invariant(law) and d in DIMENSIONS:
         return RandomHeads(isotropic_law(law, d), beta, TOLERANCE)
+    if is_rotation_invariant(law):  # |Ax| is nearly the same for all A in high d
+        return [Head(beta, np.array(float(np.sqrt(d)) * float(law.entry_std(d))), np.array(1.0))]
     return [Head(beta, matrix, np.array(1.0)) for matrix in averaging_matrices(law, FEW, 0, d)]
 
 

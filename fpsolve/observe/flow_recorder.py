@@ -223,6 +223,8 @@ def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None
     problem, remedy = "", 'use measure="cloud"'
     if state.points is None:
         problem = f"a {state.name} is moved by coefficients, not by a flow of points"
+    elif state.is_axial:
+        problem, remedy = f"a {state.name} carries its density along its own circles of latitude alone", "leave it out"
     elif state.dimension not in GEOMETRIES:
         problem, remedy = f"densities exist for d = 2 and d = 3, not d = {state.dimension}", "leave it out"
     elif scheme not in COMPOSED:

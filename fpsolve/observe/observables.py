@@ -16,6 +16,12 @@ DENSITIES = ("density", "half_density", "log_density")
 
 POINTS = ("cloud",)
 
+OF_VECTORS = (*DENSITIES, *POINTS)
+"""Measures whose vectors have d components."""
+
+AXIAL = ("zonal", "zonal_cloud")
+"""Measures of laws about an axis."""
+
 
 def _energy(name: str) -> Callable[[Measure, Context], Any]:
     return lambda state, context: context.energies.get(name)
@@ -34,6 +40,8 @@ def _coordinate(compute: Callable[[Any], Any]) -> Callable[[Any, Context], Any]:
 def _density_dims(state: Measure) -> tuple[str, ...]:
     if state.points is not None:
         return ("point",)
+    if state.is_axial:
+        return ("u",)
     return ("lat", "lon") if state.dimension == 3 else ("angle",)
 
 
@@ -54,10 +62,34 @@ def _weights(state: Measure) -> Any:
     return None if state.points is None else state.masses.copy()
 
 
+def _heights(state: Any, context: Context) -> Any:
+    return state.heights if context.saved.save_points and state.is_axial and state.points is not None else None
+
+
+def _moments(state: Any, context: Context) -> Any:
+    """In real harmonics by degree and order; of a law about an axis by degree alone."""
+    degree = context.saved.moments_lmax
+    return state.axial_moments(degree) if state.is_axial else quantities.real_moments(state, degree)
+
+
+def _moment_dims(state: Measure) -> tuple[str, ...]:
+    return ("degree",) if state.is_axial else ("harmonic",)
+
+
+def _density_units(state: Measure) -> str:
+    """With respect to surface measure; of a law about an axis with respect to the uniform one."""
+    return "1" if state.is_axial else {3: "sr-1", 2: "rad-1"}.get(state.dimension, "1")
+
+
 _ALL = (
     Observable(
         "mean_vector", lambda state, _: state.mean, "mean of the measure, ∫ x dμ", ("component",),
-        panel=Panel("mean vector m", "vector", overview=1),
+        measures=OF_VECTORS, panel=Panel("mean vector m", "vector", overview=1),
+    ),
+    Observable(
+        "axis_mean", lambda state, _: state.axis_mean if state.is_axial else None,
+        "mean along the axis, ∫ ⟨x, axis⟩ dμ",
+        measures=AXIAL, panel=Panel("mean along the axis", overview=1), summary=True,
     ),
     Observable(
         "overlap", lambda state, _: quantities.overlap(state), "squared norm of the mean, mean overlap of two tokens",
@@ -90,17 +122,17 @@ _ALL = (
     ),
     Observable("mass", lambda state, _: state.mass, "total mass", summary=True),
     Observable(
-        "moments", lambda state, context: quantities.real_moments(state, context.saved.moments_lmax),
+        "moments", _moments,
         "moments in real orthonormal harmonics with the Condon-Shortley phase, (1, 1) and (1, -1) ~ -x, -y",
-        ("harmonic",), where="d = 2 or 3",
+        _moment_dims, where="d = 2 or 3, or an axis",
     ),
     Observable(
         "min_density", lambda state, _: state.min_density, "least density on the grid",
-        measures=DENSITIES, panel=Panel("least density", "density", overview=7), summary=True,
+        measures=(*DENSITIES, "zonal"), panel=Panel("least density", "density", overview=7), summary=True,
     ),
     Observable(
         "tail", lambda state, _: state.tail, "share of the power above 0.9 lmax",
-        measures=DENSITIES, panel=Panel("tail of the spectrum", "log", overview=5), summary=True,
+        measures=(*DENSITIES, "zonal"), panel=Panel("tail of the spectrum", "log", overview=5), summary=True,
     ),
     Observable(
         "mass_defect", lambda state, _: state.mass_defect, "mass of a log density less one",
@@ -124,21 +156,25 @@ _ALL = (
     Observable(
         "attention_floor", _of_model(attention_floor),
         "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
-        measures=("density", "half_density"), where="models with attention",
+        measures=("density", "half_density", "zonal"), where="models with attention",
         panel=Panel("floor of far attention", "log"), summary=True,
     ),
     Observable(
         "density", lambda state, context: _density(state, context) if context.saved.save_density else None,
         "density with respect to surface measure", _density_dims,
-        lambda state: {3: "sr-1", 2: "rad-1"}.get(state.dimension, "1"), where="`save_density`",
+        _density_units, where="`save_density`",
     ),
     Observable(
         "points", lambda state, context: state.points if context.saved.save_points else None,
         "positions of the points", ("point", "component"), measures=POINTS, where="`save_points`",
     ),
     Observable(
+        "heights", _heights,
+        "heights ⟨x, axis⟩ of the circles of latitude", ("point",), measures=("zonal_cloud",), where="`save_points`",
+    ),
+    Observable(
         "weights", lambda state, context: _weights(state) if context.saved.save_points else None,
-        "weights of the points", ("point",), measures=POINTS, where="`save_points`", once=True,
+        "weights of the points", ("point",), measures=(*POINTS, "zonal_cloud"), where="`save_points`", once=True,
     ),
     Observable(
         "method", _coordinate(lambda state: state.name), "representation of the measure at this time", coordinate=True

@@ -15,6 +15,7 @@ import xarray as xr
 
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
+from fpsolve.observe.axial import with_axis
 from fpsolve.observe.member_run import component_names, run_attributes
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.observables import OBSERVABLES
@@ -76,11 +77,8 @@ def dataset(
             about |= {"panel": panel.title, "panel_kind": panel.kind}
         one = {name: (dims, values, about)}
         ds = ds.assign_coords(one) if table[name].coordinate else ds.assign(one)
-    ds = ds.assign_coords(component=component_names(first.dimension))
-    ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
-    if "density" in ds and first.points is None:
-        ds = _with_latitudes(ds, first.sites) if first.dimension == 3 else _with_angles(ds, first.sites)
-    if "points" in ds:
+    ds = with_axis(ds, first) if first.is_axial else _with_components(ds, first)
+    if "points" in ds or "heights" in ds:
         points: Any = last if first.points is None else first
         ds["weights"] = OBSERVABLES["weights"].variable(points, points.masses.copy())
     return as_result(ds).assign_attrs(run_attributes(config, json.dumps(versions())))
@@ -98,6 +96,15 @@ def _columns(records: list[dict[str, Any]]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _with_components(ds: xr.Dataset, first: Measure) -> xr.Dataset:
+    """With the coordinates of vectors, moments and grids."""
+    ds = ds.assign_coords(component=component_names(first.dimension))
+    ds = _with_degrees(ds, first.dimension) if "moments" in ds else ds
+    if "density" in ds and first.points is None:
+        ds = _with_latitudes(ds, first.sites) if first.dimension == 3 else _with_angles(ds, first.sites)
+    return ds
 
 
 def _with_degrees(ds: xr.Dataset, d: int) -> xr.Dataset:

@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike
 Name = Annotated[str, "a name"]
 """Text beside an array in a union, whose own text would be taken for it."""
 
+MOST = 1 << 24
+"""Numbers of a range that becomes an array."""
+
 LARGEST = 1 << 1023
 """Integers below are finite as floats."""
 
@@ -192,8 +195,10 @@ def _numbers_type(kinds: str = "iuf", several: bool = False, one_shape: bool = T
 
 
 def _has_kind(value: Any, kinds: str) -> bool:
-    if isinstance(value, range | float):
+    if isinstance(value, float):
         return True
+    if isinstance(value, range):
+        return abs(value.stop - value.start) <= MOST * abs(value.step)
     if isinstance(value, int):
         return abs(value) < LARGEST
     try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.pages import overview
     from fpsolve.plot.series import observables
     from fpsolve.plot.spread import ensemble
+    from fpsolve.plot.zonal import zonal_profile
     from fpsolve.plot.zoom import zoomed
 
 _HOME = {
@@ -30,6 +31,7 @@ _HOME = {
     "ensemble": "spread",
     "layers": "layer_curves",
     "phases": "layer_curves",
+    "zonal_profile": "zonal",
     "zoomed": "zoom",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "observables",
     "overview",
     "phases",
+    "zonal_profile",
     "zoomed",
 ]
 

@@ -54,6 +54,7 @@ def one_run(ds: xr.Dataset) -> xr.Dataset:
     if "status" not in ds and "member" not in ds.dims:
         return ds
     known = {"time", "component", "harmonic", "head", "lat", "lon", "angle", "point"}
+    known |= {"u", "degree", "axis_component"}
     ds = ds.squeeze([name for name, size in ds.sizes.items() if size == 1 and name not in known])
     several = {str(name): size for name, size in ds.sizes.items() if name in ("member", *_swept(ds))}
     if several:
@@ -87,6 +88,9 @@ def field(ds: xr.Dataset, index: int) -> Field:
     Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has neither, or is not on S².
     """
     time = float(ds["time"].values[index])
+    if "axis_component" in ds.dims:
+        problem, remedy = "maps show densities on S²", "draw an overview, or fp.plot.zonal_profile"
+        raise InputError("density", "a law about an axis", problem, remedy)
     if ds.sizes.get("component", 3) != 3:
         problem, remedy = "maps and animations show S² alone", "draw an overview, or the observables"
         raise InputError("density", f"d = {ds.sizes['component']}", problem, remedy)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.plot import circle, fields, maps, series, style
+from fpsolve.plot import circle, fields, maps, series, style, zonal
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import lost_at
 from fpsolve.plot.projection import Mollweide
@@ -26,20 +26,25 @@ APART = 6.0
 @checked_arguments
 def overview(ds: xr.Dataset, snapshots: int = 4) -> Figure:
     """Up to ``snapshots`` maps, evenly spread over the saved times, and four observables; on the circle profiles and
-    the density over time and angle, in other dimensions the observables alone.
+    the density over time and angle, of laws about an axis profiles by height and angle, otherwise observables alone.
 
     The maps share a colour scale where their peaks are within a factor of ``APART``. A member of an ensemble has such a
     page, too. Raises :class:`~fpsolve.errors.InputError` naming ``density`` if the result has nothing to map.
     """
     ds = fields.one_run(ds)
-    if ds.sizes.get("component", 3) > 3:
+    if ds.sizes.get("component", 3) > 3 or (zonal.has_axis(ds) and not zonal.has_profile(ds)):
         return series.observables(ds)
     count = min(max(1, snapshots), ds.sizes["time"])
     chosen = np.unique(np.linspace(0, ds.sizes["time"] - 1, count).round().astype(int))
     figure = style.new_figure(14.0, 5.6)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 1.3))
     above, below = halves
-    source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
+    if zonal.has_axis(ds):
+        source = ""
+        left, right = above.subplots(1, 2)
+        zonal.draw(left, right, ds, chosen)
+    else:
+        source = _draw_circle(above, ds, chosen) if circle.on_circle(ds) else _draw_sphere(above, ds, chosen)
     ranked = [(panel.overview, name, panel) for name, panel in series.panels(ds).items() if panel.overview is not None]
     shown = sorted(ranked, key=lambda one: one[0])[:CURVES]
     for axes, (_, name, panel) in zip(below.subplots(1, max(1, len(shown)), squeeze=False)[0], shown, strict=False):

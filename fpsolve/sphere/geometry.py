@@ -89,5 +89,6 @@ def check_degree(argument: str, lmax: int, least: int = 4) -> None:
 def geometry(d: int) -> Geometry:
     """The geometry of S^{d-1}. Raises InputError where there are no harmonics."""
     if not isinstance(d, int) or d not in GEOMETRIES:
-        raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", "use tokens: fp.initial.samples")
+        remedy = 'use tokens, fp.initial.samples, or measure="zonal" for laws about an axis'
+        raise InputError("d", d, "densities and harmonics exist for d = 2 and d = 3", remedy)
     return GEOMETRIES[d]

@@ -4,8 +4,9 @@ from fpsolve.stationary.arclength import continuation
 from fpsolve.stationary.branching import branch_off
 from fpsolve.stationary.eigenvalues import Stability, stability
 from fpsolve.stationary.state import StationaryState, solve
+from fpsolve.stationary.uniform import uniform_stability
 
-__all__ = ["Stability", "StationaryState", "branch_off", "continuation", "solve", "stability"]
+__all__ = ["Stability", "StationaryState", "branch_off", "continuation", "solve", "stability", "uniform_stability"]
 
 
 def __dir__() -> list[str]:

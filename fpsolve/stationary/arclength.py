@@ -60,6 +60,7 @@ def continuation(
     modes: int = 6,
     away_from: Density | Law | None = None,
     lmax: int | None = None,
+    measure: str | None = None,
     retrace: bool = False,
     **settings: Any,
 ) -> xr.Dataset:
@@ -73,7 +74,7 @@ def continuation(
     branch was left, for a start close to it (``branch_off``): the first step leads away from it, and where it is the
     uniform law the branch point there is the first event; by default the parameter first moves towards ``to``. modes:
     eigenvalues kept; 0 computes none, and finds no bifurcations.
-    settings: as in :func:`solve`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
+    measure, settings: as in :func:`solve`. Returns a Dataset by ``point`` (``branch_record.LONG_NAMES``), and by
     ``crossing`` the folds, branch points and Hopf points with their neutral modes. Raises InputError for bad arguments,
     DivergedError (attribute ``branch``: the Dataset so far) where no step is short enough.
     """
@@ -82,8 +83,9 @@ def continuation(
     check_integer("max_points", max_points, 1)
     if isinstance(start, StationaryState) and start.model != model:
         raise InputError("model", model, f"the state is one of {start.model}", "pass start.model, or its density")
-    state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, **settings)
-    family = Family(state.model, parameter, state.density.dimension, state.density.lmax)
+    state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, measure=measure, **settings)
+    density = state.density
+    family = Family(state.model, parameter, density.dimension, density.lmax, density.is_axial)
     if family.value == to:
         raise InputError("to", to, f"the branch starts at this {parameter}", "pass another value")
     branch = Branch(family, make_settings(settings), modes > 0)
@@ -122,7 +124,7 @@ def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Den
     u = state.density.geometry.to_real(state.density.coefficients)[1:]
     if away_from is None:
         return np.append(np.zeros_like(u), np.sign(to - branch.family.value))
-    other = as_density(away_from, state.density.lmax)
+    other = as_density(away_from, state.density.lmax, state.density.name)
     away = u - other.geometry.to_real(other.coefficients)[1:]
     size = float(np.linalg.norm(away))
     if size == 0:

@@ -12,17 +12,21 @@ stationary state. The last line is an amplitude or pseudo-arclength condition :c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.measures.density import Density
+from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import Action
+from fpsolve.sphere.gegenbauer import ZonalGeometry
 from fpsolve.sphere.geometry import geometry
-from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.stationary.attention_drift import AttentionDrift
+from fpsolve.stationary.axial import AxialDrift, AxialEquation
 from fpsolve.stationary.equation import Generator, StationaryEquation
 from fpsolve.stationary.heads import parts_of
 
@@ -40,12 +44,16 @@ DIFFERENCE = 1e-5
 
 @dataclass(frozen=True)
 class Family:
-    """The stationary equations of one model as ``parameter`` varies, at one degree and dimension."""
+    """The stationary equations of one model as ``parameter`` varies, at one degree and dimension.
+
+    axial: whether those of laws about an axis.
+    """
 
     model: Model
     parameter: str
     d: int
     lmax: int
+    axial: bool = False
 
     def __post_init__(self) -> None:
         if self.parameter not in PARAMETERS:
@@ -75,13 +83,30 @@ class Family:
     def equation(self, p: float) -> StationaryEquation:
         """E(·; p)."""
         of_drift, diffusion = (self.at(p), self.model.diffusion) if self.parameter == "beta" else (self.model, p)
-        return StationaryEquation(_drift(of_drift, self.d, self.lmax), geometry(self.d), self.lmax, diffusion)
+        drift = _drift(of_drift, self.d, self.lmax, self.axial)
+        kind = AxialEquation if self.axial else StationaryEquation
+        return kind(drift, _geometry(self.d, self.axial), self.lmax, diffusion)
+
+    def density(self, coefficients: Coefficients) -> Any:
+        """The measure of a state's coefficients."""
+        if self.axial:
+            return ZonalDensity.of(coefficients, self.d, 1e-8)
+        return Density(coefficients, 1e-8, d=self.d)
+
+
+def _geometry(d: int, axial: bool) -> Any:
+    return ZonalGeometry(d) if axial else geometry(d)
 
 
 @lru_cache(maxsize=8)
-def _drift(model: Model, d: int, lmax: int) -> AttentionDrift:
+def _drift(model: Model, d: int, lmax: int, axial: bool) -> Any:
     heads, outer = parts_of(model)
-    return AttentionDrift(heads, geometry(d), lmax, outer)
+    if not axial:
+        return AttentionDrift(heads, geometry(d), lmax, outer)
+    if outer:
+        name = type(model).__name__
+        raise InputError("model", name, "a drift that is not symmetric about the axis", 'use measure="density"')
+    return AxialDrift(heads, _geometry(d, axial), lmax)
 
 
 class Condition(NamedTuple):

@@ -27,20 +27,23 @@ def branch_off(
     at: Density | None = None,
     lmax: int | None = None,
     d: int = 3,
+    measure: str | None = None,
     **settings: Any,
 ) -> StationaryState:
     """The state u_0 + amplitude·φ + … of the branch that leaves a state u_0 along φ, its ``parameter`` solved for.
 
     direction: φ as an array of a mode (``Stability.modes``, the events of a branch), normalised here, or a degree ℓ for
     the zonal harmonic Y_ℓ0, the critical direction of the uniform state. amplitude: ⟨φ, u - u_0⟩ in L², either sign.
-    at: u_0 (the uniform law of degree ``lmax``, 23 by default, on S^{d-1}). The parameter's first guess is the model's;
+    at: u_0 (the uniform law of degree ``lmax``, 23 by default, on S^{d-1}). measure: ``zonal`` for laws about an axis,
+    in every d from 2 to 10,000. The parameter's first guess is the model's;
     for ν at the uniform state it is the threshold itself. The answer's model has the parameter found.
     settings: as in :func:`solve`. Raises InputError for bad arguments, DivergedError when no state is found.
     """
     chosen = make_settings(settings)
     check_number("amplitude", amplitude)
-    base = as_density(uniform(d), LMAX if lmax is None else lmax) if at is None else as_density(at, lmax)
-    family = Family(model, parameter, base.dimension, base.lmax)
+    degree = LMAX if at is None and lmax is None else lmax
+    base = as_density(uniform(d) if at is None else at, degree, measure)
+    family = Family(model, parameter, base.dimension, base.lmax, base.is_axial)
     equation = family.equation(family.value)
     origin = equation.unknowns(base.coefficients)
     phi = _unit(equation, direction)
@@ -72,5 +75,5 @@ def zonal(equation: StationaryEquation, degree: int) -> Real:
     if not 1 <= degree <= equation.lmax:
         raise InputError("direction", degree, f"degrees are 1..{equation.lmax}", "pass direction=1, for example")
     degrees, orders = equation.geometry.real_degrees_orders(equation.lmax)
-    order = 0 if equation.geometry.dimension == 3 else degree
+    order = degree if equation.geometry.dimension == 2 and not equation.is_axial else 0
     return np.where((degrees[1:] == degree) & (orders[1:] == order), 1.0, 0.0)

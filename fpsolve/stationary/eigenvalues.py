@@ -63,8 +63,9 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
     """Leading eigenvalues of ∂_tσ = -div(σ v + ρ Dv[σ]) + νΔσ at a stationary density.
 
     Pass a :class:`StationaryState`, or a model and its stationary density. count: number of eigenvalues returned; the
-    unstable ones are counted among all up to lmax = 50, and among those returned beyond (``complete`` tells). Raises
-    InputError for a density that is not stationary to 1e-6, DivergedError where ARPACK does not converge.
+    unstable ones are counted among all up to lmax = 50 (of a zonal density within laws about its axis), and among those
+    returned beyond (``complete`` tells). Raises InputError for a density that is not stationary to 1e-6, DivergedError
+    where ARPACK does not converge.
     """
     check_integer("count", count, 1, MODES)
     if isinstance(model, StationaryState):
@@ -73,7 +74,7 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
         return stability(model.model, model.density, count=count)
     if density is None:
         raise InputError("density", density, "a model alone has no linearisation", "pass its stationary density")
-    family = Family(model, "diffusion", density.dimension, density.lmax)
+    family = Family(model, "diffusion", density.dimension, density.lmax, density.is_axial)
     equation = family.equation(model.diffusion)
     u = equation.unknowns(density.coefficients)
     if np.linalg.norm(equation.residual(u)) > 1e-6:

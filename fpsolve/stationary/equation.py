@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fpsolve.petsc.newton_numpy import Action
-from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.stationary.attention_drift import AttentionDrift
 from fpsolve.stationary.real_basis import from_real, rotation_generators
 
 Generator: TypeAlias = Any  # sparse.csr_array, for which there are no types
@@ -31,7 +29,10 @@ INVARIANT = 1e-9
 class StationaryEquation:
     """E(u) of this module for one drift and one ν > 0; u of shape (number of real coefficients - 1,)."""
 
-    def __init__(self, drift: AttentionDrift, here: Geometry, lmax: int, diffusion: float) -> None:
+    is_axial = False
+    """Whether it is that of laws about an axis."""
+
+    def __init__(self, drift: Any, here: Any, lmax: int, diffusion: float) -> None:
         self.geometry, self.lmax, self.diffusion = here, lmax, diffusion
         self.drift, self._grid = drift, here.grid(lmax)
         degrees, _ = here.real_degrees_orders(lmax)

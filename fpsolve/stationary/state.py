@@ -12,6 +12,7 @@ import xarray as xr
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_integer, check_number, unknown_name
 from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
+from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
 from fpsolve.observe.member_run import one_member
 from fpsolve.petsc.library import parsed
@@ -24,7 +25,7 @@ from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generator
 from fpsolve.stationary.real_basis import from_real
 from fpsolve.surroundings import warn
 
-Guess = Density | Law | xr.Dataset
+Guess = Density | ZonalDensity | Law | xr.Dataset
 """What a guess may be: a density, a law, the result of a run."""
 
 REMEDY = "pass a better guess (what fp.solve returns, say), raise max_iterations, or atol if that is round-off"
@@ -33,6 +34,9 @@ WAVE_REMEDY = "follow it with fp.solve, or pass a guess with another orientation
 
 SOLVERS: dict[str, Callable[..., Root]] = {"petsc": newton, "numpy": newton_numpy}
 """SNES, and the dense twin for small degrees."""
+
+KINDS: dict[str, Any] = {"density": Density, "zonal": ZonalDensity}
+"""Measures whose stationary states are found, by name."""
 
 LOOSEST = 1e-6
 """Tolerances above this find no stationary states: :func:`fpsolve.stationary.stability` refuses them too."""
@@ -90,7 +94,7 @@ class StationaryState:
     """
 
     model: Model
-    density: Density
+    density: Any
     residual: float
     rate: float
     rotations: int
@@ -100,7 +104,9 @@ class StationaryState:
 
 
 @checked_arguments
-def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: Any) -> StationaryState:
+def solve(
+    model: Model, guess: Guess, *, lmax: int | None = None, measure: str | None = None, **settings: Any
+) -> StationaryState:
     r"""A state with -div(ρ v[ρ]) + νΔρ = 0 near a guess, v the drift of the model, ν > 0 its diffusion.
 
     Newton–Krylov (PETSc's SNES, exact Jacobian action) on the real coefficients of ρ without the mass, which stays one.
@@ -108,7 +114,8 @@ def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: An
     model: NoisyTransformer, SelfAttention, UnnormalisedSelfAttention, SpectralSelection, MultiHead, PerceptronDrift,
     and sums of these, on S² or S¹.
     guess: a Density, a law, or what :func:`fpsolve.solve` returned, whose last ``moments`` are taken; lmax: its degree
-    (default a Density's own, otherwise 23).
+    (default a Density's own, otherwise 23). measure: ``zonal`` seeks it among laws about an axis, in every d from 2 to
+    10,000 (matrices being multiples of I), as it does for guesses that are zonal.
     settings: rtol, atol (1e-12, at most 1e-6) and max_iterations of :class:`NewtonSettings`; petsc_options, a string
     such as "-snes_monitor -ksp_rtol 1e-4"; solver="numpy" takes the dense twin instead of PETSc.
 
@@ -116,8 +123,8 @@ def solve(model: Model, guess: Guess, *, lmax: int | None = None, **settings: An
     it found rotates or is not a positive density. Warns (UnderResolvedWarning) when the tail exceeds 1e-8.
     """
     chosen = make_settings(settings)
-    density = as_density(guess, lmax)
-    family = Family(model, "diffusion", density.dimension, density.lmax)
+    density = as_density(guess, lmax, measure)
+    family = Family(model, "diffusion", density.dimension, density.lmax, density.is_axial)
     equation = family.equation(model.diffusion)
     system = BorderedSystem(family, equation.symmetries(), equation.unknowns(density.coefficients), model.diffusion)
     return resolved(accepted(family, system, chosen.root(system)))
@@ -141,23 +148,34 @@ def make_settings(settings: Mapping[str, Any]) -> NewtonSettings:
     return NewtonSettings(**settings)
 
 
-def as_density(guess: Any, lmax: int | None) -> Density:
-    """A guess as a density of degree ``lmax``."""
+def as_density(guess: Any, lmax: int | None, measure: str | None = None) -> Any:
+    """A guess as a density of degree ``lmax``, ``density`` or ``zonal``."""
+    if measure not in (None, *KINDS):
+        raise unknown_name("measure", measure, KINDS)
     if lmax is not None:
         check_degree("lmax", lmax)
     if isinstance(guess, Law):
-        return Density.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
+        kind = KINDS[measure or "density"]
+        return kind.from_law(guess, lmax=LMAX if lmax is None else lmax, rtol=1e-8)
     if isinstance(guess, xr.Dataset):
-        return _last_state(guess, LMAX if lmax is None else lmax)
-    if not isinstance(guess, Density):
+        found = _last_state(guess, LMAX if lmax is None else lmax)
+    elif isinstance(guess, Density):
+        found = Density(guess.moments(guess.lmax if lmax is None else lmax), guess.rtol, d=guess.dimension)
+    elif getattr(guess, "name", None) == "zonal":
+        found = guess if lmax is None else guess.refined(lmax)
+    else:
         remedy = "pass fp.initial.von_mises_fisher(...), the result of fp.solve, …"
         raise InputError("guess", guess, "neither a density, nor a law, nor the result of a run", remedy)
-    degree = guess.lmax if lmax is None else lmax
-    return Density(guess.moments(degree), guess.rtol, d=guess.dimension)
+    if measure not in (None, found.name):
+        raise InputError("measure", measure, f"the guess is a {found.name}", "pass its law, or leave measure out")
+    return found
 
 
-def _last_state(ds: xr.Dataset, lmax: int) -> Density:
+def _last_state(ds: xr.Dataset, lmax: int) -> Any:
     """The density of a run's last ``moments``, higher degrees zero."""
+    if {"moments", "axis", "time"} <= set(ds.variables) and "degree" in ds["moments"].dims:
+        moments = ds["moments"].isel(time=-1).values
+        return ZonalDensity(moments, ds["axis"].values, 1e-8).refined(lmax)
     if not {"moments", "mean_vector", "time"} <= set(ds.variables):
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
@@ -179,7 +197,7 @@ def accepted(family: Family, system: BorderedSystem, root: Root) -> StationarySt
     residual = float(np.linalg.norm(equation.residual(u)))
     if residual > 1e3 * max(root.norm, 1e-12):
         raise refused(f"{root.reason} at {_wave(system, root)}", residual, WAVE_REMEDY)
-    density = Density(equation.coefficients(u), 1e-8, d=family.d)
+    density = family.density(equation.coefficients(u))
     if density.min_density < -NEGATIVE * density.values.max():
         problem = f"its least density is {density.min_density:.3g}"
         raise refused(problem, residual, "raise lmax; a state that stays negative solves the truncated equation only")
@@ -202,7 +220,7 @@ def _wave(system: BorderedSystem, root: Root) -> str:
     return f"a wave that rotates at {system.angular_velocity(root.y):.3g} rad per unit time"
 
 
-def _checked_rate(model: Model, density: Density, residual: float) -> float:
+def _checked_rate(model: Model, density: Any, residual: float) -> float:
     """|∂_tρ| by the model's own drift; refused where that drift differs from the one that was solved with."""
     grid, laplacian = density.grid, density.geometry.laplacian(density.lmax)
     flux = density.values * model.drift_field(density.source).on(grid)
@@ -214,7 +232,7 @@ def _checked_rate(model: Model, density: Density, residual: float) -> float:
     return rate
 
 
-def norm(density: Density, coefficients: Coefficients) -> float:
+def norm(density: Any, coefficients: Coefficients) -> float:
     """The L² norm of a field of the density's degree."""
     return float(np.sqrt(density.geometry.power(coefficients).sum()))
 

@@ -40,7 +40,10 @@ from numpy.typing import ArrayLike
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.theory.checks import Real, dimensions, elementwise, one_of, reals, scalar, together
 from fpsolve.theory.exponents import sech
-from fpsolve.theory.overlap import OverlapDiffusion
+from fpsolve.theory.overlap import LARGEST, OverlapDiffusion
+
+SHARPEST = 600.0
+"""Of attention without its denominator, which grows like e^β."""
 
 DRIFTS = ("sa", "usa", "none")
 NOISES = ("value", "scalar", "scalar_layers", "quadratic_form")
@@ -54,7 +57,7 @@ def attention_overlap(beta: float, kind: str = "sa") -> OverlapDiffusion:
     InputError for β < 0 and other kinds.
     """
     one_of("kind", kind, DRIFTS[:2])
-    b = np.asarray(scalar("beta", beta, 0))
+    b = np.asarray(scalar("beta", beta, 0, LARGEST if kind == "sa" else SHARPEST))
     return OverlapDiffusion(lambda q: _pull(b, q, kind) * (1 - q * q), lambda q: 0.0 * np.asarray(q))
 
 
@@ -69,7 +72,8 @@ def scalar_noise_overlap(
     """
     one_of("kind", kind, DRIFTS[:2])
     one_of("reading", reading, ("ito", "layers"))
-    b, square = np.asarray(scalar("beta", beta, 0)), scalar("noise", noise, 0) ** 2
+    b = np.asarray(scalar("beta", beta, 0, LARGEST if kind == "sa" else SHARPEST))
+    square = scalar("noise", noise, 0, LARGEST) ** 2
 
     def drift(q: Real) -> Real:
         a = _pull(b, q, kind)
@@ -82,7 +86,7 @@ def scalar_noise_overlap(
 @checked_arguments
 def quadratic_form_overlap(noise: float = 1.0) -> OverlapDiffusion:
     """b = -2ε²q(1-q²), s = 4ε²(1-q²)²: two tokens under a random quadratic form, any d :cite:`quadraticform2026`."""
-    square = scalar("noise", noise, 0) ** 2
+    square = scalar("noise", noise, 0, LARGEST) ** 2
     return OverlapDiffusion(lambda q: -2 * square * q * (1 - q * q), lambda q: 4 * square * (1 - q * q) ** 2)
 
 

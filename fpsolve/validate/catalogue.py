@@ -29,6 +29,7 @@ from fpsolve.validate import (
     transformer_limits,
     two_point,
     two_tokens,
+    zonal,
 )
 from fpsolve.validate.rows import Row, Validation
 
@@ -58,6 +59,8 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("conditioned", conditioned.rows),
     Validation("logistic_regime", logistic_regime.rows),
     Validation("attention_floor", attention_floor.rows),
+    Validation("zonal", zonal.rows),
+    Validation("zonal_tokens", zonal.token_rows),
 )
 """Every entry by the name that ``--only`` uses, in the order in which they are run."""
 

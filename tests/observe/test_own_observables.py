@@ -246,7 +246,7 @@ def test_the_table_says_which_measures_have_what():
     runs |= {"outer": (outer, LAW, "density")}
     words = {
         "models with a potential": lambda model, tokens: model is outer,
-        "d = 2 or 3": lambda model, tokens: model is not sampled,
+        "d = 2 or 3, or an axis": lambda model, tokens: model is not sampled,
         "several heads": lambda model, tokens: model is several,
         "not of tokens": lambda model, tokens: not tokens,
         "drifts of sampled weights": lambda model, tokens: model is sampled,
@@ -258,7 +258,7 @@ def test_the_table_says_which_measures_have_what():
     }
     for model, start, measure in runs.values():
         tokens = not isinstance(start, fp.initial.Law)
-        keep = {"save_points": measure == "cloud", "save_density": not tokens}
+        keep = {"save_points": measure in ("cloud", "zonal_cloud"), "save_density": not tokens}
         degree = {"lmax": 15} if start is LAW else {}
         ds = fp.solve(model, start, measure=measure, t_end=0.1, dt=0.1, path_cell=0.1, **keep, **degree)
         for name, one in OBSERVABLES.items():

@@ -17,7 +17,7 @@ from fpsolve.plain.numbers import as_annotated, python_number
 from fpsolve.plain.schema import hints
 from fpsolve.times import saved_time
 from fpsolve.validate import validate
-from fpsolve.values import Named
+from fpsolve.values import Checked
 
 INT, FLOAT, BOOL = np.int64, np.float32, np.bool_
 LAW = fp.initial.von_mises_fisher([0.25, -0.5, 1.0], 2.0)
@@ -133,7 +133,7 @@ def has_number(annotation):
 
 def is_door(one):
     if inspect.isclass(one):
-        return isinstance(one, Named) or "int" not in str(hints(one))
+        return isinstance(one, Checked) or "int" not in str(hints(one))
     while one is not None:
         if one.__code__ in DOORS:
             return True

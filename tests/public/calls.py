@@ -24,6 +24,11 @@ def result() -> Any:
 
 
 @cache
+def zonal_result() -> Any:
+    return fp.solve(ATTENTION, fp.initial.axial(4, 2.0), **RUN, measure="zonal", save_density=True)
+
+
+@cache
 def density() -> Any:
     return fp.Density.from_law(LAW, lmax=8, rtol=1e-6)
 
@@ -75,6 +80,10 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
         "Cloud.from_law": (fp.Cloud.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
         "Cloud": (fp.Cloud, {"x": np.array(X), "weights": np.array([0.5, 0.5]), "log_density": None, "rtol": 1e-6,
             "tokens": True, "labels": None}),
+        "ZonalDensity": (fp.ZonalDensity, {"coefficients": [1.0, 0.1], "axis": [0.0, 0.0, 0.0, 1.0], "rtol": 1e-6,
+            "coarsest": 0.0}),
+        "ZonalCloud": (fp.ZonalCloud, {"theta": [0.1, 1.0], "weights": [0.5, 0.5], "axis": [0.0, 0.0, 0.0, 1.0],
+            "log_density": None, "rtol": 1e-6}),
         "HarmonicField": (fp.HarmonicField, {"spheroidal": 0 * c, "toroidal": 0 * c, "radial": None, "d": 3}),
         "AmbientField": (fp.AmbientField, {"function": lambda sites: sites.x}),
         "Observable": (fp.Observable, {"name": "a", "compute": lambda measure, context: 1.0, "long_name": "a",
@@ -103,6 +112,7 @@ SOLVE = {
 
 LAWS: dict[str, dict[str, Any]] = {
     "uniform": {"d": 3},
+    "axial": {"d": 5, "kappa": 2.0},
     "von_mises_fisher": {"mean": [0, 0, 1], "kappa": 2.0},
     "mixture": {"components": [LAW, LAW], "weights": [0.5, 0.5]},
     "band": {"axis": [0, 0, 1], "height": 0.1, "width": 0.2},
@@ -230,6 +240,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "density_orthographic": {"ds": result(), "time": 0.01, "view": (0.0, 0.0), "points": None},
         "ensemble": {"ds": members()},
         "observables": {"ds": result()},
+        "zonal_profile": {"ds": zonal_result(), "time": 0.01},
         "overview": {"ds": result(), "snapshots": 2},
     }  # fmt: skip
 
@@ -282,6 +293,7 @@ def stationary() -> dict[str, dict[str, Any]]:
     return {
         "solve": {"model": model, "guess": fp.initial.uniform(), "lmax": 8},
         "stability": {"model": model, "density": uniform(), "count": 2},
+        "uniform_stability": {"model": model, "d": 3, "degrees": 4},
         "continuation": {"model": model, "start": uniform(), "parameter": "diffusion", "to": 0.39, "step": 0.1,
             "max_points": 2, "modes": 0, "away_from": None, "lmax": None, "retrace": False},
         "branch_off": {"model": fp.models.NoisyTransformer(1.0, diffusion=0.33), "direction": 1, "amplitude": 0.05,

@@ -58,6 +58,8 @@ def test_rows_are_reported_one_by_one_and_are_the_same_again():
         ("rates", "antipodal_exponent"),
         ("hybrid", "hybrid_antipodal_exponent"),
         ("hybrid", "hybrid_aligned_exponent"),
+        ("zonal", "uniform_growth_rate"),
+        ("zonal", "transition_beta"),
     ],
 )
 def test_a_wrong_theory_fails(monkeypatch, name, wrong):
