@@ -34,7 +34,7 @@ language = "en"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 site_contents = {
-    "Start": ["quickstart", "choosing", "gallery/index", "readme"],
+    "Start": ["quickstart", "choosing", "gallery/index", "README <readme>"],
     "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
     "Results": ["stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
     "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
@@ -72,6 +72,10 @@ sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples" / "gallery"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
+    "image_scrapers": ("figures",),
+    "capture_repr": (),
+    "run_stale_examples": True,
+    "write_computation_times": False,
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
@@ -83,6 +87,7 @@ sphinx_gallery_conf = {
 
 html_theme = "furo"
 html_title = f"fpsolve {release}"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

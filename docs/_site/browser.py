@@ -21,6 +21,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from websocket import create_connection
 
@@ -164,6 +165,10 @@ def looks(page: Page, theme: str, size: tuple[int, int]) -> list[str]:
     if (ground < 0.2) != (theme == "dark"):
         wrong.append(f"the ground has luminance {ground:.2f}")
     width, window, causes = json.loads(page.value(WIDE))
+    if page.value("document.querySelector('.sphx-glr-footer') && !document.querySelector('article img')"):
+        wrong.append("an example without a figure")
+    if page.value("[...document.images].some(i => i.complete && !i.naturalWidth)"):
+        wrong.append("a picture that does not load")
     if width > window or causes:
         wrong.append(f"{width} px wide in a window of {window}: {causes}")
     return wrong
@@ -211,8 +216,6 @@ def browse(chromium: str, site: Path, pictures: Path | None) -> list[str]:
 
 def first_tab(browser: subprocess.Popen[str]) -> str:
     """The address by which the first tab listens."""
-    from urllib.request import urlopen
-
     assert browser.stderr is not None
     for line in browser.stderr:
         if found := re.search(r"DevTools listening on ws://([\w.:]+)/", line):

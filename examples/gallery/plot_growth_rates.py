@@ -50,4 +50,3 @@ for beta, colour, marker in zip(BETAS, ("#0072B2", "#D55E00", "#009E73", "#CC79A
     assert np.abs(rates - exact).max() < 1e-4 * exact.max()
     assert rates.argmax() == exact.argmax()
 axes.legend(title="theory (lines), density (points)")
-figure

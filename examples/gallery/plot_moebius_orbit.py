@@ -61,4 +61,3 @@ for member, colour in zip(range(MEMBERS), colours, strict=False):
 print(f"largest distance of ∫ x dμ from the orbit: {worst:.1e}")
 assert worst < 1e-6
 axes.legend(title="orbit (lines), density (points)")
-figure

@@ -60,4 +60,3 @@ for start, colour, marker in zip(STARTS, ("#0072B2", "#D55E00", "#009E73", "#CC7
     assert (off <= 4 * error + 0.5 * STEP**2).all(), (start, off, error)
 axes.legend(title="theory (lines), transformers (points)", ncols=2, fontsize="small")
 print(f"largest distance of a mean from theory: {worst:.4f} ({MEMBERS} members, η = {STEP})")
-figure
