@@ -28,6 +28,7 @@ from websocket import create_connection
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESK, PHONE = (1280, 900), (375, 740)
 SHOWN = ("index.html", "quickstart.html", "api/theory.html", "gallery/index.html", "benchmarks.html", "readme.html")
+RESULTS = "document.querySelector('#search-results"
 PATIENCE = 60.0
 LEAST_CONTRAST = 4.5
 """Of text to its ground (WCAG 2, level AA)."""
@@ -118,7 +119,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def complaints(self, host: str) -> list[str]:
-        """Errors and warnings in the console, exceptions, failed requests and requests to other hosts, since ``open``."""
+        """Errors and warnings in the console, exceptions, failed requests, requests to other hosts, since ``open``."""
         found = []
         for event in self.events:
             method, params = event.get("method"), event.get("params", {})
@@ -181,9 +182,9 @@ def search(page: Page, host: str, pictures: Path | None) -> list[str]:
     wrong = []
     for word, found in (("lie_euler", True), ("xyzzyplugh", False)):
         page.open(f"{host}search.html?q={word}")
-        if not page.until("/finished|did not match|found/i.test(document.querySelector('#search-results p')?.textContent)"):
+        if not page.until(f"/finished|did not match|found/i.test({RESULTS} p')?.textContent)"):
             wrong.append(f"search for {word} does not end")
-        links = json.loads(page.value("JSON.stringify([...document.querySelectorAll('#search-results a')].map(a => a.href))"))
+        links = json.loads(page.value(f"JSON.stringify([...{RESULTS}').querySelectorAll('a')].map(a => a.href))"))
         if found and not any("api/schemes.html" in link for link in links):
             wrong.append(f"search for {word} finds {links}")
         if not found and links:
@@ -229,7 +230,7 @@ def first_tab(browser: subprocess.Popen[str]) -> str:
 def main(folder: str, pictures: str | None = None) -> int:
     chromium = next(filter(None, map(shutil.which, NAMES)), None)
     if chromium is None:
-        print("fpsolve: SKIPPED: no Chromium (Debian: apt-get install chromium): the site was not looked at in a browser")
+        print("fpsolve: SKIPPED: no Chromium (Debian: apt-get install chromium): the site was not opened in a browser")
         return 0
     if pictures:
         Path(pictures).mkdir(parents=True, exist_ok=True)

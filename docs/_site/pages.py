@@ -3,11 +3,15 @@
 The pages read the same in the repository as on the site; what Sphinx needs beyond them is added here.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parent.parent
 ROOT = DOCS.parent
@@ -38,7 +42,7 @@ def site_text(text: str, folder: Path, shown_in: Path, keys: set[str]) -> str:
 
 
 def site_link(target: str, folder: Path, shown_in: Path) -> str:
-    """A relative link, from pages in ``folder``, on the site: to a page, or ``source:`` and a path in the repository."""
+    """A relative link, from pages in ``folder``, on the site: to a page, or ``source:`` and the repository's path."""
     file, mark, anchor = target.partition("#")
     if "://" in target or not file:
         return target

@@ -79,10 +79,10 @@ def _code(path: Path) -> str:
 
 def _folder(app: Sphinx, folder: Path) -> str:
     start = page_of(str(folder.relative_to(ROOT)))
-    lines = [
-        f'<li><a href="{app.builder.get_relative_uri(start, page_of(str(path.relative_to(ROOT))))}">{path.name}</a></li>'
-        for path in listed(folder)
-    ]
+    lines = []
+    for path in listed(folder):
+        link = app.builder.get_relative_uri(start, page_of(str(path.relative_to(ROOT))))
+        lines.append(f'<li><a href="{link}">{path.name}</a></li>')
     return f"<ul>{''.join(lines)}</ul>"
 
 

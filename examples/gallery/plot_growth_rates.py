@@ -2,9 +2,10 @@
 Which degree grows fastest
 ==========================
 
-Deterministic self-attention leaves the uniform law of S² degree by degree: a perturbation of degree ℓ grows at the rate
-ℓ(ℓ+1) i_ℓ(β)/(β i_0(β)) :cite:`meanfield2025`. The larger β, the higher the fastest degree, and the more metastable clusters
-a run passes through. The points are measured: a small harmonic on the uniform law, followed by the density for a short time.
+Deterministic self-attention leaves the uniform law of S² degree by degree: a perturbation of degree ℓ grows at the
+rate ℓ(ℓ+1) i_ℓ(β)/(β i_0(β)) :cite:`meanfield2025`. The larger β, the higher the fastest degree, and the more
+metastable clusters a run passes through. The points are measured: a small harmonic on the uniform law, followed by
+the density for a short time.
 
 Asserted: each measured rate agrees with ``fp.theory.uniform_growth_rate`` to 1e-4 of the largest.
 """
@@ -40,7 +41,7 @@ def measured(beta: float, degree: int) -> float:
 # Measured rates on the curves of theory.
 
 figure = Figure(figsize=(5.6, 3.8), layout="constrained")
-axes = figure.add_subplot(xlabel="degree ℓ", ylabel="growth rate")
+axes = figure.add_subplot(xlabel="degree ℓ", ylabel="growth rate", xticks=DEGREES)
 for beta, colour, marker in zip(BETAS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "osD^", strict=False):
     rates = np.array([measured(beta, degree) for degree in DEGREES])
     exact = fp.theory.uniform_growth_rate(np.array(DEGREES), beta)

@@ -2,10 +2,10 @@
 A random Möbius orbit
 =====================
 
-At β = 0 attention is the mean of μ, and the noise of random value matrices is spatially constant: its flow consists of Möbius maps
-of the sphere. A law ``ρ_a(x) = ((1-|a|²)/|x-a|²)²/4π`` on S² stays one, with a parameter a(t) in the unit ball that the Brownian
-path alone determines :cite:`homogenized2026`. The lines are ∫ x dμ from the parameter, composed boost by boost from the increments
-of the path; the points come from densities on the same paths.
+At β = 0 attention is the mean of μ, and the noise of random value matrices is spatially constant: its flow consists
+of Möbius maps of the sphere. A law ``ρ_a(x) = ((1-|a|²)/|x-a|²)²/4π`` on S² stays one, with a parameter a(t) in the
+unit ball that the Brownian path alone determines :cite:`homogenized2026`. The lines are ∫ x dμ from the parameter,
+composed boost by boost from the increments of the path; the points come from densities on the same paths.
 
 Asserted: the two agree to 1e-6 in every step of every member.
 """

@@ -2,11 +2,11 @@
 Two tokens under value noise
 ============================
 
-Random heads V m(x) with iid entries of V move two tokens by common noise alone. In the limit of many layers their overlap
-q = ⟨x,y⟩ is a diffusion on [-1, 1] :cite:`homogenized2026`; ``fp.theory.value_noise_overlap`` gives its drift and
-variance, and E q(t) by the backward equation. The points are means over finite random transformers (one head,
-step η, time η²L), the bars four standard errors. Below the separatrix pairs end antipodal, above it together, so that the mean stays
-in between.
+Random heads V m(x) with iid entries of V move two tokens by common noise alone. In the limit of many layers their
+overlap q = ⟨x,y⟩ is a diffusion on [-1, 1] :cite:`homogenized2026`; ``fp.theory.value_noise_overlap`` gives its drift
+and variance, and E q(t) by the backward equation. The points are means over finite random transformers (one head,
+step η, time η²L; the same members for all starts), the bars four standard errors. A pair ends antipodal or together
+by chance, so that the mean stays in between.
 
 Asserted: every mean lies within four standard errors and the weak error of the layers, O(η²), of E q(t).
 """
