@@ -176,7 +176,7 @@ def _deficit(t: float, rho: float, beta: float, n: float, kind: str) -> float:
     if t == 0 or not np.isfinite(start):
         return 1 - rho
 
-    fastest = float(np.exp(beta)) if kind == "usa" else 1.0  # a unit of time that no norm of the integrator overflows in
+    fastest = float(np.exp(beta)) if kind == "usa" else 1.0  # a unit of time in which no norm overflows
 
     def rate(_: float, u: Real) -> Real:
         left = _from_potential(u, n)
