@@ -73,7 +73,9 @@ class Model(metaclass=Named):
 
     def _repr_html_(self) -> str:
         """For notebooks: its parameters."""
-        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in (fields(self) if is_dataclass(self) else ())}
+        own: dict[str, Any] = {}
+        if is_dataclass(self):
+            own = {one.name: getattr(self, one.name) for one in fields(self)}
         return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]
