@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -73,9 +73,7 @@ class Model(metaclass=Named):
 
     def _repr_html_(self) -> str:
         """For notebooks: its parameters."""
-        own: dict[str, Any] = {}
-        if is_dataclass(self):
-            own = {one.name: getattr(self, one.name) for one in fields(self)}
+        own = {name: one for name, one in vars(self).items() if name in getattr(self, "__dataclass_fields__", ())}
         return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit, gammaln, ndtr
 
 from fpsolve.cached import lru_cache
-from fpsolve.errors import InputError, unknown_name
+from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.plain.arguments import checked_arguments
 
 Real = NDArray[np.float64]
@@ -215,8 +215,7 @@ def dissipation_rate(kernel: Function, d: int, beta: float = 0.0, power: float =
     """
     if not 2 <= d < 1 << 53:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
-    if not (np.isfinite(beta) and beta >= 0):
-        raise InputError("beta", beta, "must be finite and non-negative", "pass beta >= 0")
+    check_number("beta", beta, 0)
     if not 0 < power <= 1:
         raise InputError("power", power, "outside (0, 1]", "pass power=1 for the interaction energy")
     q = np.cos(np.linspace(0.01, np.pi, 2001))

@@ -37,7 +37,7 @@ def as_annotated(call: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
 
 
 def _is_exact(value: Any) -> bool:
-    return type(value) is int and abs(value) <= 1 << 53
+    return type(value) is int and abs(value) < 1 << 1023 and int(float(value)) == value
 
 
 @cache

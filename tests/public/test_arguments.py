@@ -61,12 +61,17 @@ NEEDED = {"measure_network", "weight_statistics", "verdict", "comparison", "laye
 DIFFUSIONS = {"hitting_probability", "scale_function", "classify_ends"}
 
 
+TABLE = {}
+"""That of the fixture, for the test by hypothesis, which prints what it is given."""
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     plt.switch_backend("Agg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return calls(tmp_path_factory.mktemp("public"))
+        TABLE.update(calls(tmp_path_factory.mktemp("public")))
+    return TABLE
 
 
 def test_everything_public_is_in_the_table(table):
@@ -168,12 +173,13 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.usefixtures("table")
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_whatever_is_given_is_taken_or_refused_by_name(table, data):
+def test_whatever_is_given_is_taken_or_refused_by_name(data):
     """Where it is refused, an argument of the call is named, and nothing was computed for long."""
-    name = data.draw(st.sampled_from([name for name in table if not name.startswith(SLOW)]))
-    call, good = table[name]
+    name = data.draw(st.sampled_from([name for name in TABLE if not name.startswith(SLOW)]))
+    call, good = TABLE[name]
     argument = data.draw(st.sampled_from(sorted(good)))
     value = data.draw(VALUES)
     begun = time.process_time()
