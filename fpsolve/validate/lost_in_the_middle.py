@@ -72,11 +72,11 @@ def density_rows(quick: bool, seed: int) -> Iterator[Row]:
         yield Row("causal attention on S¹", name, 1.0, (9 * ratios[1] - ratios[0]) / 8, 1e-5 if quick else 1e-6)
 
 
-    counts = (40, 80) if quick else (60, 120, 240)
+    sizes = (40, 80) if quick else (60, 120, 240)
     for beta in (2.0,) if quick else (1.0, 2.0):
         exact = float(theory.critical_time(beta, DECAY, WIDTH, MODES))
-        found = [response_time(beta, count, exact, moved_cells) for count in counts]
-        computed = extrapolated(np.array(counts), np.array(found))
+        found = [response_time(beta, count, exact, moved_cells) for count in sizes]
+        computed = extrapolated(np.array(sizes), np.array(found))
         name = f"t_crit, density, β = {beta:g}"
         yield Row("causal attention on S¹", name, exact, computed, (3e-3 if quick else 1e-4) * exact)
 
