@@ -333,8 +333,8 @@ def _cap_of(policy: Policy) -> dict[str, int]:
 
 def _checked_cap(cap: Any, lmax: int, least: int) -> dict[str, int]:
     if isinstance(cap, bool) or not isinstance(cap, int | np.integer) or cap < least:
-        told = f"above lmax = {lmax}" if least > lmax else f">= {least}"
-        raise InputError("lmax_cap", cap, f"must be an integer {told}", f"pass lmax_cap={2 * lmax + 1}")
+        range_ = f"above lmax = {lmax}" if least > lmax else f">= {least}"
+        raise InputError("lmax_cap", cap, f"must be an integer {range_}", f"pass lmax_cap={2 * lmax + 1}")
     if cap > LARGEST_DEGREE:
         raise InputError("lmax_cap", cap, f"beyond {LARGEST_DEGREE}", f"pass lmax_cap <= {LARGEST_DEGREE}")
     return {"lmax_cap": int(cap)}

@@ -204,9 +204,9 @@ class Cloud(Measure):
             frozen = frozen.resolved(self.dimension)
 
         def rhs(state: Real) -> Real:
-            here = self._at(state)
-            v = velocity(here.source) if frozen is None else frozen  # type: ignore[operator]
-            return here._derivative(v)
+            source = self._at(state)
+            v = velocity(source.source) if frozen is None else frozen  # type: ignore[operator]
+            return source._derivative(v)
 
         may_be_stiff = frozen is None and self.log_density is None and self.x.size <= LARGEST_STATE
         try:

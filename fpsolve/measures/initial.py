@@ -57,11 +57,11 @@ def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
         bound = arguments_of(make, args, kwargs)
         for key, value in bound.arguments.items():
             bound.arguments[key] = in_order(key, value) if is_named(value) else value
-        made = make(*bound.args, **bound.kwargs)
+        law = make(*bound.args, **bound.kwargs)
         bound.apply_defaults()
         recipe = {"name": make.__name__, **{key: _plain(value) for key, value in bound.arguments.items()}}
-        object.__setattr__(made, "recipe", recipe)
-        return made
+        object.__setattr__(law, "recipe", recipe)
+        return law
 
     return recorded
 
@@ -93,6 +93,7 @@ def axial(d: int, kappa: float) -> Law:
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
     check_number("kappa", kappa)
+    check_memory("d", int(d), TOKEN_BYTES)
     return AxialLaw(_last(int(d)), Exponential(float(kappa)))
 
 

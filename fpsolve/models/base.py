@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
-from fpsolve.values import Named
+from fpsolve.values import Named, html_table
 
 Calculus = Literal["any", "ito"]
 
@@ -70,6 +70,11 @@ class Model(metaclass=Named):
     def __add__(self, other: Model) -> Model:
         """Both acting together: :class:`fpsolve.models.Sum`."""
         return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
+
+    def _repr_html_(self) -> str:
+        """For notebooks: its parameters."""
+        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in (fields(self) if is_dataclass(self) else ())}
+        return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]
     """The class of sums, itself a model; set where it is defined (``sums.py``)."""

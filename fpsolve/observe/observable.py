@@ -76,8 +76,8 @@ class Observable(metaclass=Checked):
 
     def of(self, state: Measure, context: Context) -> Any:
         """Its value, or None."""
-        asked = self.measures is None or state.name in self.measures or state.name not in MEASURES
-        return self.compute(state, context) if asked else None
+        applies = self.measures is None or state.name in self.measures or state.name not in MEASURES
+        return self.compute(state, context) if applies else None
 
     def dims_of(self, state: Measure, rank: int = 0) -> tuple[str, ...]:
         """Its dimensions beside ``time`` where it has so many."""

@@ -10,6 +10,7 @@ import numpy as np
 from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
 from fpsolve.observe import quantities
+from fpsolve.observe.clustering import MOST_POINTS, SHARE, TOLERANCE, number_of_clusters
 from fpsolve.observe.observable import Context, Observable, Panel
 
 DENSITIES = ("density", "half_density", "log_density", "causal_density")
@@ -171,6 +172,15 @@ _ALL = (
         "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
         measures=("density", "half_density", "zonal", "causal_density"), where="models with attention",
         panel=Panel("floor of far attention", "log"), summary=True,
+    ),
+    Observable(
+        "clusters", lambda state, _: number_of_clusters(state),
+        f"number of clusters, linked within {TOLERANCE:g} rad, of at least {SHARE:g} of the mass",
+        measures=POINTS, where=f"up to {MOST_POINTS} points", panel=Panel("number of clusters"), summary=True,
+    ),
+    Observable(
+        "evaluations", lambda state, context: None if context.saved.tally is None else float(context.saved.tally.last),
+        "velocities evaluated in the step from the saved time before", where='`dt="auto"`',
     ),
     Observable(
         "density", lambda state, context: _density(state, context) if context.saved.save_density else None,

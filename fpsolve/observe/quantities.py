@@ -42,9 +42,9 @@ def scaled_energy(measure: Measure, beta: float) -> tuple[float, float] | None:
     degree = moment_degree(beta)
     moments = measure.moments(degree)
     if moments is not None:
-        here = geometry(measure.dimension)
-        terms = plane_wave(measure.dimension, degree, beta) * here.power(moments)
-        return float(here.area / (2 * beta) * np.sum(terms)), beta
+        sphere = geometry(measure.dimension)
+        terms = plane_wave(measure.dimension, degree, beta) * sphere.power(moments)
+        return float(sphere.area / (2 * beta) * np.sum(terms)), beta
     log_m, _ = measure.source.F_sphere(beta, measure.sites)
     return scaled_sum(measure.masses / (2 * beta), log_m)
 

@@ -27,6 +27,7 @@ class Scheme(metaclass=Checked):
     takes_options: whether its step takes PETSc's ``options``. joint: whether it takes velocities that are known only at
     the points of a cloud together. carries_density: whether a quadrature cloud keeps its density through the step.
     uses_rtol, uses_filter: whether the measure's tolerance and a density's filter have an effect in its step.
+    adaptive: whether a step of any length is computed to that tolerance, by sub-steps that it chooses.
     """
 
     step: Step
@@ -43,6 +44,7 @@ class Scheme(metaclass=Checked):
     carries_density: bool = True
     uses_rtol: bool = True
     uses_filter: bool = True
+    adaptive: bool = False
 
     def with_options(self, options: str | None) -> Scheme:
         """The scheme with PETSc's options. Raises InputError for malformed ones, MissingDependencyError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.plain.arguments import checked_arguments

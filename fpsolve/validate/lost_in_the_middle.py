@@ -44,7 +44,7 @@ def profile_rows(quick: bool, seed: int) -> Iterator[Row]:
 def profile(beta: float, positions: int, time: float, source: float, sigma: float) -> float:
     """Response of the position nearest to σ per unit of perturbation at σ₀; positions are j/N."""
     angles_each, size = 16, 1e-4
-    at, here = round(source * positions) - 1, round(sigma * positions) - 1
+    at, reader = round(source * positions) - 1, round(sigma * positions) - 1
     grid = 2 * np.pi * np.arange(angles_each) / angles_each
     angles = np.tile(grid, (positions, 1))
     angles[at] -= size * np.sin(grid)
@@ -52,7 +52,7 @@ def profile(beta: float, positions: int, time: float, source: float, sigma: floa
     x = np.stack([np.cos(angles), np.sin(angles)], -1).reshape(-1, 2)
     start = Cloud(x, np.full(len(x), 1 / len(x)), rtol=1e-10, tokens=True, labels=labels)
     *_, (_, last) = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=time, dt=time / 5, scheme="rk4")
-    moved = last.x.reshape(positions, angles_each, 2)[here]  # type: ignore[attr-defined]
+    moved = last.x.reshape(positions, angles_each, 2)[reader]  # type: ignore[attr-defined]
     return float(moved[:, 0].mean() / (size / 2) * positions)
 
 

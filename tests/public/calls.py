@@ -65,6 +65,7 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
         "compare": (fp.compare, {"model": ATTENTION, "initial": LAW, **RUN, "tokens": [8, 16], "samples": 2,
             "members": 2, "transformer": False, "wasserstein_cells": 8, "reference_lmax": None, "degrees": None,
             "tokens_rtol": 1e-3, "kappa": 4.0, "seed": 0, "moments_lmax": 4, "rtol": 1e-6}),
+        "clusters": (fp.clusters, {"state": np.array(X), "tolerance": 0.01, "share": 1e-3, "weights": [0.5, 0.5]}),
         "save": (fp.save, {"ds": result(), "path": folder / "a.nc", "overwrite": True}),
         "load": (fp.load, {"path": saved(folder), "max_bytes": 10**9}),
         "zoom": (fp.zoom, {"solution": result_with_flow(), "centre": "mean", "radius": 0.1, "time": None, "n": 8,
@@ -247,6 +248,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "observables": {"ds": result()},
         "zonal_profile": {"ds": zonal_result(), "time": 0.01},
         "overview": {"ds": result(), "snapshots": 2},
+        "report": {"ds": result(), "path": folder / "a.html", "title": "a", "times": 2, "overwrite": True},
     }  # fmt: skip
 
 
