@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -72,6 +72,28 @@ def density_rows(quick: bool, seed: int) -> Iterator[Row]:
         yield Row("causal attention on S¹", name, 1.0, (9 * ratios[1] - ratios[0]) / 8, 1e-5 if quick else 1e-6)
 
 
+    sizes = (40, 80) if quick else (60, 120, 240)
+    for beta in (2.0,) if quick else (1.0, 2.0):
+        exact = float(theory.critical_time(beta, DECAY, WIDTH, MODES))
+        found = [response_time(beta, count, exact, moved_cells) for count in sizes]
+        computed = extrapolated(np.array(sizes), np.array(found))
+        name = f"t_crit, density, β = {beta:g}"
+        yield Row("causal attention on S¹", name, exact, computed, (3e-3 if quick else 1e-4) * exact)
+
+
+def moved_cells(beta: float, cells: int, times: Real, size: float) -> Real:
+    """Σ_n Re û_n of the last cell, the two cells before it perturbed by opposite signs."""
+    modes = np.arange(1, MODES + 1)
+    coefficients = np.zeros((cells, MODES + 5), complex)
+    coefficients[:, 0] = 1 / np.sqrt(2 * np.pi)
+    coefficients[-2, modes] = 0.5 * size * theory.mode_weight(modes, WIDTH)
+    coefficients[-3] = coefficients[-2] * np.where(np.arange(MODES + 5) > 0, -1, 1)
+    start, dt = CausalDensity(coefficients, rtol=1e-11, d=2), times[1] - times[0]
+    states = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=times[-1], dt=dt, scheme="rk4")
+    saved = [state.coefficients[-1] for t, state in states if t > times[0] * (1 - 1e-9)]  # type: ignore[attr-defined]
+    return np.asarray([row[modes].real.sum() for row in saved])
+
+
 def nearly_uniform(cells: int, at: int, size: float = 1e-5) -> CausalDensity:
     """The uniform law at all positions but one, which has a little of mode 1."""
     coefficients = np.zeros((cells, 17), complex)
@@ -111,21 +133,21 @@ def extrapolated(counts: Real, values: Real) -> float:
     return float(np.polyfit(1 / counts, values, len(counts) - 1)[-1])
 
 
-def response_time(beta: float, positions: int, guess: float) -> float:
+def response_time(beta: float, positions: int, guess: float, by: Callable[..., Real] | None = None) -> float:
     """When a perturbation of the last but one position starts to matter less at the end than one before it."""
     times = guess * np.array([0.5, 0.75, 1.0, 1.25])
-    difference = response(beta, positions, times)
+    difference = response(beta, positions, times, moved if by is None else by)
     line = np.polyfit(times, difference / times, 1)  # linear in t to first order in 1/N
     return float(-line[1] / line[0])
 
 
-def response(beta: float, positions: int, times: Real) -> Real:
+def response(beta: float, positions: int, times: Real, by: Callable[..., Real]) -> Real:
     """Σ_n Re û_n of the last position at multiples of a quarter of the guess, per unit of perturbation.
 
     Two perturbations of opposite sign: their difference has no part of second order, which counts, as the response to
     one position nearly cancels that to the other.
     """
-    return (moved(beta, positions, times, SIZE) - moved(beta, positions, times, -SIZE)) / (2 * SIZE)
+    return (by(beta, positions, times, SIZE) - by(beta, positions, times, -SIZE)) / (2 * SIZE)
 
 
 def moved(beta: float, positions: int, times: Real, size: float) -> Real:

@@ -12,6 +12,12 @@ PASTS = (Past(0, None, 0), Past(1, None, 1), Past(30, 0.2, 0.5), Past(0, 0.13, 0
 N = 700
 
 
+@pytest.fixture(autouse=True)
+def moments_serve_few_tokens(monkeypatch):
+    """Where the pairs would be faster, too."""
+    monkeypatch.setattr(in_order, "DIRECT_BELOW", 512)
+
+
 def tokens(d, labels, seed=0, n=N):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, d))
@@ -67,6 +73,16 @@ def test_the_order_in_which_tokens_are_given_does_not_matter():
     turn = np.random.default_rng(1).permutation(N)
     one = attention_in_order(x, w, at, 2.0, Past(1, 0.5, 1), True)
     assert np.array_equal(one[turn], attention_in_order(x[turn], w[turn], at[turn], 2.0, Past(1, 0.5, 1), True))
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_moments_and_pairs_are_two_routes(d, monkeypatch):
+    """So that the tests here compare what they say: both are taken, and differ in bits alone."""
+    x, w, at = tokens(d, "own")
+    by_moments = attention_in_order(x, w, at, 2.0, Past(1, 0.5, 1), True)
+    monkeypatch.setattr(in_order, "DIRECT_BELOW", N + 1)
+    by_pairs = attention_in_order(x, w, at, 2.0, Past(1, 0.5, 1), True)
+    assert 0 < np.abs(by_moments - by_pairs).max() < 1e-12
 
 
 def test_bits_do_not_depend_on_later_tokens():
