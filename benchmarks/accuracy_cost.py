@@ -10,7 +10,7 @@ import numpy as np
 
 import fpsolve as fp
 from benchmarks.common import aim
-from fpsolve.compare import compare
+from fpsolve.comparison import compare
 
 AIM = 100.0
 """Tokens' processor seconds over those of the cheapest mean-field route, at 1e-3."""

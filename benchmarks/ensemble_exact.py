@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 import fpsolve as fp
-from fpsolve.ensemble import ensemble
+from fpsolve.ensembles import ensemble
 from fpsolve.measures.build import build
 from fpsolve.models import IsotropicFlow
 from fpsolve.sphere.harmonics import power

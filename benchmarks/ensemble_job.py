@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import fpsolve as fp
-from fpsolve.ensemble import ensemble
-from fpsolve.ensemble.comm import Serial, communicator
+from fpsolve.ensembles import ensemble
+from fpsolve.ensembles.comm import Serial, communicator
 
 MODEL = fp.models.IsotropicFlow([0.2, 4 * np.pi / 3, 1.0], noise=0.1)
 LAW = fp.initial.von_mises_fisher([1, 2, 2], 1.5)

@@ -13,7 +13,7 @@ from statistics import median
 import fpsolve as fp
 from benchmarks.common import MPIEXEC, environment_of_ranks, interleaved, python_on
 from benchmarks.ensemble_job import LAW, MODEL, arguments
-from fpsolve.ensemble import ensemble
+from fpsolve.ensembles import ensemble
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ density gives up early; the cloud that takes over on the same law goes on, and `
 import numpy as np
 
 import fpsolve as fp
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 MODEL = fp.models.SelfAttention(beta=4.0)
 START = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)

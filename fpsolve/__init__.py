@@ -6,12 +6,13 @@ from types import ModuleType
 
 from fpsolve import _start as _start  # first: it hears signals while the rest is imported
 from fpsolve import errors, models, plot, policies, theory, transformer
-from fpsolve.compare import compare
+from fpsolve.comparison import compare
 from fpsolve.course import run
-from fpsolve.ensemble import ensemble
+from fpsolve.ensembles import ensemble
 from fpsolve.io import load, save
 from fpsolve.measures import (
     MEASURES,
+    CausalDensity,
     Cloud,
     Density,
     HalfDensity,
@@ -23,12 +24,12 @@ from fpsolve.measures import (
 )
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
-from fpsolve.observe import Observable
+from fpsolve.observe import Observable, clusters
 from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solving import solve
 from fpsolve.transformer import scaling
 from fpsolve.transport import AmbientField, HarmonicField, Velocity
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 __version__ = version("fpsolve")
 
@@ -38,6 +39,7 @@ __all__ = [
     "SCHEMES",
     "AmbientField",
     "BrownianPath",
+    "CausalDensity",
     "Cloud",
     "Density",
     "HalfDensity",
@@ -50,6 +52,7 @@ __all__ = [
     "Velocity",
     "ZonalCloud",
     "ZonalDensity",
+    "clusters",
     "compare",
     "ensemble",
     "errors",

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.compare import compare
-from fpsolve.ensemble import ensemble
-from fpsolve.ensemble.main import OF_THE_CALL
+from fpsolve.comparison import compare
+from fpsolve.ensembles import ensemble
+from fpsolve.ensembles.main import OF_THE_CALL
 from fpsolve.errors import InputError
 from fpsolve.measures.initial import LAWS
 from fpsolve.models import MODELS
@@ -138,8 +138,8 @@ def parse_config(raw: Mapping[str, Any], catalogue: Catalogue | None = None) -> 
         tables["initial"] = tables["sweep"]["initial"][0]  # the first of them stands for all
     initial = made_of(tables["initial"], "initial", catalogue.laws, errors)
     if "observe" in tables["solve"]:  # code has no place in a configuration
-        told, remedy = "is no key of a configuration", "pass --observe module:function, or observe= in Python"
-        errors.append(InputError("solve.observe", tables["solve"].pop("observe"), told, remedy))
+        problem, remedy = "is no key of a configuration", "pass --observe module:function, or observe= in Python"
+        errors.append(InputError("solve.observe", tables["solve"].pop("observe"), problem, remedy))
     arguments = checked(catalogue.solve, tables["solve"], "solve", errors, skip=NOT_KEYS, owner="[solve]")
     output = checked(_output, tables["output"], "output", errors, owner="[output]").get("path")
     shared = ("model", "initial", *parameters(catalogue.solve), *OF_THE_CALL)

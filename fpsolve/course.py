@@ -56,10 +56,10 @@ class Course:
         self._within = nullcontext() if within is None else within
 
     def __iter__(self) -> Iterator[Instant]:
-        here: Instant | None = self.start
-        while here is not None:
-            yield here
-            here = self._next(here) if here.step < self.steps else None
+        instant: Instant | None = self.start
+        while instant is not None:
+            yield instant
+            instant = self._next(instant) if instant.step < self.steps else None
 
     def follow(self, *observers: Observer) -> Instant:
         """The last instant, once all have been seen by the observers, in their order."""
@@ -72,32 +72,32 @@ class Course:
         """``(t, measure)`` after every step."""
         return ((one.step * self.stepper.dt, one.state) for one in self if one.behind is None)
 
-    def _next(self, here: Instant) -> Instant | None:
+    def _next(self, instant: Instant) -> Instant | None:
         """What follows an instant; None where the run is to end."""
-        if here.behind is None:
-            return self._following(here, here.state)
-        at, cloud = here.behind
-        if at == here.step:
-            return self._following(here, cloud)
+        if instant.behind is None:
+            return self._following(instant, instant.state)
+        at, cloud = instant.behind
+        if at == instant.step:
+            return self._following(instant, cloud)
         nearer = self._stepped(cloud, at)
-        return None if nearer is None else replace(here, behind=(at + 1, nearer))
+        return None if nearer is None else replace(instant, behind=(at + 1, nearer))
 
-    def _following(self, here: Instant, state: Measure) -> Instant | None:
+    def _following(self, instant: Instant, state: Measure) -> Instant | None:
         """The step after ``state`` in the first representation that resolves it, or the beginning of a hand-over."""
         while True:
-            following = self._stepped(state, here.step)
+            following = self._stepped(state, instant.step)
             shown: list[Defect] = []
             if following is not None:
                 if self.policy.acts:
                     shown = defects(following, self.stepper.model, partial(self.policy.limit, state))
                 if not shown:
-                    return Instant(here.step + 1, following)
+                    return Instant(instant.step + 1, following)
             if self.policy.hands_over(state):
-                return replace(here, behind=(0, self.policy.points(state)))
+                return replace(instant, behind=(0, self.policy.points(state)))
             better = self.policy.successor(state, shown)
             if better is None:
                 ends = following is None or not self.policy.keeps_unresolved
-                return None if following is None or ends else Instant(here.step + 1, following)
+                return None if following is None or ends else Instant(instant.step + 1, following)
             state = better
 
     def _stepped(self, state: Measure, n: int) -> Measure | None:
@@ -135,7 +135,7 @@ def run(
     """
     if not hasattr(path, "increment"):
         raise InputError("path", path, "it has no increments", "pass fp.BrownianPath(seed=1)")
-    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
+    name, chosen = named(SCHEMES, default_scheme(model, measure.name) if scheme is None else scheme)
     stepper = Stepper(model, path, dt, chosen, name)
     steps = check_run(stepper, measure, t_end)
     if not 0 <= start <= steps:

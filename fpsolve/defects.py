@@ -82,12 +82,12 @@ def attention_floor(measure: Measure, model: Model) -> float | None:
     models that do not ask the measure.
     """
     floor = measure.floor
-    asked = [] if floor is None else [heads for term in model.terms if (heads := term.queries(measure.dimension))]
-    if floor is None or not asked:
+    settings = [] if floor is None else [heads for term in model.terms if (heads := term.queries(measure.dimension))]
+    if floor is None or not settings:
         return None
     known = _SEEN.get(floor)
     if known is not None and known[0] is model:
         return known[1]
-    value = max(floor.seen_by(heads) for heads in asked)
+    value = max(floor.seen_by(heads) for heads in settings)
     _SEEN[floor] = model, value
     return value

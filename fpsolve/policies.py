@@ -15,9 +15,9 @@ import numpy as np
 
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, check_number, unknown_name
-from fpsolve.measures import MEASURES, Measure
+from fpsolve.measures import MEASURES, CausalDensity, Measure
 from fpsolve.measures.initial import Initial
-from fpsolve.measures.laws import Law
+from fpsolve.measures.laws import Law, Prompt
 from fpsolve.models.base import Model
 from fpsolve.notes import FILTERED, HANDED_OVER, REFINED, STOPPED, Note
 from fpsolve.plain import from_plain
@@ -222,6 +222,9 @@ class HandOver(Policy):
     def prepared(self, model: Model, scheme_name: str, scheme: Scheme, initial: Initial, state: Any) -> Policy:
         """Raises InputError for a wrong cap, and where no quadrature cloud can go on with this model and scheme."""
         super().prepared(model, scheme_name, scheme, initial, state)
+        if isinstance(initial, Prompt) or isinstance(state, CausalDensity):
+            problem = "a quadrature cloud of one law has no positions"
+            raise InputError("on_underresolved", self.name, problem, 'use "refine" or "stop", or measure="cloud"')
         known = hasattr(state, "lmax")
         cap = _checked_cap(self.lmax_cap, state.lmax, LEAST_CAP)["lmax_cap"] if known else self.lmax_cap
         if model.diffusion > 0:
@@ -330,8 +333,8 @@ def _cap_of(policy: Policy) -> dict[str, int]:
 
 def _checked_cap(cap: Any, lmax: int, least: int) -> dict[str, int]:
     if isinstance(cap, bool) or not isinstance(cap, int | np.integer) or cap < least:
-        told = f"above lmax = {lmax}" if least > lmax else f">= {least}"
-        raise InputError("lmax_cap", cap, f"must be an integer {told}", f"pass lmax_cap={2 * lmax + 1}")
+        range_ = f"above lmax = {lmax}" if least > lmax else f">= {least}"
+        raise InputError("lmax_cap", cap, f"must be an integer {range_}", f"pass lmax_cap={2 * lmax + 1}")
     if cap > LARGEST_DEGREE:
         raise InputError("lmax_cap", cap, f"beyond {LARGEST_DEGREE}", f"pass lmax_cap <= {LARGEST_DEGREE}")
     return {"lmax_cap": int(cap)}

@@ -43,13 +43,13 @@ class Resolution:
         own = [one for one in shown if one.since is UNRESOLVED]
         if own:
             where = f"({', '.join(map(str, own))} at lmax = {lmax})"
-            told = f"the density is under-resolved from t = {t:.6g} on {where}"
-            self._say(UNRESOLVED, t, f"{told}: {remedy(state, 'or on_underresolved')}")
+            message = f"the density is under-resolved from t = {t:.6g} on {where}"
+            self._say(UNRESOLVED, t, f"{message}: {remedy(state, 'or on_underresolved')}")
         for one in shown:
             if one.since is ATTENTION:
-                told = f"far attention outgrows what the density knows from t = {t:.6g} on"
+                message = f"far attention outgrows what the density knows from t = {t:.6g} on"
                 where = f"({one} at rtol = {getattr(state, 'rtol', 0.0):g}, lmax = {lmax})"
-                self._say(ATTENTION, t, f"{told} {where}: {attention_remedy(state, one.is_truncation)}")
+                self._say(ATTENTION, t, f"{message} {where}: {attention_remedy(state, one.is_truncation)}")
 
     def end(self, t_end: float, why: str = "") -> None:
         """Take notice of the end of the run, which may be early; ``why`` no step led on, where one was tried."""
@@ -62,8 +62,8 @@ class Resolution:
             cause = f"the last state that lmax = {lmax} resolves"
         else:
             cause = f"as lmax = {lmax} does not resolve the state that it starts from"
-        told = f"the run ends at t = {self._time:.6g}, {cause}; what was saved until then is returned"
-        self._say(STOPPED, self._time, told)
+        message = f"the run ends at t = {self._time:.6g}, {cause}; what was saved until then is returned"
+        self._say(STOPPED, self._time, message)
 
     def _say(self, note: Note, t: float, message: str) -> None:
         if note.name not in self.attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import log2
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Settings:
     """
 
     t_end: float
-    dt: float
+    dt: float | Literal["auto"]
     scheme: str | Scheme | None = None
     measure: str | type[Measure] = "density"
     lmax: int = 63
@@ -82,31 +82,53 @@ def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -
     return scheme.with_options(options), (EXPLICIT, None)
 
 
-def check_saved(state: Measure, policy: Policy, asked: Settings, scheme_name: str) -> None:
+def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str) -> Settings:
+    """``dt="auto"`` as the time between saved states, for schemes that reach any time to a tolerance.
+
+    Raises InputError for common noise, for other schemes, for ν that is split off, and without ``save_every``.
+    """
+    if settings.dt != "auto":
+        return settings
+    guilty = ", ".join(type(term).__name__ for term in model.terms if term.is_stochastic)
+    if guilty:
+        problem = f"{guilty} has common noise, whose steps are those of its path"
+        raise InputError("dt", "auto", problem, f"pass dt={settings.path_cell!r}, or noise=0")
+    if not scheme.adaptive:
+        problem = f"a step of scheme={scheme_name!r} is not computed to a tolerance"
+        raise InputError("dt", "auto", problem, "leave scheme out (rk4), or pass dt")
+    if model.diffusion > 0 and not scheme.diffuses:
+        problem = f"diffusion = {model.diffusion:g} is split off from the drift, with an error of order dt²"
+        raise InputError("dt", "auto", problem, 'pass dt, or use scheme="petsc_ts" on a density')
+    if settings.save_every is None:
+        raise InputError("save_every", None, 'dt="auto" steps from one saved time to the next', "pass save_every=…")
+    return replace(settings, dt=settings.save_every)
+
+
+def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:
     """Raise InputError for asked variables that neither the measure has nor the cloud that may take over from it."""
-    if asked.save_points and state.points is None and not policy.hands_over(state):
+    if settings.save_points and state.points is None and not policy.hands_over(state):
         remedy = 'use measure="cloud" or on_underresolved="cloud"'
         raise InputError("save_points", True, f"a {state.name} has no points", remedy)
-    if asked.save_density and not state.has_density:
+    if settings.save_density and not state.has_density:
         raise InputError("save_density", True, "these points carry no density", "start a cloud from a law, not tokens")
-    if asked.save_flow:
+    if settings.save_flow:
         check_flow(policy.points(state), scheme_name)
 
 
-def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any, state: Measure) -> None:
+def check_effect(settings: Settings, scheme: Scheme, scheme_name: str, initial: Any, state: Measure) -> None:
     """Raise InputError for an argument off its default that changes nothing: whoever gave it expected it to.
 
     What a configuration records passes, as do defaults.
     """
     given = initial if isinstance(initial, Measure) else None
-    rtol, filter, usual = asked.rtol, asked.filter, Settings.rtol
+    rtol, filter, usual = settings.rtol, settings.filter, Settings.rtol
     if rtol != usual and not scheme.uses_rtol and rtol != getattr(given, "rtol", None):
         problem = f"scheme={scheme_name!r} moves points in one step of length dt, without a tolerance"
         raise InputError("rtol", rtol, problem, 'leave it out and choose dt, or use scheme="lie_euler" or "rk4"')
     if given is not None and rtol not in (usual, getattr(given, "rtol", None)):
         raise InputError("rtol", rtol, KEPT, "set it there: replace(measure, rtol=…)")
-    if given is not None and asked.transport not in (Settings.transport, getattr(given, "flow", Settings.transport)):
-        raise InputError("transport", asked.transport, KEPT, "set it there: replace(density, flow=…)")
+    if given is not None and settings.transport not in (Settings.transport, getattr(given, "flow", Settings.transport)):
+        raise InputError("transport", settings.transport, KEPT, "set it there: replace(density, flow=…)")
     if filter is not None and given is not None and filter != getattr(given, "filter", None):
         raise InputError("filter", filter, KEPT, "set it there: replace(density, filter=…)")
     if not scheme.uses_filter and getattr(state, "filter", None) is not None:
@@ -114,7 +136,7 @@ def check_effect(asked: Settings, scheme: Scheme, scheme_name: str, initial: Any
         raise InputError("filter", filter, idle, "leave it out, or use another scheme")
 
 
-def check_degrees_of(initial: Any, lmax: int, moments_lmax: int) -> None:
+def check_degrees_of(initial: Any, lmax: int, moments_lmax: int, is_axial: bool) -> None:
     """Raise InputError for degrees of a single run whose initial state has its own, or none.
 
     An ensemble may sweep over initial states of which some take it.
@@ -124,7 +146,7 @@ def check_degrees_of(initial: Any, lmax: int, moments_lmax: int) -> None:
         problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
         raise InputError("lmax", lmax, problem, "leave it out")
     d = getattr(initial, "dimension", 3)
-    if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES:
+    if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES and not is_axial:
         problem = f"moments are saved in d = 2 and 3, not in d = {d}"
         raise InputError("moments_lmax", moments_lmax, problem, "leave it out")
 
@@ -145,23 +167,24 @@ def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:
         raise InputError("dt", dt, error.problem, remedy) from None
 
 
-def check_arguments(model: Model, scheme: Scheme, scheme_name: str, asked: Settings) -> int:
+def check_arguments(model: Model, scheme: Scheme, scheme_name: str, settings: Settings) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
-    check_number("path_cell", asked.path_cell, 0, LONGEST, above=True)
+    dt = float(settings.dt)
+    check_number("path_cell", settings.path_cell, 0, LONGEST, above=True)
     if model.is_stochastic:
-        check_cells(BrownianPath(asked.seed, asked.member, asked.path_cell), asked.t_end, asked.dt)
-    steps = count_steps(asked.t_end, asked.dt)
-    check_scheme(scheme_name, scheme, model, measure_class(asked.measure).name)
+        check_cells(BrownianPath(settings.seed, settings.member, settings.path_cell), settings.t_end, dt)
+    steps = count_steps(settings.t_end, dt)
+    check_scheme(scheme_name, scheme, model, measure_class(settings.measure).name)
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
-        check_degree(name, getattr(asked, name), least)
-    check_number("rtol", asked.rtol, 1e-14, 1)
-    if asked.filter is not None:
-        check_number("filter", asked.filter, 0)
-    if asked.save_every is None:
+        check_degree(name, getattr(settings, name), least)
+    check_number("rtol", settings.rtol, 1e-14, 1)
+    if settings.filter is not None:
+        check_number("filter", settings.filter, 0)
+    if settings.save_every is None:
         _check_saved_times(None, steps)
         return 1
-    stride = saved_stride(asked.save_every, asked.dt, steps)
-    _check_saved_times(asked.save_every, steps // stride)
+    stride = saved_stride(settings.save_every, dt, steps)
+    _check_saved_times(settings.save_every, steps // stride)
     return stride
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
@@ -30,6 +30,7 @@ from fpsolve.plain.arguments import checked_arguments, checked_values
 from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.schemes.counting import Tally
 from fpsolve.settings import (
     OF_THE_CALL,
     SETTINGS,
@@ -40,6 +41,7 @@ from fpsolve.settings import (
     check_saved,
     first_state,
     with_petsc,
+    with_step,
 )
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
@@ -59,7 +61,7 @@ def solve(
     initial: Initial,
     *,
     t_end: float,
-    dt: float,
+    dt: float | Literal["auto"],
     scheme: str | Scheme | None = Settings.scheme,
     measure: str | type[Measure] = Settings.measure,
     lmax: int = Settings.lmax,
@@ -85,14 +87,16 @@ def solve(
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
-    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
+    dt: time step, path_cell·2^±j with common noise; ``"auto"``, for models without noise: from one saved time to the
+    next, in sub-steps chosen by ``rtol``, with a variable ``evaluations`` that says what they cost.
+    scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
-    and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
-    or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
-    the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
-    applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
-    ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for laws of positions
+    of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from 2 to 10,000
+    ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol: accuracy of
+    one step's transport in the moments ℓ ≤ 8. filter: strength of the density's exponential filter. transport:
+    ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
+    ``petsc``, ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
@@ -121,7 +125,7 @@ def solve(
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
     job = prepare(model, initial, **arguments)
-    check_degrees_of(initial, lmax, moments_lmax)
+    check_degrees_of(initial, lmax, moments_lmax, job.state.is_axial)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
@@ -263,35 +267,41 @@ class Progress:
 @usual_arithmetic()
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
-    asked = Settings(**checked_values(Settings, arguments))
+    given = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if asked.scheme is None else asked.scheme)
-    stride = check_arguments(model, chosen, scheme_name, asked)
-    own = own_observables(asked.observe)
-    chosen, flow = with_petsc(chosen, scheme_name, asked.transport, asked.petsc_options)
-    path = BrownianPath(asked.seed, asked.member, asked.path_cell)
-    stepper = Stepper(model, path, asked.dt, chosen, scheme_name)
+    usual = default_scheme(model, measure_class(given.measure).name)
+    scheme_name, chosen = named(SCHEMES, usual if given.scheme is None else given.scheme)
+    tally = Tally() if given.dt == "auto" else None
+    given = with_step(given, model, chosen, scheme_name)
+    stride = check_arguments(model, chosen, scheme_name, given)
+    own = own_observables(given.observe)
+    chosen, flow = with_petsc(chosen, scheme_name, given.transport, given.petsc_options)
+    chosen = chosen if tally is None else tally.counting(chosen)
+    path = BrownianPath(given.seed, given.member, given.path_cell)
+    stepper = Stepper(model, path, float(given.dt), chosen, scheme_name)
 
     def built(lmax: int) -> Measure:
-        return first_state(build(initial, asked.measure, lmax, asked.rtol, asked.filter, *flow), chosen)
+        return first_state(build(initial, given.measure, lmax, given.rtol, given.filter, *flow), chosen)
 
-    state = built(asked.lmax)
-    check_effect(asked, chosen, scheme_name, initial, state)
-    policy = policy_of(asked.on_underresolved, asked.lmax_cap).prepared(model, scheme_name, chosen, initial, state)
-    check_saved(state, policy, asked, scheme_name)
-    check_run(stepper, state, asked.t_end)
+    state = built(given.lmax)
+    check_effect(given, chosen, scheme_name, initial, state)
+    policy = policy_of(given.on_underresolved, given.lmax_cap)
+    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    check_saved(state, policy, given, scheme_name)
+    check_run(stepper, state, given.t_end)
     stepper = replace(stepper, model=model.prepared(state))
-    steps = check_run(stepper, state, asked.t_end)
+    steps = check_run(stepper, state, given.t_end)
     settings = replace(
-        asked, scheme=scheme_name, measure=measure_class(asked.measure).name, observe=identities(own) or None,
+        given, scheme=scheme_name, measure=measure_class(given.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
-        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", asked.lmax),
-        rtol=getattr(state, "rtol", asked.rtol),
-        moments_lmax=asked.moments_lmax if state.dimension in GEOMETRIES else Settings.moments_lmax,
+        lmax=Settings.lmax if isinstance(initial, Tokens) else getattr(state, "lmax", given.lmax),
+        rtol=getattr(state, "rtol", given.rtol),
+        moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES or state.is_axial else Settings.moments_lmax,
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(stepper.model, state, asked, policy, own)
+    recorder = _recorder(stepper.model, state, given, policy, own)
+    recorder = replace(recorder, tally=tally)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
 
@@ -318,12 +328,12 @@ def refusals(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> li
                 del given[name]
 
 
-def _recorder(model: Model, state: Measure, asked: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
+def _recorder(model: Model, state: Measure, settings: Settings, policy: Policy, own: dict[str, Observable]) -> Recorder:
     """What is kept of every state, of the same shapes whatever the degrees that a policy takes."""
-    degree = asked.moments_lmax
+    degree = settings.moments_lmax
     if hasattr(state, "lmax"):
         degree = min(degree, policy.highest_degree(state.lmax))
-    saved, grid = (degree, asked.save_density, asked.save_points), getattr(state, "grid", None)
+    saved, grid = (degree, settings.save_density, settings.save_points), getattr(state, "grid", None)
     return Recorder(getattr(model, "beta", None), *saved, model.interaction, policy.acts, grid, model, own)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
+from collections.abc import Mapping
 from dataclasses import fields
+from html import escape
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,6 +67,18 @@ class Value:
         recipe = dict(getattr(self, "recipe", {"name": type(self).__name__, **_data(self)}))
         name = recipe.pop("name")
         return f"{name}({', '.join(f'{key}={shown(value)}' for key, value in recipe.items())})"
+
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        recipe = dict(getattr(self, "recipe", {"name": type(self).__name__, **_data(self)}))
+        return html_table(str(recipe.pop("name")), recipe)
+
+
+def html_table(name: str, values: Mapping[str, Any]) -> str:
+    """A table for notebooks: a row for each value, as :func:`shown`."""
+    rows = "".join(f"<tr><th>{escape(key)}</th><td>{escape(shown(one))}</td></tr>" for key, one in values.items())
+    return f"<table><caption>{escape(name)}</caption><tbody>{rows}</tbody></table>"
 
 
 def changed(one: T, **values: Any) -> T:

@@ -6,7 +6,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.cli.profiling import profile
-from fpsolve.compare.counting import counting
+from fpsolve.comparison.counting import counting
 from fpsolve.instrument import InstrumentError, Wrapped, wrapped
 from fpsolve.sphere import circle
 

@@ -10,7 +10,7 @@ import pytest
 import fpsolve as fp
 from fpsolve import errors
 from fpsolve.config import ConfigError
-from fpsolve.ensemble.worker import MemberFailed
+from fpsolve.ensembles.worker import MemberFailed
 from fpsolve.plain.identity import mark
 
 VMF = fp.initial.von_mises_fisher([0.2, -0.5, 1.0], 2.0)

@@ -45,15 +45,15 @@ class PointSum:
 
 def rows(lmax: int, *sums: tuple[Modes, bool]) -> Real:
     """For each (ℓ, m) c and the real and imaginary factors of p_ℓm w^m, or, for slopes, of p_ℓm w^{m-1}."""
-    here = table(lmax)
-    made = np.empty((len(here.c), 1 + 2 * len(sums)))
-    made[:, 0] = here.c
-    twice = np.full(len(here.c), 2.0)
+    harmonics = table(lmax)
+    out = np.empty((len(harmonics.c), 1 + 2 * len(sums)))
+    out[:, 0] = harmonics.c
+    twice = np.full(len(harmonics.c), 2.0)
     twice[: lmax + 1] = 1.0
     for k, (f, slope) in enumerate(sums):
-        factors = here.slope * f[here.left] if slope else twice * here.norm * f
-        made[:, 1 + 2 * k], made[:, 2 + 2 * k] = factors.real, factors.imag
-    return made
+        factors = harmonics.slope * f[harmonics.left] if slope else twice * harmonics.norm * f
+        out[:, 1 + 2 * k], out[:, 2 + 2 * k] = factors.real, factors.imag
+    return out
 
 
 @lru_cache(maxsize=64)
@@ -65,8 +65,8 @@ def table(lmax: int) -> HarmonicTable:
     norm = _norms(lmax)[m, ell]
     left = np.where(m > 0, (m - 1) * (2 * lmax + 2 - m) // 2 + ell, 0)
     slope = np.where(m > 0, (ell - m + 1.0) * np.where(m > 1, 2.0, 1.0) * norm[left].astype(float), 0.0)
-    made = HarmonicTable(c, norm.astype(float), left, slope)
-    return made
+    harmonics = HarmonicTable(c, norm.astype(float), left, slope)
+    return harmonics
 
 
 def scalar(lmax: int, f: Modes) -> PointSum:
@@ -92,10 +92,10 @@ def tangent(lmax: int, spheroidal: Modes, toroidal: Modes) -> PointSum:
 
 def moments(lmax: int, x: Real, weights: Real) -> Modes:
     """Σ_i w_i Y*_ℓm(x_i)."""
-    here = table(lmax)
-    out = np.empty(2 * len(here.c))
-    _points.moments(lmax, here.c, x, weights, out)
-    return here.norm * out.view(complex).conj()
+    harmonics = table(lmax)
+    out = np.empty(2 * len(harmonics.c))
+    _points.moments(lmax, harmonics.c, x, weights, out)
+    return harmonics.norm * out.view(complex).conj()
 
 
 def _norms(lmax: int) -> NDArray[np.longdouble]:

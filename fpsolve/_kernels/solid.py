@@ -25,6 +25,6 @@ def solid_sums(lmax: int, f: Modes, bounds: Real, x: Real, radii: Real) -> tuple
     zeroths = np.where(radii > 0, -np.expm1(-2 * radii) / twice, 1.0)
     start = lmax + 2 + FRACTION + int(radii.max(initial=0.0))
     out = np.empty((len(radii), 5))
-    made = rows(lmax, (f, False), (f, True), (f, False))
-    _solid.sums(lmax, start, made, np.ascontiguousarray(bounds, float), x, radii, zeroths, out)
+    values = rows(lmax, (f, False), (f, True), (f, False))
+    _solid.sums(lmax, start, values, np.ascontiguousarray(bounds, float), x, radii, zeroths, out)
     return out[:, 3], out[:, :3], out[:, 4]

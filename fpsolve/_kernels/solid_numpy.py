@@ -20,11 +20,11 @@ def solid_sums(lmax: int, f: Modes, bounds: Real, x: Real, radii: Real) -> tuple
     m, gradient, bound = np.zeros(len(x)), np.zeros((len(x), 3)), np.zeros(len(x))
     degrees = np.triu_indices(lmax + 1)[1]
     for ell in range(lmax + 1):
-        made = np.empty((len(x), 5))
+        values = np.empty((len(x), 5))
         part = np.where(degrees == ell, f, 0)
-        points_numpy.jet(lmax, rows(lmax, (part, False), (part, True), (part, False)), x, made)
+        points_numpy.jet(lmax, rows(lmax, (part, False), (part, True), (part, False)), x, values)
         slope = i[ell + 1] + ell / radii * i[ell]
-        m += i[ell] * made[:, 3]
-        gradient += (slope * made[:, 3])[:, None] * unit + (i[ell] / radii)[:, None] * made[:, :3]
+        m += i[ell] * values[:, 3]
+        gradient += (slope * values[:, 3])[:, None] * unit + (i[ell] / radii)[:, None] * values[:, :3]
         bound += bounds[ell] * i[ell]
     return m, gradient, bound

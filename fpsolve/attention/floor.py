@@ -295,10 +295,10 @@ def _blocks(d: int, lmax: int) -> Blocks:
         edges = np.unique(np.linspace(0, length, min(count, length) + 1).astype(np.int64))
         starts.append(edges[:-1])
         middles.append((edges[:-1] + edges[1:]) // 2)
-    made = Blocks(
+    blocks = Blocks(
         tuple(starts), np.ix_(*middles), np.broadcast_to(grid.weights, grid.shape).ravel().copy(), grid.shape, grid.x
     )
-    return made
+    return blocks
 
 
 def _applied(waves: Real, sums: Real) -> Real:

@@ -137,8 +137,8 @@ class SpectrumEngine:
 
     def of(self, source: SphereSource) -> Real:
         """C_ℓ of a source, shape (noise_lmax+1,); that of the last one is kept while it lives."""
-        asked, kept = self._last
-        if asked() is not source:
+        last_source, kept = self._last
+        if last_source() is not source:
             kept = self._of(source)
             kept.setflags(write=False)
             self._last = ref(source), kept
@@ -158,10 +158,10 @@ class SpectrumEngine:
             log_m = None if cancelled else source.log_M_by_moments(r, fine)
             cancelled = log_m is None
             if log_m is None:
-                here, rung = self._by_points(source, j, rung)
+                coefficients, rung = self._by_points(source, j, rung)
             else:
-                here = fine.to_modes(log_m, self.cutoffs.degree)
-            modes.append(here)
+                coefficients = fine.to_modes(log_m, self.cutoffs.degree)
+            modes.append(coefficients)
         return np.stack(modes)
 
     def _by_points(self, source: MomentSource, j: int, rung: int) -> tuple[NDArray[np.complex128], int]:

@@ -283,9 +283,9 @@ def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) 
 
     Kept, since a law asks for the same radii at every step.
     """
-    here = geometry(d)
+    sphere = geometry(d)
     wave = plane_wave_derivative if derivative else plane_wave
-    factors = here.area * here.by_degree(wave(d, degree, radius), degree)
+    factors = sphere.area * sphere.by_degree(wave(d, degree, radius), degree)
     return factors
 
 

@@ -68,10 +68,10 @@ class Thinned:
         matters = self._matters(g)
         total = np.full(len(g), -np.inf)
         ends = np.append(self.starts[1:], len(self.x))
-        for start, end, here in zip(self.starts, ends, matters, strict=True):
-            if here.any():
-                part = log_of_signed_sum(g[here], self.x[start:end], self.weights[start:end])
-                total[here] = np.logaddexp(total[here], part)
+        for start, end, relevant in zip(self.starts, ends, matters, strict=True):
+            if relevant.any():
+                part = log_of_signed_sum(g[relevant], self.x[start:end], self.weights[start:end])
+                total[relevant] = np.logaddexp(total[relevant], part)
         return total
 
     def _matters(self, g: Real) -> NDArray[np.bool_]:

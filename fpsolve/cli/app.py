@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +16,15 @@ import typer
 from typer.core import TyperGroup
 
 from fpsolve.cli.listing import KINDS
-from fpsolve.cli.options import COMPARE, ENSEMBLE, RUN, with_options
-from fpsolve.compare import compare as compared
-from fpsolve.ensemble import ensemble as ensembled
+from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
+from fpsolve.comparison import compare as compared
+from fpsolve.ensembles import ensemble as ensembled
+from fpsolve.ensembles.comm import refuse_ranks
 from fpsolve.errors import FPSolveError, InputError, exit_code
+from fpsolve.models import MODELS
+from fpsolve.plot.interactive.page import report as reported
 from fpsolve.solving import solve
+from fpsolve.surroundings import tell
 
 
 class _Group(TyperGroup):
@@ -42,7 +47,6 @@ app = typer.Typer(
     name="fpsolve",
     cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,6 +73,15 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"fpsolve {version('fpsolve')}")
         raise typer.Exit
+
+
+def _models(incomplete: str) -> list[str]:
+    """For the completion of a shell."""
+    return [name for name in MODELS if name.lower().startswith(incomplete.lower())]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
 @app.callback()
@@ -104,6 +117,7 @@ def run(
     """
     from fpsolve.cli.running import run_config
 
+    refuse_ranks("fpsolve run")
     run_config(config, output, overwrite, changes or [], given, observe or [])
 
 
@@ -167,6 +181,7 @@ def compare(
     """
     from fpsolve.cli.comparing import compare_config
 
+    refuse_ranks("fpsolve compare")
     compare_config(config, output, figure, overwrite, changes or [], given)
 
 
@@ -219,10 +234,21 @@ def models() -> None:
 
 
 @app.command()
+def new(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="One of fpsolve models.", autocompletion=_models)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.toml", help="Where to write.")] = None,
+) -> None:
+    """Write a commented configuration of MODEL that runs as it is, to -o or standard output."""
+    from fpsolve.cli.templates import new_configuration
+
+    typer.echo(new_configuration(model, output))
+
+
+@app.command()
 def plot(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
     output: OutputFile = None,
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "overview",
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.", autocompletion=_kinds)] = "overview",
     time: Annotated[float | None, typer.Option(help="Show the saved time nearest to it; default: the last.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -234,6 +260,24 @@ def plot(
     from fpsolve.cli.plotting import plot_result
 
     typer.echo(f"wrote {plot_result(result, output, kind, time, overwrite)}")
+
+
+@app.command()
+@with_options(reported, REPORT)
+def report(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A file that fpsolve wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT.html", help="Where to write.")] = None,
+    *,
+    given: Given,
+) -> None:
+    """Write an interactive page of a run, an ensemble or a network: one file of HTML that needs nothing else.
+
+    Sphere with a slider of times, observables, resolution, configuration to copy, versions. Without -o it is
+    RESULT.html in the current folder. It needs plotly: pip install 'fpsolve[report]'.
+    """
+    from fpsolve.cli.reporting import report_result
+
+    typer.echo(f"wrote {report_result(result, output, given)}")
 
 
 @app.command()
@@ -269,6 +313,22 @@ def info(
 
 
 @app.command()
+def test(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Test the installed package, in less than a minute.
+
+    Transforms and compiled kernels, runs against a closed form and against one another, files, checkpoints, a picture;
+    then which optional packages are there. The exit status is 1 if a test fails. The closed forms of the literature
+    are fpsolve validate.
+    """
+    from fpsolve.cli.testing import run_tests
+
+    if not run_tests(as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
 def validate(
     quick: Annotated[bool, typer.Option("--quick", help="A small subset, with less work in each entry.")] = False,
     only: Annotated[
@@ -290,8 +350,14 @@ def validate(
         raise typer.Exit(1)
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """A warning in one line, without the place in the program that no reader of a terminal looks for."""
+    tell(f"fpsolve: warning: {message}")
+
+
 def main() -> None:
     """The program ``fpsolve``."""
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # β where the terminal has no such letter

@@ -13,8 +13,8 @@ import typer
 from fpsolve import plot
 from fpsolve.cli.plotting import draw
 from fpsolve.cli.running import save_finished
-from fpsolve.compare import as_text, compare
-from fpsolve.compare.comparison import compare_until
+from fpsolve.comparison import as_text, compare
+from fpsolve.comparison.comparison import compare_until
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import FIGURE_SUFFIXES, check_output

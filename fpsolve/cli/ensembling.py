@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fpsolve.config import load_config
-from fpsolve.ensemble.comm import Ranks, communicator, together
-from fpsolve.ensemble.main import ensemble
-from fpsolve.ensemble.planner import as_text, plan
+from fpsolve.ensembles.comm import Ranks, communicator, together
+from fpsolve.ensembles.main import ensemble
+from fpsolve.ensembles.planner import as_text, plan
 from fpsolve.errors import FPSolveError, Interrupted, UnresolvedError, exit_code
 from fpsolve.observe.own import imported
 from fpsolve.plain.schema import parameters
@@ -54,7 +54,7 @@ def plan_ensemble(
     ranks: int = 1,
 ) -> str:
     """What the ensemble of this configuration would take on so many ranks; nothing is computed or written."""
-    model, initial, arguments = asked(config, changes, given, observe)
+    model, initial, arguments = ensemble_call(config, changes, given, observe)
     known = {*parameters(plan), *SETTINGS}
     return as_text(plan(model, initial, **{key: one for key, one in arguments.items() if key in known}, ranks=ranks))
 
@@ -63,7 +63,7 @@ def _run(
     ranks: Ranks, config: Path, output: Path | None, changes: Sequence[str], given: Mapping[str, Any],
     observe: Sequence[str],
 ) -> None:  # fmt: skip
-    model, initial, arguments = together(ranks, lambda: asked(config, changes, given, observe))
+    model, initial, arguments = together(ranks, lambda: ensemble_call(config, changes, given, observe))
     target = output or arguments["output"] or Path(f"{config.stem}.zarr")
     with stop_on_signal() as stop:
         try:
@@ -82,7 +82,7 @@ def _run(
         raise UnresolvedError(last, problem, "see the variable cause")
 
 
-def asked(
+def ensemble_call(
     config: Path, changes: Sequence[str], given: Mapping[str, Any], observe: Sequence[str]
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Model, initial law and arguments of ``fp.ensemble`` for a configuration under the command line's options."""
@@ -97,8 +97,8 @@ def summary(ds: xr.Dataset, target: Path, done: int, failed: int) -> str:
     """What the store holds."""
     sizes = " x ".join(f"{name} {ds.sizes[name]}" for name in ds["status"].dims)
     under = int((ds["status"] == 3).sum())
-    told = f", {under} under-resolved" if under else ""
-    lines = [f"wrote {target}: {sizes}; {done} members done, {failed} failed{told}"]
+    note = f", {under} under-resolved" if under else ""
+    lines = [f"wrote {target}: {sizes}; {done} members done, {failed} failed{note}"]
     if failed or under:
         causes = dict.fromkeys(str(cause) for cause in ds["cause"].values.ravel() if cause)
         lines += [f"  {cause}" for cause in list(causes)[:3]]

@@ -21,9 +21,9 @@ _INDENT = 4
 
 def tables() -> str:
     """Models, schemes and initial laws of ``fpsolve``: calculus, keys, summary and reference of each."""
-    models = [(name, calculus_of(one), _keys(one), *_about(one)) for name, one in MODELS.items()]
-    schemes = [(name, _orders(one), *_about(one)) for name, one in SCHEMES.items()]
-    laws = [(name, "", _keys(one), *_about(one)) for name, one in LAWS.items()]
+    models = [(name, calculus_of(one), _keys(one), *about(one)) for name, one in MODELS.items()]
+    schemes = [(name, _orders(one), *about(one)) for name, one in SCHEMES.items()]
+    laws = [(name, "", _keys(one), *about(one)) for name, one in LAWS.items()]
     sections = [_section("Models", models), _section("Schemes", schemes), _section("Initial laws", laws)]
     return "\n\n".join(sections)
 
@@ -51,7 +51,7 @@ def _orders(scheme: Any) -> str:
     return ", ".join([calculus_of(scheme), *orders])
 
 
-def _about(thing: Any) -> tuple[str, str]:
+def about(thing: Any) -> tuple[str, str]:
     """Its one-line summary (the first line of its docstring if it has none) and its reference."""
     documented = [*(getattr(thing, "__doc__", None) or "").strip().splitlines(), ""][0]
     summary = getattr(thing, "summary", None) or re.sub(r" Raises .*| *:cite:`\w*`", "", documented)

@@ -142,9 +142,9 @@ def change_table(ds: Any) -> str:
     lines = ["change                          collapse layer  overlap at depth  entropy share"]
     for i, change in enumerate(ds["change"].values):
         layer = float(ds["collapse_layer"][i])
-        told = "none" if layer == float("inf") else f"{layer:.0f}"
+        collapse = "none" if layer == float("inf") else f"{layer:.0f}"
         overlap, share = float(ds["overlap_at_depth"][i]), float(ds["entropy_share"][i])
-        lines.append(f"{change:30}  {told:>14}  {overlap:16.3f}  {share:13.0%}")
+        lines.append(f"{change:30}  {collapse:>14}  {overlap:16.3f}  {share:13.0%}")
     return "\n".join([*lines, f"\nThe collapse moves most with: {ds.attrs['largest']}."])
 
 

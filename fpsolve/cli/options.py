@@ -47,6 +47,13 @@ ENSEMBLE: Mapping[str, Help] = {
 COMPARE: Mapping[str, Help] = {"progress": Help("Show a bar; default: in a terminal.")}
 """Of ``fp.compare``, for ``fpsolve compare``."""
 
+REPORT: Mapping[str, Help] = {
+    "title": Help("The heading; default: the model and how it was solved."),
+    "times": Help("Saved times on the slider, at most; default: 60."),
+    "overwrite": Help("Replace the output if it exists."),
+}
+"""Of ``fp.plot.report``, for ``fpsolve report``."""
+
 
 def with_options(call: Callable[..., Any], table: Mapping[str, Help]) -> Callable[[Callable[..., None]], Any]:
     """A command ``(config, output, *, given, …)`` whose ``given`` are the options of ``call`` that a user has given."""
@@ -58,8 +65,8 @@ def with_options(call: Callable[..., Any], table: Mapping[str, Help]) -> Callabl
             command(**every, given={name: one for name, one in options.items() if one is not None})
 
         own = inspect.signature(command, eval_str=True)
-        made = list(_options(call, table))
-        listed = [piece for one in own.parameters.values() for piece in (made if one.name == "given" else [one])]
+        collected = list(_options(call, table))
+        listed = [piece for one in own.parameters.values() for piece in (collected if one.name == "given" else [one])]
         called.__signature__ = own.replace(parameters=listed)  # type: ignore[attr-defined]
         called.__annotations__ = {one.name: one.annotation for one in listed} | {"return": None}
         return called

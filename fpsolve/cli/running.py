@@ -84,8 +84,8 @@ def _with_room(target: Path) -> Callable[..., xr.Dataset]:
     def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
         how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
         settings = Settings(**arguments)
-        check_degrees_of(initial, settings.lmax, settings.moments_lmax)
         job = prepare(model, initial, **arguments)
+        check_degrees_of(initial, settings.lmax, settings.moments_lmax, job.state.is_axial)
         result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
         if job.settings.save_flow and job.state.points is not None:
             result += FlowRecorder(job.stepper, job.state).bytes_a_step(job.state) * job.steps
@@ -123,8 +123,8 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
     degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
     lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    told = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
-    return "\n".join([*lines, *(f"  {text}" for text in told)])
+    notes = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
+    return "\n".join([*lines, *(f"  {text}" for text in notes)])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

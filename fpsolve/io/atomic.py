@@ -78,8 +78,8 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
             os.replace(temporary, place)
         sync_folder(place.parent)
     except OSError as error:
-        told = f"writing {str(path)!r} failed ({error.strerror}); what was there before is unchanged"
-        raise FPSolveError(told) from error
+        problem = f"writing {str(path)!r} failed ({error.strerror}); what was there before is unchanged"
+        raise FPSolveError(problem) from error
 
 
 def put(temporary: Path, place: Path) -> None:

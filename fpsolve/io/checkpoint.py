@@ -134,8 +134,8 @@ def split(state: Measure) -> tuple[dict[str, Any], dict[str, Any]]:
     plain = {name: value for name, value in values.items() if name not in arrays}
     for name, value in plain.items():
         if not isinstance(value, str | int | float | type(None)):
-            told = f"the field {name!r} of a {state.name} is not an array, a number or text"
-            raise InputError("checkpoint", value, told, "make it one, or run without a checkpoint")
+            problem = f"the field {name!r} of a {state.name} is not an array, a number or text"
+            raise InputError("checkpoint", value, problem, "make it one, or run without a checkpoint")
     return arrays, plain
 
 

@@ -76,8 +76,8 @@ def write_result(ds: xr.Dataset, path: Path) -> None:
     """Write a result under a name that is free, and compare; one variable at a time is in memory."""
     plain = ds.drop_encoding()  # chunks and filters of the file it came from mean nothing in the other format
     plain.attrs = {name: one for name, one in ds.attrs.items() if name not in (MARK, DIGEST)}
-    told = content_digest(plain)
-    marked = plain.assign_attrs({MARK: FORMAT, DIGEST: told})
+    expected = content_digest(plain)
+    marked = plain.assign_attrs({MARK: FORMAT, DIGEST: expected})
     try:
         if path.suffix == ".zarr":
             # format 2: the one with a stable text type, which `component` needs
@@ -93,7 +93,7 @@ def write_result(ds: xr.Dataset, path: Path) -> None:
     except RuntimeError as error:  # what netCDF makes of all that the system says
         left = shutil.disk_usage(path.parent).free
         raise OSError(f"{error}; the disk has {left / 1e6:.3g} MB left, or a quota is used up") from error
-    if written != told:
+    if written != expected:
         problem = "does not come back from a file as it is"
         raise InputError("ds", _other_variable(plain, path), problem, "look at its attributes: scale_factor, units, …")
 
@@ -147,9 +147,9 @@ def load(path: str | os.PathLike[str], max_bytes: int | None = MAX_BYTES) -> Res
 
 def append_digest(path: Path) -> None:
     """Put the SHA-256 of a file behind its end."""
-    told = TRAILER % _sha256(path, path.stat().st_size).encode()
+    trailer = TRAILER % _sha256(path, path.stat().st_size).encode()
     with path.open("ab") as file:
-        file.write(told)
+        file.write(trailer)
 
 
 def check_file(path: Path) -> None:
@@ -157,8 +157,8 @@ def check_file(path: Path) -> None:
     length, size = len(TRAILER % bytes(64)), path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(size - length, 0))
-        told = re.fullmatch(re.escape(TRAILER).replace(b"%s", b"([0-9a-f]{64})"), file.read(length))
-    if told and told[1].decode() != _sha256(path, size - length):
+        trailer = re.fullmatch(re.escape(TRAILER).replace(b"%s", b"([0-9a-f]{64})"), file.read(length))
+    if trailer and trailer[1].decode() != _sha256(path, size - length):
         problem = "is damaged: its bytes are not those of the SHA-256 behind its end"
         raise InputError("path", str(path), problem, "run it again")
 

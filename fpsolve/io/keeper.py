@@ -63,12 +63,12 @@ class Keeper:
             return Snapshot(0, self.start)
         self._refuse_others(found)
         if snapshot.step > steps:
-            told = f"it stands at t = {snapshot.step * self._about['config']['solve']['dt']:g}, beyond t_end"
-            raise InputError("checkpoint", str(self.path), told, "ask for a later t_end, or name another file")
+            problem = f"it stands at t = {snapshot.step * self._about['config']['solve']['dt']:g}, beyond t_end"
+            raise InputError("checkpoint", str(self.path), problem, "ask for a later t_end, or name another file")
         changed = differences(found["versions"], versions())
         if changed:
-            told = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
-            _warn(f"checkpoint = {str(self.path)!r}: {told}")
+            problem = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
+            _warn(f"checkpoint = {str(self.path)!r}: {problem}")
         self.step = snapshot.step
         return snapshot
 
@@ -108,8 +108,8 @@ class Keeper:
         if not different and not _same_start(found["start"], self._about["start"]):
             different = "the initial state"
         if different:
-            told = f"belongs to another run ({different})"
-            raise InputError("checkpoint", str(self.path), told, "name another file, or delete this one")
+            problem = f"belongs to another run ({different})"
+            raise InputError("checkpoint", str(self.path), problem, "name another file, or delete this one")
 
 
 def _listed(changed: Mapping[str, tuple[Any, Any]]) -> str:

@@ -73,13 +73,13 @@ class Density(Expansion):
 
     @cached_property
     def source(self) -> Source:
-        here, grid, coefficients = self.geometry, self.grid, self.coefficients  # and not self: states are freed at once
+        sphere, grid, coefficients = self.geometry, self.grid, self.coefficients  # not self: states are freed
         return MomentSource(
-            lambda degree: here.resized(coefficients, degree),
+            lambda degree: sphere.resized(coefficients, degree),
             lambda: positive_quadrature(grid, grid.to_grid(coefficients)),
             highest=self.lmax,
-            geometry=here,
-            coarse_points=lambda: thin_quadrature(here, coefficients),
+            geometry=sphere,
+            coarse_points=lambda: thin_quadrature(sphere, coefficients),
         )
 
     @cached_property
@@ -138,14 +138,14 @@ class Density(Expansion):
         return self.at(coefficients)
 
 
-def thin_quadrature(here: Geometry, coefficients: Coefficients) -> tuple[Real, Real]:
+def thin_quadrature(sphere: Geometry, coefficients: Coefficients) -> tuple[Real, Real]:
     """The positive quadrature on the coarsest grid that holds every degree above round-off (at least 31)."""
-    lmax, spectrum = here.degree_of(coefficients), here.power(coefficients)
+    lmax, spectrum = sphere.degree_of(coefficients), sphere.power(coefficients)
     bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
     needed = int(np.sum(bound > 1e-14 * bound[0])) - 1
     degree = next((d for d in THIN_DEGREES if needed <= d < lmax), lmax)
-    grid = here.grid(degree)
-    return positive_quadrature(grid, grid.to_grid(here.resized(coefficients, degree)))
+    grid = sphere.grid(degree)
+    return positive_quadrature(grid, grid.to_grid(sphere.resized(coefficients, degree)))
 
 
 def positive_quadrature(grid: Any, values: Real, exponent: int = 1) -> tuple[Real, Real]:

@@ -32,9 +32,9 @@ NORM_MARGIN = 1e-3
 class Square:
     """ρ = ψ² and what is made of it once, for a half density and for its source."""
 
-    def __init__(self, here: Geometry, coefficients: Coefficients) -> None:
-        self.coefficients, self.lmax = coefficients, here.degree_of(coefficients)
-        self._here, self._grid = here, here.grid(self.lmax)
+    def __init__(self, sphere: Geometry, coefficients: Coefficients) -> None:
+        self.coefficients, self.lmax = coefficients, sphere.degree_of(coefficients)
+        self._here, self._grid = sphere, sphere.grid(self.lmax)
 
     @cached_property
     def values(self) -> Real:
@@ -89,9 +89,9 @@ class HalfDensity(Expansion):
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> HalfDensity:
         check_degree("lmax", lmax)
         refuse_filter(filter, cls.name)
-        here = geometry(law.dimension)
-        coefficients = here.grid(lmax).to_modes(np.sqrt(density_values(law, here.grid(lmax))))
-        return cls(coefficients / np.sqrt(here.power(coefficients).sum()), rtol, law.dimension)
+        sphere = geometry(law.dimension)
+        coefficients = sphere.grid(lmax).to_modes(np.sqrt(density_values(law, sphere.grid(lmax))))
+        return cls(coefficients / np.sqrt(sphere.power(coefficients).sum()), rtol, law.dimension)
 
     @cached_property
     def _square(self) -> Square:

@@ -50,9 +50,9 @@ LARGEST_DEGREE = 2047
 class ExponentiatedSeries:
     """ρ = e^φ and what is made of it once, for a log density and for its source."""
 
-    def __init__(self, here: Geometry, coefficients: Coefficients) -> None:
-        self.coefficients, self.lmax, self._here = coefficients, here.degree_of(coefficients), here
-        self.series = LogSeries(coefficients, here)
+    def __init__(self, sphere: Geometry, coefficients: Coefficients) -> None:
+        self.coefficients, self.lmax, self._here = coefficients, sphere.degree_of(coefficients), sphere
+        self.series = LogSeries(coefficients, sphere)
 
     @cached_property
     def needed(self) -> int:
@@ -145,8 +145,8 @@ class LogDensity(Expansion):
     def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> LogDensity:
         check_degree("lmax", lmax)
         refuse_filter(filter, cls.name)
-        here = geometry(law.dimension)
-        grid = here.grid(lmax)
+        sphere = geometry(law.dimension)
+        grid = sphere.grid(lmax)
         if isinstance(law, Tokens) or not law.is_normalised:
             values = density_values(law, grid)
             with np.errstate(divide="ignore"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from fpsolve.errors import InputError, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Velocity, ZeroField
-from fpsolve.values import Named
+from fpsolve.values import Named, html_table
 
 Calculus = Literal["any", "ito"]
 
@@ -55,6 +55,8 @@ class Model(metaclass=Named):
     """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    flowable_on: ClassVar[tuple[str, ...]] = ()
+    """The measures on which they are fields all the same."""
     alone: ClassVar[str] = ""
     """Why it is no term of a sum with others; nothing where it adds."""
 
@@ -68,6 +70,13 @@ class Model(metaclass=Named):
     def __add__(self, other: Model) -> Model:
         """Both acting together: :class:`fpsolve.models.Sum`."""
         return self._sum((self, other)) if isinstance(other, Model) else NotImplemented
+
+    def _repr_html_(self) -> str:
+        """For notebooks: its parameters."""
+        own: dict[str, Any] = {}
+        if is_dataclass(self):
+            own = {one.name: getattr(self, one.name) for one in fields(self)}
+        return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]
     """The class of sums, itself a model; set where it is defined (``sums.py``)."""
@@ -133,6 +142,10 @@ class Model(metaclass=Named):
         Warns (SamplingWarning) where a tolerance cannot be met.
         """
         return self
+
+    def flows_on(self, measure_name: str) -> bool:
+        """Whether its velocities are fields on a measure of this name."""
+        return self.flowable or measure_name in self.flowable_on
 
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""

@@ -66,8 +66,8 @@ def gaussian_mean(law: Gaussian | Product, d: int, seed: int, f: Integrand, tole
         means = sums / count
         deviation = means.std(0, ddof=1) / np.sqrt(REPLICATES)
         t = min(max(2 * float(np.sqrt((deviation**2).sum())) / tolerance - 1, 0.0), 1.0) if level < most else 0.0
-        here = left * (1 - t * t * (3 - 2 * t))
-        value, error, left = value + here * means.mean(0), error + here * deviation, left - here
+        weight = left * (1 - t * t * (3 - 2 * t))
+        value, error, left = value + weight * means.mean(0), error + weight * deviation, left - weight
         if left <= 0:
             break
     return Mean(value, error, count)

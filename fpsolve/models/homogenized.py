@@ -120,9 +120,9 @@ class Homogenized(Model):
         law = self._law(source.dimension)
         deviation = self.value_deviation(law.d)
         ends = kernel_ends(law, self.beta, deviation, source)
-        made = lambda degree: spectrum_engine(law, self.beta, deviation, degree).of(source)  # noqa: E731
+        spectrum_to = lambda degree: spectrum_engine(law, self.beta, deviation, degree).of(source)  # noqa: E731
         steps = STEPS if law.kind == "gaussian" else PRODUCT_STEPS
-        return resolved_degree(self.noise_lmax, law.d, holds, ends, made, steps)
+        return resolved_degree(self.noise_lmax, law.d, holds, ends, spectrum_to, steps)
 
     def noise_loss(self, measure: Any) -> Lost:
         """What of κ and of k'(1) of a measure the degrees above ``noise_lmax``, a number, would give, relatively."""

@@ -82,7 +82,7 @@ def short_from(times: Real, tails: Real) -> float | None:
 
 
 def resolved_degree(
-    asked: NoiseDegree,
+    given: NoiseDegree,
     d: int,
     holds: Callable[[int], bool],
     ends: tuple[float, float],
@@ -95,8 +95,8 @@ def resolved_degree(
     of all degrees; ``spectrum``: C_ℓ up to a degree. ``auto`` ends where the measure or :attr:`IsotropicNoise.most`
     does. Warns (SamplingWarning) where more is lost.
     """
-    if asked != "auto":
-        degree = known_degree(asked)
+    if given != "auto":
+        degree = known_degree(given)
         _warn(degree, lost(spectrum(degree), d, ends), 'pass more, or noise_lmax="auto"')
         return degree
     most = ISOTROPIC[d].most

@@ -95,8 +95,9 @@ class SynchronisationByNoise(Model):
         if not self.is_stochastic or self.draws is not None:
             return self
         ends = self.dual.kappa, float(self.dual.derivative(1.0))
-        made = partial(self._spectrum, measure.dimension)
-        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, measure.dimension, measure.holds, ends, made))
+        spectrum_to = partial(self._spectrum, measure.dimension)
+        d, holds = measure.dimension, measure.holds
+        return replace(self, noise_lmax=resolved_degree(self.noise_lmax, d, holds, ends, spectrum_to))
 
     def noise_tail(self, source: Source) -> float | None:
         if not self.is_stochastic or self.draws is not None:

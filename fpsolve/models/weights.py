@@ -296,8 +296,8 @@ def averaging_matrices(law: MatrixLaw, count: int, seed: int, d: int) -> Real:
         return law.mean_matrix(d)[None]
     words = law.normals(d)
     z = _philox.normals(Address(seed, 0, AVERAGE, Purpose.NORMAL), count * words)
-    made = law.made_of(z.reshape(count, words), d)
-    return made
+    matrices = law.made_of(z.reshape(count, words), d)
+    return matrices
 
 
 def _named(sampler: Any) -> str:

@@ -98,8 +98,8 @@ class Flow:
 
     @cached_property
     def _grid(self):  # type: ignore[no-untyped-def]
-        here = geometry(self.d)
-        return here.grid(max(31, here.degree_of(self.potentials)))
+        sphere = geometry(self.d)
+        return sphere.grid(max(31, sphere.degree_of(self.potentials)))
 
     def to_dataset(self, ds: Result) -> Result:
         """The result with the flow in it; the dimension ``node`` is there where a step has several fields."""
@@ -110,8 +110,8 @@ class Flow:
             "flow_dimension": self.d,
         }
         if self.start is not None:
-            told = {"long_name": "position, weight and log-density of the points at t = 0"}
-            ds = ds.assign(flow_start=(("start", "start_part"), self.start, told))
+            attributes = {"long_name": "position, weight and log-density of the points at t = 0"}
+            ds = ds.assign(flow_start=(("start", "start_part"), self.start, attributes))
         pairs = np.ascontiguousarray(self.potentials).view(float).reshape(*self.potentials.shape, 2)
         if self.nodes == FROZEN:
             return ds.assign(flow=(("step", "potential", "mode", "part"), pairs[:, 0], about))

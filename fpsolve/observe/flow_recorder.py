@@ -114,9 +114,9 @@ class FlowRecorder:
         d, fields, dt = last.dimension, self.fields, self.stepper.dt
         if self._throughout:
             fields = fields + self._kept(flows_of_step(self.stepper, last, len(fields)), d, len(fields) * dt)
-        here = geometry(d)
-        degree = max(here.degree_of(s) for s, _ in fields)
-        kept = np.array([[here.resized(p, degree) for p in pair] for pair in fields])
+        sphere = geometry(d)
+        degree = max(sphere.degree_of(s) for s, _ in fields)
+        kept = np.array([[sphere.resized(p, degree) for p in pair] for pair in fields])
         kept = kept.reshape(-1, sum(self._nodes), *kept.shape[1:])
         known = given is not None and given.log_density is not None
         start = np.column_stack([given.x, given.weights, given.log_density]) if known else None  # type: ignore
@@ -170,15 +170,15 @@ def values(flow: Listener, nodes: int) -> list[Velocity]:
     The measure goes from node to node in flows of its own, as the sub-steps of a transport are not seen from outside.
     """
     assert isinstance(flow.before, Listener) and flow.velocity is not None
-    here, velocity = flow.before.measure, flow.velocity
+    measure, velocity = flow.before.measure, flow.velocity
     if isinstance(velocity, Velocity):
         return [velocity]
-    found = [velocity(here.source)]
+    found = [velocity(measure.source)]
     if nodes == 1:
         return found
     for s, following in pairwise(chebyshev(nodes)[:-1]):
-        here = here.transport(_slowed(velocity, float(following - s)))
-        found.append(velocity(here.source))
+        measure = measure.transport(_slowed(velocity, float(following - s)))
+        found.append(velocity(measure.source))
     return [*found, velocity(flow.source)]
 
 
@@ -188,11 +188,11 @@ def _slowed(velocity: Living, factor: float) -> Living:
 
 def potentials(v: Velocity, d: int, t: float) -> Pair:
     """(S, T) of a field. Raises UnresolvedError where no degree up to 255 resolves it."""
-    here, v = geometry(d), v.resolved(d)
+    sphere, v = geometry(d), v.resolved(d)
     if isinstance(v, HarmonicField):
         return v.spheroidal, v.toroidal
     if isinstance(v, ZeroField):
-        return np.zeros(here.size(1), complex), np.zeros(here.size(1), complex)
+        return np.zeros(sphere.size(1), complex), np.zeros(sphere.size(1), complex)
     if isinstance(v, ScaledField):
         s, p = potentials(v.field, d, t)
         return v.factor * s, v.factor * p
@@ -202,20 +202,20 @@ def potentials(v: Velocity, d: int, t: float) -> Pair:
 
 
 def _summed(pairs: list[Pair], d: int) -> Pair:
-    here = geometry(d)
-    degree = max(here.degree_of(s) for s, _ in pairs)
-    s, p = (sum(here.resized(pair[k], degree) for pair in pairs) for k in (0, 1))
+    sphere = geometry(d)
+    degree = max(sphere.degree_of(s) for s, _ in pairs)
+    s, p = (sum(sphere.resized(pair[k], degree) for pair in pairs) for k in (0, 1))
     return np.asarray(s), np.asarray(p)
 
 
 def _trimmed(pair: Pair, d: int) -> Pair:
     """The potentials without the degrees that carry next to nothing of the field."""
-    here = geometry(d)
-    degree = here.degree_of(pair[0])
-    slopes = np.arange(degree + 1.0) ** 2 * sum(here.power(p) for p in pair)
+    sphere = geometry(d)
+    degree = sphere.degree_of(pair[0])
+    slopes = np.arange(degree + 1.0) ** 2 * sum(sphere.power(p) for p in pair)
     rest = np.cumsum(slopes[::-1])[::-1]
     needed = max(1, int(np.sum(rest > NEGLIGIBLE**2 * rest[0])) - 1)
-    return here.resized(pair[0], needed), here.resized(pair[1], needed)
+    return sphere.resized(pair[0], needed), sphere.resized(pair[1], needed)
 
 
 def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None:

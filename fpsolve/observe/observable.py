@@ -22,12 +22,12 @@ class Panel:
     """How an observable is drawn against time.
 
     kind: a ``line``; its ``log``arithm; the components of a ``vector`` and its norm; a ``density``, which ought to be
-    positive. overview: the lower, the rather it is one of the four curves of an overview; None: in none. stands_for:
-    the observable in whose absence it is drawn.
+    positive; five of the ``positions`` of a sequence. overview: the lower, the rather it is one of the four curves of
+    an overview; None: in none. stands_for: the observable in whose absence it is drawn.
     """
 
     title: str
-    kind: Literal["line", "log", "vector", "density"] = "line"
+    kind: Literal["line", "log", "vector", "density", "positions"] = "line"
     overview: int | None = None
     stands_for: str = ""
 
@@ -76,8 +76,8 @@ class Observable(metaclass=Checked):
 
     def of(self, state: Measure, context: Context) -> Any:
         """Its value, or None."""
-        asked = self.measures is None or state.name in self.measures or state.name not in MEASURES
-        return self.compute(state, context) if asked else None
+        applies = self.measures is None or state.name in self.measures or state.name not in MEASURES
+        return self.compute(state, context) if applies else None
 
     def dims_of(self, state: Measure, rank: int = 0) -> tuple[str, ...]:
         """Its dimensions beside ``time`` where it has so many."""

@@ -100,12 +100,12 @@ def private_options(options: str | None, **defaults: object) -> Iterator[str]:
     (``setOptionsPrefix``) and call its ``setFromOptions``. A default of None is a flag. Raises InputError for values
     that PETSc refuses, and at the end for options that no object asked for; a failed solve raises its own error.
     """
-    asked = parsed(options)
+    given = parsed(options)
     with _turn:
-        yield from _private(options, asked, defaults | asked)
+        yield from _private(options, given, defaults | given)
 
 
-def _private(options: str | None, asked: dict[str, str | None], together: dict[str, Any]) -> Iterator[str]:
+def _private(options: str | None, given: dict[str, str | None], together: dict[str, Any]) -> Iterator[str]:
     prefix = f"fpsolve_{next(_numbers)}_"
     database = petsc().Options(prefix)
     for key, value in together.items():
@@ -113,7 +113,7 @@ def _private(options: str | None, asked: dict[str, str | None], together: dict[s
     try:
         with _blas().limit(limits=1), _refusals(options):
             yield prefix
-        unused = [f"-{key}" for key in asked if not database.used(key)]
+        unused = [f"-{key}" for key in given if not database.used(key)]
     finally:
         for key in together:
             database.delValue(key)

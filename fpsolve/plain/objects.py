@@ -24,10 +24,10 @@ def to_plain(thing: Any, strict: bool = False) -> Any:
     exact text, such as a function, is told by its content, so that what differs is told apart; strict: raise
     Unidentified where that fails.
     """
-    made = _plain(thing, strict)
-    if isinstance(made, str) and not isinstance(thing, str):
-        made = {"name": type(thing).__name__, "content": made}
-    return json.loads(json.dumps(made))
+    plain = _plain(thing, strict)
+    if isinstance(plain, str) and not isinstance(thing, str):
+        plain = {"name": type(thing).__name__, "content": plain}
+    return json.loads(json.dumps(plain))
 
 
 def _plain(thing: Any, strict: bool) -> Any:
@@ -69,10 +69,10 @@ def from_plain(table: Any, known: Table, where: str) -> Any:
     where: the argument's name in errors. Raises InputError for the first key that is wrong.
     """
     errors: list[InputError] = []
-    made = made_of(table, where, known, errors)
+    thing = made_of(table, where, known, errors)
     if errors:
         raise errors[0]
-    return made
+    return thing
 
 
 def made_of(table: Any, where: str, known: Table, errors: list[InputError]) -> Any:

@@ -25,10 +25,10 @@ def source_mark(thing: Any, *about: Any) -> str:
     about: what else is to be told. Raises Sourceless.
     """
     try:
-        told = [_source(thing, ()), [_source(one, (0,)) for one in about]]
+        parts = [_source(thing, ()), [_source(one, (0,)) for one in about]]
     except (OSError, TypeError, ValueError, Unidentified) as error:
         raise Sourceless(str(error)) from error
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _source(thing: Any, seen: tuple[int, ...]) -> Any:

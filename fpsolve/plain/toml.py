@@ -1,8 +1,11 @@
-"""TOML as users write it: whole files, and single keys on a command line."""
+"""TOML as users write it: whole files, and single keys on a command line; plain data as TOML."""
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +38,27 @@ def assigned(text: str, form: str, example: str) -> tuple[str, Any]:
     except tomllib.TOMLDecodeError:
         return key, value
     return key, found["value"] if len(found) == 1 else value
+
+
+def toml_value(value: Any) -> str:
+    """A value on one line: numbers, text, truth values, lists and tables of them; keys of tables that are None go."""
+    if isinstance(value, Mapping):
+        pairs = (f"{toml_key(key)} = {toml_value(one)}" for key, one in value.items() if one is not None)
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def toml_key(key: str) -> str:
+    """A key, in quotes where it is no bare one."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
+
+
+def toml_table(header: str, table: Mapping[str, Any]) -> list[str]:
+    """The lines of a table under its header, ``[model]`` for example; keys that are None, which TOML has not, go."""
+    return [header, *(f"{toml_key(key)} = {toml_value(one)}" for key, one in table.items() if one is not None), ""]

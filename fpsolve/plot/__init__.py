@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.animate import animation
     from fpsolve.plot.branch_diagram import branches
     from fpsolve.plot.compared import comparison
+    from fpsolve.plot.interactive.page import report
     from fpsolve.plot.layer_curves import layers, phases
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
@@ -31,6 +32,7 @@ _HOME = {
     "ensemble": "spread",
     "layers": "layer_curves",
     "phases": "layer_curves",
+    "report": "interactive.page",
     "zonal_profile": "zonal",
     "zoomed": "zoom",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "observables",
     "overview",
     "phases",
+    "report",
     "zonal_profile",
     "zoomed",
 ]

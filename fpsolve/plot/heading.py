@@ -42,8 +42,8 @@ def heading(ds: xr.Dataset) -> str:
 
 def _named(model: Mapping[str, Any], swept: set[str]) -> str:
     """``Homogenized, β = 3, gaussian``, without what is swept."""
-    told = [_told(key, model.get(key)) for key in MODEL_KEYS if key not in swept]
-    return ", ".join(filter(None, [str(model.get("name")), *told]))
+    problem = [_told(key, model.get(key)) for key in MODEL_KEYS if key not in swept]
+    return ", ".join(filter(None, [str(model.get("name")), *problem]))
 
 
 def _told(key: str, value: Any) -> str:

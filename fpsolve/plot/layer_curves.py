@@ -10,18 +10,11 @@ from matplotlib.ticker import MaxNLocator
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import style
+from fpsolve.plot.panels import LAYERS, over_members
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
-
-PANELS = {
-    "mean_overlap": "mean overlap",
-    "mean_square": "mean of |x|²/d",
-    "attention_entropy": "entropy of attention, nats",
-    "effective_rank": "effective rank",
-}
-
 
 @checked_arguments
 def layers(
@@ -37,21 +30,21 @@ def layers(
     for name, one in (("ds", ds), ("network", network)):
         if one is not None and ("mean_overlap" not in one or "layer" not in one.dims):
             raise InputError(name, sorted(map(str, one.data_vars)), "has no layers", "give a result of predict")
-    names = [name for name in PANELS if name in ds]
+    names = [name for name in LAYERS if name in ds]
     figure = style.new_figure(3.6 * len(names), 3.4)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
-        layer, mean, spread = _statistics(ds[name])
+        layer, mean, spread = over_members(ds[name])
         axes.plot(layer, mean, color=style.COLOURS[0], linewidth=1.8, label=labels[0])
         if ds.sizes["member"] > 1:
             axes.fill_between(
                 layer, mean - 2 * spread, mean + 2 * spread, color=style.COLOURS[0], alpha=0.2, linewidth=0
             )
         if network is not None and name in network:
-            at, value, error = _statistics(network[name])
+            at, value, error = over_members(network[name])
             axes.errorbar(
                 at, value, error, fmt="o", color=style.COLOURS[1], markersize=3.5, linewidth=1, label=labels[1]
             )
-        axes.set_title(PANELS[name], fontsize=10.5, loc="left")
+        axes.set_title(LAYERS[name], fontsize=10.5, loc="left")
         axes.set_xlabel("layer")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, linewidth=0.6)
@@ -97,14 +90,6 @@ def phases(ds: xr.Dataset) -> Figure:
         figure.colorbar(image, ax=axes)
     figure.suptitle(f"{ds.attrs.get('title', '')}; rings: both failures avoided", fontsize=12)
     return figure
-
-
-def _statistics(variable: xr.DataArray) -> tuple[Any, Any, Any]:
-    """Layers with values, mean and deviation over members."""
-    values = variable.transpose("member", "layer").values
-    keep = np.isfinite(values).all(0)
-    spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-    return variable["layer"].values[keep], values.mean(0)[keep], spread[keep]
 
 
 def _overlap_marks(axes: Any, ds: xr.Dataset) -> None:

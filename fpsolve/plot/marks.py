@@ -21,11 +21,11 @@ LOST = (UNRESOLVED, ATTENTION)
 
 def marks(ds: xr.Dataset) -> dict[float, list[str]]:
     """The labels of each time that has some, attributes of a run or variables of a member."""
-    told: dict[float, list[str]] = {}
+    labels: dict[float, list[str]] = {}
     for name, note in NOTES.items():
         if np.isfinite(time := _time_of(ds, name)):
-            told.setdefault(time, []).append(note.label)
-    return told
+            labels.setdefault(time, []).append(note.label)
+    return labels
 
 
 def lost_at(ds: xr.Dataset, time: float) -> str:

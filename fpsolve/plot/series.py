@@ -10,22 +10,22 @@ import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
 from fpsolve.errors import InputError
-from fpsolve.observe import OBSERVABLES, Panel
+from fpsolve.observe import Panel
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import fields, style
 from fpsolve.plot.heading import heading
 from fpsolve.plot.marks import limit_of, marks
+from fpsolve.plot.panels import FLOOR, time_axis, unit_of
+from fpsolve.plot.panels import panels as panels
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FLOOR = 1e-20
-"""Nothing below it is shown on a logarithmic axis: round-off has long made it up."""
-
 MARK_HEIGHT = 9
 """Points between labels that stand above one another."""
+
 
 @checked_arguments
 def observables(ds: xr.Dataset) -> Figure:
@@ -40,7 +40,7 @@ def observables(ds: xr.Dataset) -> Figure:
     figure, places = page(len(found))
     for axes, (name, panel) in zip(places, found.items(), strict=True):
         draw(axes, ds, name, panel)
-        axes.set_xlabel(_label(ds["time"], "time t"))
+        axes.set_xlabel(time_axis(ds))
     figure.suptitle(heading(ds), fontsize=12)
     return figure
 
@@ -56,15 +56,6 @@ def page(count: int) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(grid[row, at : at + width]) for row, at, width in places]
 
 
-def panels(ds: xr.Dataset) -> dict[str, Panel]:
-    """The panels that this result can fill, in the order of the table; a user's observables after them."""
-    found = {name: one.panel for name, one in OBSERVABLES.items() if isinstance(one.panel, Panel) and name in ds}
-    for name, one in ds.data_vars.items():
-        if "panel" in one.attrs and set(one.dims) == {"time"}:
-            found[str(name)] = Panel(one.attrs["panel"], one.attrs["panel_kind"])
-    return {name: panel for name, panel in found.items() if panel.stands_for not in found}
-
-
 def draw(axes: Axes, ds: xr.Dataset, name: str, panel: Panel) -> None:
     """One panel, without the label of its time axis."""
     _PAINTERS[panel.kind](axes, ds, name)
@@ -77,16 +68,16 @@ def finish(axes: Axes, ds: xr.Dataset, name: str, panel: Panel, variable: str) -
     limit = limit_of(ds, name)
     title = panel.title + (f" (dotted: limit {limit:.0e})" if limit is not None and variable == name else "")
     axes.set_title(title, fontsize=10.5, loc="left", pad=6 + MARK_HEIGHT * len(marks(ds)))
-    axes.set_ylabel(_unit(ds[variable]))
+    axes.set_ylabel(unit_of(ds[variable]))
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
 
 
-def _mark(axes: Axes, ds: xr.Dataset, told: dict[float, list[str]]) -> None:
+def _mark(axes: Axes, ds: xr.Dataset, known: dict[float, list[str]]) -> None:
     """A dashed line, its label above the panel, where the run was no longer resolved and what was done about it."""
     begin, end = float(ds["time"].values[0]), float(ds["time"].values[-1])
-    for row, (time, labels) in enumerate(told.items()):
+    for row, (time, labels) in enumerate(known.items()):
         early = time <= (begin + end) / 2  # towards the middle, not over the edge
         axes.axvline(time, color="0.25", linewidth=0.8, linestyle="--", zorder=1)
         axes.annotate(
@@ -111,6 +102,16 @@ def _vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
         fontsize=8, ncols=4, frameon=False, handlelength=1.0, columnspacing=0.7, handletextpad=0.4, borderpad=0.1,
         loc="lower right", bbox_to_anchor=(1.0, 1.0), bbox_transform=axes.transAxes + above,
     )  # fmt: skip
+
+
+def _positions(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """Five positions from the first to the last."""
+    values = ds[name].transpose("time", "position")
+    chosen = np.unique(np.linspace(0, values.sizes["position"] - 1, 5).round().astype(int))
+    for k, colour in zip(chosen, style.COLOURS, strict=False):
+        position = float(values["position"].values[k])
+        axes.plot(ds["time"], values.values[:, k], color=colour, linewidth=1.2, label=f"s = {position:.2g}")
+    axes.legend(fontsize=7.5, frameon=False, ncols=2, handlelength=1.0, columnspacing=0.7)
 
 
 def _density(axes: Axes, ds: xr.Dataset, name: str) -> None:
@@ -141,20 +142,11 @@ def _stroke(ds: xr.Dataset) -> dict[str, Any]:
     return {"color": style.COLOURS[0], "linewidth": 1.8, "marker": "o" if few else None, "markersize": 3}
 
 
-def _unit(variable: xr.DataArray) -> str:
-    unit = str(variable.attrs.get("units", "1"))
-    return "" if unit == "1" else unit.replace("sr-1", "1/sr")
-
-
-def _label(variable: xr.DataArray, default: str) -> str:
-    unit = _unit(variable)
-    return f"{default} [{unit}]" if unit else default
-
-
 _PAINTERS: dict[str, Callable[[Axes, xr.Dataset, str], None]] = {
     "line": _line,
     "log": _log,
     "vector": _vector,
     "density": _density,
+    "positions": _positions,
 }
 """By the kind of a panel."""

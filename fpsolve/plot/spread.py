@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fpsolve.ensemble import statistics
-from fpsolve.errors import InputError
 from fpsolve.observe import Panel
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import series, style
 from fpsolve.plot.heading import heading
+from fpsolve.plot.panels import point_label, points_of
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MOST_CURVES = 8
-"""More points of a sweep than this are not told apart by colour."""
 
 FANS = ((0, -1, "0.9"), (1, -2, "0.8"))
 """Outer and inner quantiles of a fan, and its grey."""
@@ -33,16 +28,7 @@ def ensemble(ds: xr.Dataset) -> Figure:
     time count there, and the legend says how many at the end.
     Raises :class:`~fpsolve.errors.InputError` naming ``ds`` for other Datasets, or more than ``MOST_CURVES`` points.
     """
-    found = ds if "count" in ds and "member" not in ds.dims else statistics(ds)
-    swept = [str(dim) for dim in found["count"].dims if dim != "time"]
-    shown = {name: one for name, one in series.panels(found.rename(_means(found))).items() if name in _once(found)}
-    points = list(product(*(range(found.sizes[dim]) for dim in swept)))
-    if not shown:
-        raise InputError("ds", sorted(map(str, ds.data_vars)), "has no observable", "pass what fp.ensemble returned")
-    if len(points) > MOST_CURVES:
-        remedy = f"choose points of the sweep: ds.isel({swept[0]}=slice(0, 4)), for example"
-        raise InputError("ds", dict(found.sizes), f"more than {MOST_CURVES} curves hide each other", remedy)
-    runs = [found.isel(dict(zip(swept, at, strict=True))) for at in points]
+    found, shown, swept, runs = points_of(ds)
     figure, places = series.page(len(shown))
     for axes, (name, panel) in zip(places, shown.items(), strict=True):
         for k, one in enumerate(runs):
@@ -52,7 +38,7 @@ def ensemble(ds: xr.Dataset) -> Figure:
         axes.set_xlabel("time t")
         if panel.kind == "log" and bool((found[f"{name}_mean"] > 0).any()):
             series.logarithmic(axes)
-    handles, labels = places[0].get_lines(), [_label(one, swept) for one in runs]
+    handles, labels = places[0].get_lines(), [point_label(one, swept) for one in runs]
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.suptitle(f"{heading(ds)}: means over members ± 2 errors{'' if swept else ', quantiles 5–95 %, 25–75 %'}")
     return figure
@@ -68,24 +54,3 @@ def _curve(axes: Axes, one: xr.Dataset, name: str, panel: Panel, colour: str, da
     for low, high, grey in FANS if fan else ():
         spread = one[f"{name}_quantiles"].transpose("quantile", "time").values
         axes.fill_between(time, spread[low], spread[high], color=grey, linewidth=0, zorder=1)
-
-
-def _label(one: xr.Dataset, swept: list[str]) -> str:
-    """``beta = 4 (16 members)``, or how many of them count at the end where some no longer do."""
-    parts = [f"{name} = {_value(one[name].item())}" if name in one.coords else name for name in swept]
-    last, first = int(one["count"].values[-1]), int(one["count"].values[0])
-    told = f"{first} members" if last == first else f"{last} of {first} members at the end"
-    return f"{', '.join(parts)} ({told})" if parts else told
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def _once(found: xr.Dataset) -> list[str]:
-    """Observables with one number a time, and everything that a curve of them needs."""
-    return [name.removesuffix("_quantiles") for name in map(str, found.data_vars) if name.endswith("_quantiles")]
-
-
-def _means(found: xr.Dataset) -> dict[str, str]:
-    return {f"{name}_mean": name for name in _once(found) if f"{name}_mean" in found and name not in found}

@@ -9,24 +9,15 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 
+from fpsolve.plot.palette import CMAP as CMAP
+from fpsolve.plot.palette import COLOURS as COLOURS
+from fpsolve.plot.palette import DECADES, HUGE_RANGE, WIDE_RANGE
+from fpsolve.plot.palette import LOST as LOST
+from fpsolve.plot.palette import PLAIN as PLAIN
+from fpsolve.plot.palette import time_label as time_label
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-CMAP = "cividis"
-"""Perceptually uniform and the same to colour-blind readers."""
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-"""Okabe and Ito's palette."""
-
-LOST, PLAIN = "#B34000", "black"
-"""Of what is said where a state is no longer resolved, and elsewhere."""
-
-WIDE_RANGE, HUGE_RANGE = 12.0, 1000.0
-"""Peak over uniform density above which a linear scale, and one by square roots, would hide all but the peak."""
-
-DECADES = 6
-"""A logarithmic scale covers at most so many."""
-
 
 class Shown(Figure):
     """A figure that a notebook displays by itself, whatever matplotlib's backend."""
@@ -57,11 +48,6 @@ def density_label(scale: Normalize, unit: str = "sr") -> str:
     """What a colour bar says, a square-root or logarithmic scale included."""
     kind = "square-root" if isinstance(scale, PowerNorm) else "logarithmic" if isinstance(scale, LogNorm) else ""
     return f"density ρ  [1/{unit}]" + (f"\n({kind} scale)" if kind else "")
-
-
-def time_label(time: float) -> str:
-    """``t = 0.25``, without the digits of round-off."""
-    return f"t = {time:.4g}"
 
 
 def quiet_spines(axes: Axes) -> None:

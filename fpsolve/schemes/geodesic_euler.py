@@ -24,7 +24,7 @@ def geodesic_euler(model: Model, measure: Measure, path: BrownianPath, t0: float
     with np.errstate(over="ignore"):
         farthest = float(np.sqrt(np.einsum("na,na->n", tangent, tangent).max(initial=0.0)))
     if not farthest <= np.pi:
-        told = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
-        raise UnresolvedError(0.0, told, 'take a smaller dt, or scheme="rk4"')
+        problem = f"the drift carries a token {farthest / (2 * np.pi):.3g} times around its great circle in one step"
+        raise UnresolvedError(0.0, problem, 'take a smaller dt, or scheme="rk4"')
     tangent = tangent + CommonNoise.over(model, measure, path, t0, t1)(source).on(sites)
     return measure.placed(geodesic(sites.x, tangent))

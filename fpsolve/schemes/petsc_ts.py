@@ -124,7 +124,7 @@ def _check_options(ts: Any, options: str | None, duration: float, tolerances: tu
     """Raise InputError for options that change the times, or ask for less accuracy than the run's ``rtol``."""
     if (ts.getTime(), ts.getMaxTime()) != (0.0, duration):
         raise InputError("petsc_options", options, "they change the times of the run", "pass t_end and dt instead")
-    if any(asked > most for asked, most in zip(ts.getTolerances(), tolerances, strict=True)):
+    if any(tolerance > most for tolerance, most in zip(ts.getTolerances(), tolerances, strict=True)):
         raise InputError("petsc_options", options, "looser than the run's own tolerance", "raise rtol instead")
 
 

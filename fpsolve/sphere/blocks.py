@@ -24,5 +24,5 @@ def in_blocks(work: Callable[[slice], T], count: int, size: int = BLOCK) -> list
 
 
 def _threads() -> int:
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else os.cpu_count() or 1
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdigit() and int(text) > 0 else os.cpu_count() or 1

@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.errors import DivergedError, InputError, UnderResolvedWarning, check_integer, check_number
-from fpsolve.measures.density import Density
 from fpsolve.measures.laws import Law
 from fpsolve.models.base import Model
 from fpsolve.plain.arguments import checked_arguments
@@ -20,7 +19,7 @@ from fpsolve.stationary.eigenvalues import MODES
 from fpsolve.stationary.events import Event, at_uniform, events_between
 from fpsolve.stationary.points import Branch, Point
 from fpsolve.stationary.retrace import Retrace
-from fpsolve.stationary.state import TAIL, StationaryState, as_density, make_settings, solve
+from fpsolve.stationary.state import TAIL, StateDensity, StationaryState, as_density, make_settings, solve
 from fpsolve.surroundings import warn
 
 SAG, SAG_OF_STATE = 0.002, 0.001
@@ -51,14 +50,14 @@ STRAIGHT = 0.7
 @checked_arguments
 def continuation(
     model: Model,
-    start: StationaryState | Density | Law,
+    start: StationaryState | StateDensity | Law,
     *,
     parameter: str = "diffusion",
     to: float,
     step: float = 0.1,
     max_points: int = 100,
     modes: int = 6,
-    away_from: Density | Law | None = None,
+    away_from: StateDensity | Law | None = None,
     lmax: int | None = None,
     measure: str | None = None,
     retrace: bool = False,
@@ -83,6 +82,10 @@ def continuation(
     check_integer("max_points", max_points, 1)
     if isinstance(start, StationaryState) and start.model != model:
         raise InputError("model", model, f"the state is one of {start.model}", "pass start.model, or its density")
+    for name, value, own in (("lmax", lmax, "lmax"), ("measure", measure, "name")):
+        if isinstance(start, StationaryState) and value not in (None, getattr(start.density, own)):
+            problem = f"the state has {name} = {getattr(start.density, own)!r}"
+            raise InputError(name, value, problem, "leave it out, or start from its density")
     state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, measure=measure, **settings)
     density = state.density
     family = Family(state.model, parameter, density.dimension, density.lmax, density.is_axial)
@@ -119,7 +122,7 @@ def _warn_if_unresolved(parameter: str, points: list[Point]) -> None:
             return
 
 
-def _first_row(branch: Branch, state: StationaryState, to: float, away_from: Density | Law | None) -> Real:
+def _first_row(branch: Branch, state: StationaryState, to: float, away_from: StateDensity | Law | None) -> Real:
     """A unit vector that the first tangent is to point along."""
     u = state.density.geometry.to_real(state.density.coefficients)[1:]
     if away_from is None:

@@ -32,17 +32,17 @@ Slope = Callable[[Coefficients], Real]
 class PlaneWave:
     """σ ↦ the coefficients in x of e^{-r}∫e^{⟨Bx,y⟩}σ(y)dy, r = |B|: diagonal for a number, otherwise a matrix."""
 
-    def __init__(self, here: Geometry, scores: Real, lmax: int) -> None:
+    def __init__(self, sphere: Geometry, scores: Real, lmax: int) -> None:
         self.radius = float(np.abs(scores) if scores.ndim == 0 else np.linalg.norm(scores, 2))
-        self._here, self._full = here, max(1, moment_degree(self.radius))
+        self._here, self._full = sphere, max(1, moment_degree(self.radius))
         self._degree = min(lmax + 1, self._full)
         if scores.ndim == 0:
-            waves = plane_wave(here.dimension, self._degree, self.radius)
+            waves = plane_wave(sphere.dimension, self._degree, self.radius)
             waves = waves * np.where(scores < 0, -1.0, 1.0) ** np.arange(self._degree + 1)
-            self._factors, self._matrix = here.area * here.by_degree(waves, self._degree), None
+            self._factors, self._matrix = sphere.area * sphere.by_degree(waves, self._degree), None
         else:
-            _check_matrix(self.radius, self._full, lmax, here.grid(lmax).holds(self._full))
-            self._matrix = _dense_kernel(here, scores, self._full, self._degree)
+            _check_matrix(self.radius, self._full, lmax, sphere.grid(lmax).holds(self._full))
+            self._matrix = _dense_kernel(sphere, scores, self._full, self._degree)
 
     def __call__(self, coefficients: Coefficients) -> Coefficients:
         low = self._here.resized(coefficients, self._degree)
@@ -59,14 +59,14 @@ def _check_matrix(radius: float, degree: int, lmax: int, fits: bool) -> None:
         raise InputError("beta", radius, "β|A| is too large for a matrix A", "pass β|A| <= 20, or a number for A")
 
 
-def _dense_kernel(here: Geometry, scores: Real, rows: int, columns: int) -> Real:
+def _dense_kernel(sphere: Geometry, scores: Real, rows: int, columns: int) -> Real:
     """∬Y_ℓm(x) e^{⟨Bx,y⟩-|B|} Y_ℓ'm'(y) in the real basis, degrees ≤ rows and ≤ columns, by Gauss quadrature."""
     radius = float(np.linalg.norm(scores, 2))
-    grid = here.grid(rows)
-    y = grid.x.reshape(-1, here.dimension)
+    grid = sphere.grid(rows)
+    y = grid.x.reshape(-1, sphere.dimension)
 
     def analysed(values: Real, degree: int) -> Real:
-        return here.to_real(grid.to_modes(values.reshape(grid.shape), degree))
+        return sphere.to_real(grid.to_modes(values.reshape(grid.shape), degree))
 
     in_y = np.array([analysed(np.exp(y @ (scores @ x) - radius), columns) for x in y])
     return np.array([analysed(column, rows) for column in in_y.T]).T
@@ -75,10 +75,10 @@ def _dense_kernel(here: Geometry, scores: Real, rows: int, columns: int) -> Real
 class AttentionDrift:
     """v[ρ] = P_x Σ_h w_h V_h (G or G/M)(βA_h x), and the ``outer`` drifts of models, on the grid of degree ``lmax``."""
 
-    def __init__(self, heads: list[Head], here: Geometry, lmax: int, outer: Sequence[Model] = ()) -> None:
-        self._geometry, self._grid = here, here.grid(lmax)
+    def __init__(self, heads: list[Head], sphere: Geometry, lmax: int, outer: Sequence[Model] = ()) -> None:
+        self._geometry, self._grid = sphere, sphere.grid(lmax)
         self._outer: Real = sum((one.outer_field(self._grid.x) for one in outer), np.zeros(self._grid.x.shape))
-        self._heads = [(head, PlaneWave(here, head.scores, lmax)) for head in heads]
+        self._heads = [(head, PlaneWave(sphere, head.scores, lmax)) for head in heads]
 
     def linearised(self, rho: Coefficients) -> tuple[Real, Slope]:
         """v[ρ] on the grid, shape (d - 1, *grid.shape), and σ ↦ Dv[ρ]σ."""

@@ -25,8 +25,8 @@ from fpsolve.stationary.equation import Generator, StationaryEquation
 class AxialDrift:
     """v_θ[ρ] of heads that are multiples of the identity, on the nodes of degree ``lmax``."""
 
-    def __init__(self, heads: list[Head], here: ZonalGeometry, lmax: int) -> None:
-        self._grid, self._d = here.grid(lmax), here.dimension
+    def __init__(self, heads: list[Head], sphere: ZonalGeometry, lmax: int) -> None:
+        self._grid, self._d = sphere.grid(lmax), sphere.dimension
         self._heads = heads
         for head in heads:
             for argument, matrix in (("key_query", head.key_query), ("value", head.value)):

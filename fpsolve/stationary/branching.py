@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from fpsolve.errors import InputError, check_number
-from fpsolve.measures.density import Density
 from fpsolve.measures.initial import uniform
 from fpsolve.models.base import Model, checked_degree
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import BorderedSystem, Condition, Family
 from fpsolve.stationary.equation import StationaryEquation
-from fpsolve.stationary.state import LMAX, StationaryState, accepted, as_density, make_settings, resolved
+from fpsolve.stationary.state import LMAX, StateDensity, StationaryState, accepted, as_density, make_settings, resolved
 
 
 @checked_arguments
@@ -24,7 +23,7 @@ def branch_off(
     *,
     amplitude: float = 0.05,
     parameter: str = "diffusion",
-    at: Density | None = None,
+    at: StateDensity | None = None,
     lmax: int | None = None,
     d: int = 3,
     measure: str | None = None,

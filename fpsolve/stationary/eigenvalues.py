@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve.errors import InputError, check_integer
-from fpsolve.measures.density import Density
 from fpsolve.models.base import Model
 from fpsolve.petsc.newton_numpy import dense
 from fpsolve.plain.arguments import checked_arguments
@@ -22,7 +21,8 @@ from fpsolve.sphere.harmonics import Real
 from fpsolve.stationary.bordered import Family, moving_generators
 from fpsolve.stationary.equation import Generator, StationaryEquation
 from fpsolve.stationary.leading import leading
-from fpsolve.stationary.state import StationaryState
+from fpsolve.stationary.state import StateDensity, StationaryState
+from fpsolve.values import Value
 
 DENSE = 2600
 """Unknowns up to which the Jacobian is formed: lmax = 50 on S²; all eigenvalues there take about ten seconds."""
@@ -34,8 +34,8 @@ NEUTRAL = 1e-10
 """Real parts up to this part of νℓmax² are zero."""
 
 
-@dataclass(frozen=True)
-class Stability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stability(Value):
     """Leading eigenvalues of the linearisation at a stationary state, rotations apart.
 
     eigenvalues: complex, real parts falling, shape (count,). modes: their vectors in the real basis without degree 0,
@@ -59,7 +59,7 @@ class Stability:
 
 
 @checked_arguments
-def stability(model: Model | StationaryState, density: Density | None = None, *, count: int = 8) -> Stability:
+def stability(model: Model | StationaryState, density: StateDensity | None = None, *, count: int = 8) -> Stability:
     """Leading eigenvalues of ∂_tσ = -div(σ v + ρ Dv[σ]) + νΔσ at a stationary density.
 
     Pass a :class:`StationaryState`, or a model and its stationary density. count: number of eigenvalues returned; the
@@ -76,7 +76,7 @@ def stability(model: Model | StationaryState, density: Density | None = None, *,
         raise InputError("density", density, "a model alone has no linearisation", "pass its stationary density")
     family = Family(model, "diffusion", density.dimension, density.lmax, density.is_axial)
     equation = family.equation(model.diffusion)
-    u = equation.unknowns(density.coefficients)
+    u = equation.unknowns(density.coefficients)  # type: ignore[arg-type]
     if np.linalg.norm(equation.residual(u)) > 1e-6:
         residual = float(np.linalg.norm(equation.residual(u)))
         raise InputError("density", residual, "the residual of a stationary state is 0", "use fp.stationary.solve")

@@ -32,12 +32,12 @@ class StationaryEquation:
     is_axial = False
     """Whether it is that of laws about an axis."""
 
-    def __init__(self, drift: Any, here: Any, lmax: int, diffusion: float) -> None:
-        self.geometry, self.lmax, self.diffusion = here, lmax, diffusion
-        self.drift, self._grid = drift, here.grid(lmax)
-        degrees, _ = here.real_degrees_orders(lmax)
+    def __init__(self, drift: Any, sphere: Any, lmax: int, diffusion: float) -> None:
+        self.geometry, self.lmax, self.diffusion = sphere, lmax, diffusion
+        self.drift, self._grid = drift, sphere.grid(lmax)
+        degrees, _ = sphere.real_degrees_orders(lmax)
         self.degrees = degrees[1:]
-        self.laplacian: Real = -self.degrees * (self.degrees + here.dimension - 2.0)
+        self.laplacian: Real = -self.degrees * (self.degrees + sphere.dimension - 2.0)
 
     @property
     def size(self) -> int:

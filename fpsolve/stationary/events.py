@@ -80,11 +80,11 @@ def _by_modes(branch: Branch, a: Point, b: Point, after: int) -> list[Event]:
     while pairs:
         followed = search.followed(*pairs[0])
         s = search.crossing(followed)
-        here = [pair for pair in pairs if s is not None and search.is_zero(search.followed(*pair), s)]
-        if s is not None and here:
-            change = sum(1 if i >= one.unstable else -1 for i, _ in here)
+        crossing = [pair for pair in pairs if s is not None and search.is_zero(search.followed(*pair), s)]
+        if s is not None and crossing:
+            change = sum(1 if i >= one.unstable else -1 for i, _ in crossing)
             found.append(search.event(s, followed, after, change))
-        pairs = [pair for pair in pairs[1:] if pair not in here]
+        pairs = [pair for pair in pairs[1:] if pair not in crossing]
     return found
 
 

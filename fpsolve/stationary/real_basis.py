@@ -25,9 +25,9 @@ def _positions(d: int, lmax: int) -> tuple[NDArray[np.bool_], NDArray[np.int64],
 
 def from_real(values: Real, d: int, lmax: int) -> Coefficients:
     """The inverse of ``Geometry.to_real``: stored complex coefficients."""
-    here = geometry(d)
+    sphere = geometry(d)
     cosine, at_cosine, at_sine, scale = _positions(d, lmax)
-    out = np.zeros(here.size(lmax), complex)
+    out = np.zeros(sphere.size(lmax), complex)
     out.real[at_cosine] = scale * values[cosine]
     out.imag[at_sine] = -np.sqrt(0.5) * values[~cosine]
     return out

@@ -25,7 +25,10 @@ from fpsolve.stationary.bordered import BorderedSystem, Family, moving_generator
 from fpsolve.stationary.real_basis import from_real
 from fpsolve.surroundings import warn
 
-Guess = Density | ZonalDensity | Law | xr.Dataset
+StateDensity = Density | ZonalDensity
+"""What a stationary state is: on S² or S¹, or about an axis in any d."""
+
+Guess = StateDensity | Law | xr.Dataset
 """What a guess may be: a density, a law, the result of a run."""
 
 REMEDY = "pass a better guess (what fp.solve returns, say), raise max_iterations, or atol if that is round-off"
@@ -180,12 +183,12 @@ def _last_state(ds: xr.Dataset, lmax: int) -> Any:
         names = sorted(map(str, ds.data_vars))
         raise InputError("guess", names, "a Dataset without moments", "pass what fp.solve returns")
     ds = one_member(ds, "guess")
-    here, last = geometry(ds.sizes["component"]), ds["moments"].isel(time=-1)
+    sphere, last = geometry(ds.sizes["component"]), ds["moments"].isel(time=-1)
     if last.ndim > 1:
         raise InputError("guess", dict(last.sizes), "holds several runs", "choose one, ds.isel(member=0) for example")
     moments = last.values[np.lexsort((last["order"].values, last["degree"].values))]
     saved = int(last["degree"].max())
-    return Density(here.resized(from_real(moments, here.dimension, saved), lmax), 1e-8, d=here.dimension)
+    return Density(sphere.resized(from_real(moments, sphere.dimension, saved), lmax), 1e-8, d=sphere.dimension)
 
 
 def accepted(family: Family, system: BorderedSystem, root: Root) -> StationaryState:

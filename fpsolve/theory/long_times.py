@@ -150,8 +150,8 @@ class _Problem:
         for _ in range(steps):
             outer = panels.f.ravel()[[0, -1]]  # beyond an end that attracts f stays what it was
             sides = [own if held else last for own, held, last in zip(self.f_ends, self.attracting, outer, strict=True)]
-            here = replace(self, f_ends=(float(sides[0]), float(sides[1])))
-            terms = (c * here._resolvent(panels, complex(z * steps / t)) for z, c in zip(poles, weights, strict=True))
+            start = replace(self, f_ends=(float(sides[0]), float(sides[1])))
+            terms = (c * start._resolvent(panels, complex(z * steps / t)) for z, c in zip(poles, weights, strict=True))
             panels = replace(panels, f=np.sum([term.real for term in terms], axis=0))
         return self._solution(edges, panels.f)
 

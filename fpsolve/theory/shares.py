@@ -118,10 +118,10 @@ def _product(scale: float, gamma: float, n: float, d: int) -> tuple[float, float
         nodes = zip(first.tolist(), second.tolist(), cosine.tolist(), strict=True)
         cross = [_cross(scale * a, scale * b, rho, n, _COARSE) for a, b, rho in nodes]
         own = {a: _own(scale * a, n, _COARSE) for a in set(first.tolist())}
-        here = float(weights @ [own[a] for a in first.tolist()]), float(weights @ cross)
-        change, last = max(abs(here[0] - last[0]), abs(here[1] - last[1])), here
+        shares = float(weights @ [own[a] for a in first.tolist()]), float(weights @ cross)
+        change, last = max(abs(shares[0] - last[0]), abs(shares[1] - last[1])), shares
         if change < _TOLERANCE:
-            return here
+            return shares
     remedy = "average over draws of A: at so sharp an attention no rule of moderate order does"
     raise DivergedError("simplex_shares", f"the rule of order {_ORDERS[-1]} is not accurate", change, remedy)
 

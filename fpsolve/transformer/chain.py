@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_integer
 from fpsolve.measures.cloud import Cloud

@@ -157,11 +157,11 @@ def needed_substeps(form: RealForm, y: Real, rtol: float, stages: int) -> int:
 
     |e^{ix} - r_s(ix)| <= c_s |x|^{2s+1}, and a skew L keeps ‖L^k e^{tL} u‖, so for it the bound is sharp and rigorous.
     """
-    power, here, size = 2 * stages + 1, y, float(np.linalg.norm(y))
+    power, power_of_y, size = 2 * stages + 1, y, float(np.linalg.norm(y))
     for _ in range(power):
-        here = form.times(here, 1.0)
+        power_of_y = form.times(power_of_y, 1.0)
     constant = factorial(stages) ** 2 / (factorial(2 * stages) * factorial(power))
-    needed = (constant * float(np.linalg.norm(here)) / (STEP_SHARE * rtol * size)) ** (1 / (2 * stages))
+    needed = (constant * float(np.linalg.norm(power_of_y)) / (STEP_SHARE * rtol * size)) ** (1 / (2 * stages))
     if not needed <= MOST_SUBSTEPS:
         raise UnresolvedError(
             0.0, f"this accuracy needs {needed:.1g} implicit sub-steps", 'raise rtol, or use transport="chebyshev"'

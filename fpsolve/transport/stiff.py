@@ -36,8 +36,8 @@ def integrate_stiff(rhs: Callable[[Real], Real], y: Real, rtol: float) -> Real:
         nonlocal count
         count += 1
         if count > MOST_EVALUATIONS:
-            told = f"the stiff flow needs more than {MOST_EVALUATIONS} velocities"
-            raise UnresolvedError(0.0, told, "take a smaller dt")
+            problem = f"the stiff flow needs more than {MOST_EVALUATIONS} velocities"
+            raise UnresolvedError(0.0, problem, "take a smaller dt")
         return np.asarray(rhs(state.reshape(y.shape)).ravel())
 
     tolerance = max(SHARE * rtol, 1e-12)

@@ -60,6 +60,10 @@ class Velocity(ABC):
         """
         return self
 
+    def at(self, cell: int) -> Velocity:
+        """The field that moves the law of one position of a sequence; by default all alike."""
+        return self
+
     def divergence(self, points: Any) -> Real:
         """div v at points of S² or S¹, shape ``(n,)``, by central differences along the tangent frame, error O(h⁴).
 
@@ -148,34 +152,35 @@ class AmbientField(Velocity):
             self._harmonic[d, degree] = self.looked_at(geometry(d), degree)
         return self._harmonic[d, degree]
 
-    def looked_at(self, here: Geometry, degree: int, tolerance: float = RESOLVED) -> HarmonicField | None:
+    def looked_at(self, sphere: Geometry, degree: int, tolerance: float = RESOLVED) -> HarmonicField | None:
         """The field in harmonics from the grid of a degree; None where the last tenth of them carries more.
 
         ``tolerance``: what they may carry, as part of the norm; tenfold at single points.
         """
-        spheroidal, toroidal = here.grid(degree).tangent_modes(self.on(here.grid(degree)))
-        slopes = -here.laplacian(degree)[: degree + 1] * (here.power(spheroidal) + here.power(toroidal))
-        on_circle = here.dimension == 2
-        spectrum = np.append(slopes[0] + here.power(toroidal)[0] * on_circle, slopes[1:])
+        spheroidal, toroidal = sphere.grid(degree).tangent_modes(self.on(sphere.grid(degree)))
+        slopes = -sphere.laplacian(degree)[: degree + 1] * (sphere.power(spheroidal) + sphere.power(toroidal))
+        on_circle = sphere.dimension == 2
+        spectrum = np.append(slopes[0] + sphere.power(toroidal)[0] * on_circle, slopes[1:])
         rest = np.cumsum(spectrum[::-1])[::-1]
         if not rest[int(0.9 * degree)] <= max(tolerance**2 * rest[0], NOTHING**2):
             return None
         needed = max(1, int(np.sum(rest > max(NEGLIGIBLE**2 * rest[0], (0.01 * NOTHING) ** 2))) - 1)
-        found = HarmonicField(here.resized(spheroidal, needed), here.resized(toroidal, needed), None, here.dimension)
-        return found if _agree(self, found, here, 10 * tolerance) else None
+        parts = (sphere.resized(spheroidal, needed), sphere.resized(toroidal, needed))
+        found = HarmonicField(*parts, None, sphere.dimension)
+        return found if _agree(self, found, sphere, 10 * tolerance) else None
 
     def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
         tried = (self._in_harmonics(d, degree) for degree in RESOLVING_DEGREES if degree <= highest)
         return next((field for field in tried if field is not None), self)
 
 
-def _agree(field: Velocity, found: HarmonicField, here: Geometry, tolerance: float) -> bool:
+def _agree(field: Velocity, found: HarmonicField, sphere: Geometry, tolerance: float) -> bool:
     """Whether a field is what was found of it, at points that are on no grid.
 
     The grid's analysis is blind to degrees just above its own: its products are exact.
     """
-    x = np.random.default_rng(7).normal(size=(LOOKED_AT, here.dimension))
-    points = here.points(x / np.sqrt((x * x).sum(axis=1))[:, None])
+    x = np.random.default_rng(7).normal(size=(LOOKED_AT, sphere.dimension))
+    points = sphere.points(x / np.sqrt((x * x).sum(axis=1))[:, None])
     values = field.on(points)
     return bool(np.abs(found.on(points) - values).max() <= max(tolerance * np.abs(values).max(), 10 * NOTHING))
 
@@ -186,6 +191,10 @@ class SumField(Velocity):
     def __init__(self, terms: tuple[Velocity, ...]) -> None:
         self.terms = terms
         self.flowable = all(term.flowable for term in terms)
+
+    def at(self, cell: int) -> Velocity:
+        terms = [term.at(cell) for term in self.terms]
+        return sum(terms[1:], terms[0])
 
     def on(self, sites: Sites) -> Real:
         return sum((term.on(sites) for term in self.terms[1:]), self.terms[0].on(sites))
@@ -207,6 +216,9 @@ class ScaledField(Velocity):
     def __init__(self, field: Velocity, factor: float) -> None:
         self.field, self.factor = field, factor
         self.flowable = field.flowable
+
+    def at(self, cell: int) -> Velocity:
+        return self.factor * self.field.at(cell)
 
     def on(self, sites: Sites) -> Real:
         return self.factor * self.field.on(sites)
@@ -235,6 +247,20 @@ class JointField(Velocity):
 
     def on(self, sites: Sites) -> Real:
         return sites.from_ambient(self.values)
+
+
+class PositionField(Velocity):
+    """One field for each position of a sequence, ``fields`` in their order: :meth:`at` tells which."""
+
+    def __init__(self, fields: tuple[Velocity, ...]) -> None:
+        self.fields = fields
+
+    def at(self, cell: int) -> Velocity:
+        return self.fields[cell]
+
+    def on(self, sites: Sites) -> Real:
+        problem = f"a field for each of {len(self.fields)} positions moves a measure that has them"
+        raise InputError("measure", "one law", problem, 'use measure="causal_density"')
 
 
 class ZeroField(Velocity):

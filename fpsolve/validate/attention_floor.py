@@ -43,7 +43,7 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
             error = float(np.abs(model.spectrum(density.source) - exact).max() / exact[0])
             estimate = attention_floor(density, model)
             assert estimate is not None
-            told = f"the error of C_ℓ/C_0 is {error:.1e}, its estimate {estimate:.1e}; they are to be within {FACTOR:g}"
+            text = f"the error of C_ℓ/C_0 is {error:.1e}, its estimate {estimate:.1e}; they are to be within {FACTOR:g}"
             named = f"{kind} A, vMF({kappa:g}), β = {beta:g}, S{'²' if d == 3 else '¹'}"
             off = float(np.log10(max(error, 1e-300) / max(estimate, 1e-300)))
-            yield Row(named, f"log₁₀ of error / estimate at rtol = {rtol:g}", 0.0, off, float(np.log10(FACTOR)), told)
+            yield Row(named, f"log₁₀ of error / estimate at rtol = {rtol:g}", 0.0, off, float(np.log10(FACTOR)), text)

@@ -129,11 +129,11 @@ def sample(A: Real, q: float, beta: float) -> tuple[Real, Real]:
         xx, xy = ii, q * ii + 2 * sign * sine * gram
         yy = np.where(others > 0, q**2 * ii + sine**2 * jj + 4 * sign * q * sine * gram, 1.0)
         fx, fy = pull(xx, beta, d), pull(yy, beta, d)
-        here = (fx**2 * xx + fy**2 * yy) / 2
+        product = (fx**2 * xx + fy**2 * yy) / 2
         scale = np.mean(fx) ** 2 if np.isfinite(beta) else 1 / ii.mean()
         control = q * (xx + yy) / 2 - xy
-        excess = excess + 0.5 * np.einsum("mij,ij->m", q * here - fx * fy * xy - scale * control, others)
-        kappa = kappa + 0.5 * np.einsum("mij,ij->m", here, others)
+        excess = excess + 0.5 * np.einsum("mij,ij->m", q * product - fx * fy * xy - scale * control, others)
+        kappa = kappa + 0.5 * np.einsum("mij,ij->m", product, others)
     return np.asarray(excess), np.asarray(kappa)
 
 

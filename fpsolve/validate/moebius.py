@@ -28,8 +28,8 @@ def rows(quick: bool, seed: int) -> Iterator[Row]:
         start = build(law, measure, 47, 1e-9)
         worst = 0.0
         path, a = BrownianPath(seed, cell=DT), START
-        for n, (_, here) in enumerate(run(Homogenized(beta=0.0, value_std=1.0), start, path, t_end=0.4, dt=DT)):
-            worst = max(worst, float(np.abs(here.mean - mean(a)).max()))
+        for n, (_, state) in enumerate(run(Homogenized(beta=0.0, value_std=1.0), start, path, t_end=0.4, dt=DT)):
+            worst = max(worst, float(np.abs(state.mean - mean(a)).max()))
             a = boosted(a, path.increment(n * DT, (n + 1) * DT, 9).reshape(3, 3))
         yield Row(f"β = 0 on S², {measure}", "distance from the Möbius orbit", 0.0, worst, 1e-6)
     for d in (3,) if quick else (2, 3, 8, 64):

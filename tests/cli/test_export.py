@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from fpsolve.cli.exporting import export_store
-from fpsolve.ensemble import ensemble
+from fpsolve.ensembles import ensemble
 from fpsolve.errors import InputError
 from fpsolve.measures import initial
 from fpsolve.models import IsotropicFlow

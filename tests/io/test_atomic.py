@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import fpsolve as fp
-from fpsolve.ensemble.lock import Lock
+from fpsolve.ensembles.lock import Lock
 from fpsolve.errors import FPSolveError, InputError
 from fpsolve.io.atomic import clean, put, room_for, write_whole
 from tests.command import started

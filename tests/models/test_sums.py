@@ -54,7 +54,10 @@ PAIRS = {
 }
 """Models that have two parts, and the sums of these."""
 
-ITO = {*fp.MEASURES, "lie_euler", "euler_maruyama", "geodesic_euler"}
+MEASURES = [name for name in fp.MEASURES if "zonal" not in name]
+"""Common noise breaks the symmetry about an axis."""
+
+ITO = {*MEASURES, "lie_euler", "euler_maruyama", "geodesic_euler"}
 TAKEN = {
     "value noise": ITO,
     "MLP noise": ITO | {"heun", "ninomiya"},
@@ -68,6 +71,8 @@ def run(model, measure="density", scheme=None, start=LAW, **settings):
     settings = {**SHORT, **settings}
     if scheme in ("euler_maruyama", "geodesic_euler"):
         settings.pop("rtol")
+    if not isinstance(start, type(LAW)):
+        settings.pop("lmax")
     return fp.solve(model, start, measure=measure, scheme=scheme, **settings)
 
 
@@ -84,7 +89,7 @@ def test_a_sum_is_the_model_with_both_parts(name):
     """On every measure by every scheme that takes it, on the same path: to round-off; and with tokens in d = 5."""
     whole, parts = PAIRS[name]
     ran = set()
-    for measure, scheme in product(fp.MEASURES, set(SCHEMES) - {"petsc_ts"}):
+    for measure, scheme in product(MEASURES, set(SCHEMES) - {"petsc_ts"}):
         try:
             one = run(whole, measure, scheme)
         except InputError as error:
@@ -215,8 +220,8 @@ def test_what_a_sum_says_of_itself():
     (lambda: ModifiedBallistic(2.0) + SelfAttention(1.0), "ModifiedBallistic.*quadratic"),
     (lambda: SelfAttention(1.0) + ModifiedBallistic(2.0), "ModifiedBallistic.*quadratic"),
     (lambda: Sum(()), "no model"),
-    (lambda: Sum((SelfAttention(1.0), 3.0)), "models = 3.0: not a model"),
-    (lambda: Sum(SelfAttention(1.0)), "not a list of models"),
+    (lambda: Sum((SelfAttention(1.0), 3.0)), "models = .*should be of the kind Model"),
+    (lambda: Sum(SelfAttention(1.0)), "models = .*should be a list"),
     (lambda: CausalAttention(1.0) + IsotropicFlow((1.0,)), "different dimensions"),
     (lambda: SelfAttention(1.0, value=np.eye(3)) + SelfAttention(1.0, value=np.eye(4)), r"models\[1\].value"),
 ])  # fmt: skip

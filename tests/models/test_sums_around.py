@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.compare import compare
-from fpsolve.compare.routes import model_energy
+from fpsolve.comparison import compare
+from fpsolve.comparison.routes import model_energy
 from fpsolve.config import ConfigError, load_config, parse_config
 from fpsolve.errors import InputError
 from fpsolve.models import (
@@ -24,7 +24,7 @@ from fpsolve.plain import from_plain, to_plain
 from fpsolve.plain.differences import differences
 from fpsolve.plot.heading import heading
 from fpsolve.solving import prepare
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 RUN = {"t_end": 0.08, "dt": 0.04, "path_cell": 0.04, "lmax": 9}
@@ -166,7 +166,7 @@ def test_scalar_noise_on_every_measure(reading):
     A = [[1.0, 0.3, 0.0], [-0.2, 0.8, 0.1], [0.0, 0.4, 1.1]]
     noise = ScalarNoise(1.2, value=[[1, 0, 0.2], [0, 1, 0], [0, -0.3, 1]], key_query=A, noise=0.7, reading=reading)
     run = {"t_end": 0.08, "dt": 0.04, "path_cell": 0.04, "lmax": 31, "rtol": 1e-9, "seed": 2}
-    runs = [fp.solve(SelfAttention(1.2) + noise, LAW, measure=one, **run) for one in fp.MEASURES]
+    runs = [fp.solve(SelfAttention(1.2) + noise, LAW, measure=one, **run) for one in fp.MEASURES if "zonal" not in one]
     for one in runs[1:]:
         np.testing.assert_allclose(one.mean_vector, runs[0].mean_vector, atol=2e-7)
     still = fp.solve(SelfAttention(1.2), LAW, **{**run, "scheme": "lie_euler"})

@@ -2,10 +2,10 @@
 
 import sys
 
-from fpsolve.ensemble import ensemble
-from fpsolve.ensemble.comm import communicator
+from fpsolve.ensembles import ensemble
+from fpsolve.ensembles.comm import communicator
 from fpsolve.errors import InputError, Interrupted
-from tests.ensemble.conftest import LAW, MODEL, RUN, Fragile
+from tests.ensembles.conftest import LAW, MODEL, RUN, Fragile
 
 SWEEP = {"noise": [0.1, 0.3]}
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import fpsolve as fp
-from fpsolve.ensemble import statistics
+from fpsolve.ensembles import statistics
 from fpsolve.observe import as_result
 from fpsolve.solving import prepare
 

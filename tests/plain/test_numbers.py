@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.ensemble.planner import plan
+from fpsolve.ensembles.planner import plan
 from fpsolve.plain import canonical, digest
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plain.numbers import as_annotated, python_number
@@ -118,7 +118,7 @@ def test_public_calls_take_numpys_numbers(name, call):
 
 def public():
     """(name, function) of every public function and class of the package."""
-    for room in ("", ".transformer", ".stationary", ".plot", ".ensemble", ".validate", ".models"):
+    for room in ("", ".transformer", ".stationary", ".plot", ".ensembles", ".validate", ".models"):
         module = importlib.import_module(f"fpsolve{room}")
         for name in getattr(module, "__all__", dir(module)):
             one = getattr(module, name)
@@ -144,7 +144,8 @@ def is_door(one):
 DOORS = {checked_arguments(lambda: None).__code__}
 OTHERWISE = {
     "fpsolve.solve", "fpsolve.BrownianPath", "fpsolve.Scheme", "fpsolve.HarmonicField",  # prepare, own checks, records
-    "fpsolve.ensemble.Layout", "fpsolve.ensemble.make_layout", "fpsolve.validate.Validation", "fpsolve.validate.write",
+    "fpsolve.ensembles.Layout", "fpsolve.ensembles.make_layout", "fpsolve.validate.Validation",
+    "fpsolve.validate.write",
     "fpsolve.stationary.Stability", "fpsolve.stationary.StationaryState", "fpsolve.transformer.NetworkScaling",
     "fpsolve.transformer.Plan", "fpsolve.transformer.Scaling", "fpsolve.models.IsotropicFlow.from_kernel",
 }  # fmt: skip

@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import fpsolve as fp
 from fpsolve.observe.flow import Flow
 from fpsolve.stationary.state import as_density
-from fpsolve.zoom.evaluate import _dataset
-from fpsolve.zoom.patch import patch
+from fpsolve.zooming.evaluate import _dataset
+from fpsolve.zooming.patch import patch
 
 
 def pixels(figure):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.ensemble import statistics
+from fpsolve.ensembles import statistics
 from fpsolve.errors import InputError
 
 MODEL = fp.models.Homogenized(beta=2.0)

@@ -65,6 +65,7 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
         "compare": (fp.compare, {"model": ATTENTION, "initial": LAW, **RUN, "tokens": [8, 16], "samples": 2,
             "members": 2, "transformer": False, "wasserstein_cells": 8, "reference_lmax": None, "degrees": None,
             "tokens_rtol": 1e-3, "kappa": 4.0, "seed": 0, "moments_lmax": 4, "rtol": 1e-6}),
+        "clusters": (fp.clusters, {"state": np.array(X), "tolerance": 0.01, "share": 1e-3, "weights": [0.5, 0.5]}),
         "save": (fp.save, {"ds": result(), "path": folder / "a.nc", "overwrite": True}),
         "load": (fp.load, {"path": saved(folder), "max_bytes": 10**9}),
         "zoom": (fp.zoom, {"solution": result_with_flow(), "centre": "mean", "radius": 0.1, "time": None, "n": 8,
@@ -72,9 +73,12 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
         "BrownianPath": (fp.BrownianPath, {"seed": 1, "member": 0, "cell": 0.01}),
         "Density": (fp.Density, {"coefficients": c, "rtol": 1e-6, "filter": None, "d": 3, "flow": "chebyshev",
             "coarsest": 0.0}),
+        "CausalDensity": (fp.CausalDensity, {"coefficients": np.array([c, c]), "rtol": 1e-6, "d": 3,
+            "flow": "chebyshev", "coarsest": 0.0}),
         "HalfDensity": (fp.HalfDensity, {"coefficients": half(), "rtol": 1e-6, "d": 3, "flow": "chebyshev"}),
         "LogDensity": (fp.LogDensity, {"coefficients": logarithm(), "rtol": 1e-6, "d": 3, "flow": "chebyshev"}),
         "Density.from_law": (fp.Density.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6, "filter": None}),
+        "CausalDensity.from_law": (fp.CausalDensity.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
         "HalfDensity.from_law": (fp.HalfDensity.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
         "LogDensity.from_law": (fp.LogDensity.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
         "Cloud.from_law": (fp.Cloud.from_law, {"law": LAW, "lmax": 8, "rtol": 1e-6}),
@@ -120,6 +124,7 @@ LAWS: dict[str, dict[str, Any]] = {
     "samples": {"law": LAW, "n": 5, "seed": 1, "member": 0},
     "points": {"x": X, "weights": [0.5, 0.5], "labels": [0.5, 1.0]},
     "function": {"density": lambda x: np.full(x.shape[:-1], 0.25 / np.pi), "d": 3},
+    "prompt": {"laws": [LAW, LAW], "cells": 4},
     "array": {"values": np.full((32, 64), 0.25 / np.pi)},
 }
 
@@ -129,7 +134,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "Ballistic": {"beta": 1.0, "value": 1.0, "key_query": "gaussian", "key_query_std": 1.0, "diffusion": 0.0,
                   "draws": 4, "seed": 0, "tolerance": 0.1},
     "BrownianGradientFlow": ISOTROPIC,
-    "CausalAttention": {"beta": 1.0, "decay": 1.0},
+    "CausalAttention": {"beta": 1.0, "decay": 1.0, "window": 0.5, "kind": "sa", "own_weight": 1.0, "value": 1.0,
+                        "noise": 0.5, "value_std": 1.0, "key_query": "identity"},
     "DeepStochasticTransformer": {"beta": 1.0, "value_std": 1.0, "key_query": 1.0, "drift": 0.0, **ISOTROPIC},
     "DrawnHeads": {"beta": 1.0, "heads": 2, "key_query": "gaussian", "key_query_std": 1.0, "value_std": 1.0,
                    **ISOTROPIC},
@@ -242,6 +248,7 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
         "observables": {"ds": result()},
         "zonal_profile": {"ds": zonal_result(), "time": 0.01},
         "overview": {"ds": result(), "snapshots": 2},
+        "report": {"ds": result(), "path": folder / "a.html", "title": "a", "times": 2, "overwrite": True},
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.cli.running import summary
 from fpsolve.defects import ATTENTION_UNRESOLVED, Defect, attention_floor, defects
-from fpsolve.ensemble import statistics
+from fpsolve.ensembles import statistics
 from fpsolve.measures.build import build
 from fpsolve.policies import FINEST, Filter, Refine
 

@@ -14,7 +14,7 @@ from fpsolve.io.checkpoint import Snapshot, read, write
 from fpsolve.measures.build import build
 from fpsolve.schemes import SCHEMES
 from fpsolve.solving import prepare
-from fpsolve.zoom import zoom
+from fpsolve.zooming import zoom
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)

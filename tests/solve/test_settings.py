@@ -7,7 +7,7 @@ from dataclasses import MISSING, FrozenInstanceError
 import pytest
 
 import fpsolve as fp
-from fpsolve.ensemble.sweep import NOT_SWEPT, make_sweep
+from fpsolve.ensembles.sweep import NOT_SWEPT, make_sweep
 from fpsolve.settings import OF_THE_CALL, SETTINGS, Settings
 from fpsolve.solving import prepare
 

@@ -126,7 +126,7 @@ def test_a_whole_block_in_law(width):
 
 
 @pytest.mark.parametrize(("made", "words"), [
-    (lambda: tr.RandomTransformer(2, 3, 1, 1, 0.1, 1.0, beside=[1.0]), "beside = 1.0"),
+    (lambda: tr.RandomTransformer(2, 3, 1, 1, 0.1, 1.0, beside=[1.0]), "beside = .*of the kind Block"),
     (lambda: tr.MlpBlock(0, 0.1), "width"),
     (lambda: tr.MlpBlock(3, -0.1), "step"),
     (lambda: tr.MlpBlock(3, 0.1, "rleu"), "activation"),

@@ -184,7 +184,6 @@ def test_limits_are_the_models():
         (tr.HeadLaw(1.0, value=lambda rng, d: rng.normal(size=(d, d))), "diffusive", "value"),
         (tr.HeadLaw(1.0, value=tr.Gaussian(1.0, mean=1.0), key_query="uniform"), "diffusive", "value"),
         (tr.HeadLaw(1.0, value=tr.Sampled(lambda rng, d: 1 + rng.normal(size=(d, d)))), "ballistic", "sampler"),
-        (tr.HeadLaw(1.0, key_query=lambda rng: np.eye(3)), "diffusive", "sampler"),
         (tr.HeadLaw(1.0, key_query=np.eye(2)), "ballistic", "mean"),
         ("gaussian", "ballistic", "law"),
     ],
@@ -200,6 +199,7 @@ def test_limits_that_do_not_exist_are_refused_by_name(law, regime, argument):
     [
         (lambda: Ballistic(1.0, key_query="uniforms"), "key_query"),
         (lambda: Ballistic(1.0, key_query=tr.Gaussian), "key_query"),
+        (lambda: tr.HeadLaw(1.0, key_query=lambda rng: np.eye(3)), "key_query"),
         (lambda: Ballistic(1.0, key_query=tr.Gaussian(1.0), key_query_std=2.0), "key_query_std"),
         (lambda: Ballistic(1.0, np.eye(3), np.eye(2)), "key_query"),
         (lambda: Ballistic(1.0, draws=1), "draws"),

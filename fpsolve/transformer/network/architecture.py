@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from fpsolve.errors import InputError, check_integer
 from fpsolve.plain.schema import parameters, unknown_key
-from fpsolve.plain.toml import read_toml
+from fpsolve.plain.toml import read_toml, toml_value
 from fpsolve.surroundings import user_path
 from fpsolve.transformer.network.parts import (
     MLP,
@@ -166,8 +165,8 @@ class Architecture(Part):
             many = total / a.head_dim if heads is None else heads
             if many != int(many) or many < 1 or total % many:
                 name, value = ("d", d) if heads is None else ("heads", heads)
-                told = f"{a.heads} heads of width {a.head_dim} at d = {self.d} do not give whole heads then"
-                raise InputError(name, value, told, "give another d, or heads as well")
+                problem = f"{a.heads} heads of width {a.head_dim} at d = {self.d} do not give whole heads then"
+                raise InputError(name, value, problem, "give another d, or heads as well")
             width = int(total / many)
             changes |= {"attention.heads": int(many), "attention.head_dim": width}
             if a.kv_heads is not None:
@@ -196,8 +195,8 @@ class Architecture(Part):
         for key, value in plain.items():
             if key not in known:
                 raise unknown_key("", key, value, known, f"the preset {preset!r}")
-        made = PRESETS[preset](**plain)
-        return made.changed(**deep) if deep else made
+        architecture = PRESETS[preset](**plain)
+        return architecture.changed(**deep) if deep else architecture
 
     @classmethod
     def from_transformers(cls, config: Any) -> Architecture:
@@ -282,15 +281,5 @@ def _lines(table: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping) and set(value) != {one.name for one in fields(Init)}:
             inner += ["", f"[{prefix}{key}]", *_lines(value, f"{prefix}{key}.")]
         elif value is not None:
-            lines.append(f"{key} = {_value(value)}")
+            lines.append(f"{key} = {toml_value(value)}")
     return lines + inner
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return repr(value)

@@ -225,7 +225,7 @@ class Keys:
 def _gpt2(c: Keys) -> Architecture:
     d = c.count("n_embd", "hidden_size")
     c.only("scale_attn_by_inverse_layer_idx", False, "logits that follow the layer are not modelled", "set it to false")
-    made = presets.gpt2(
+    architecture = presets.gpt2(
         c.count("n_layer", "num_hidden_layers"),
         d,
         c.heads(d, "n_head", "num_attention_heads"),
@@ -235,7 +235,7 @@ def _gpt2(c: Keys) -> Architecture:
         c.count("n_positions", "max_position_embeddings"),
     )
     scale = None if c.get("scale_attn_weights", True) else 1.0
-    return made.changed(
+    return architecture.changed(
         **{
             "mlp.activation": c.activation("activation_function"),
             "norm.eps": c.number("layer_norm_epsilon", 1e-5),
@@ -248,7 +248,7 @@ def _bert(c: Keys, offset: bool = False) -> Architecture:
     d, vocab = c.count("hidden_size"), c.count("vocab_size")
     padding = c.padding(vocab, 1 if offset else 0)
     length = c.count("max_position_embeddings") - (padding + 1 if offset and padding is not None else 0)
-    made = presets.bert(
+    architecture = presets.bert(
         c.count("num_hidden_layers"),
         d,
         c.heads(d, "num_attention_heads"),
@@ -257,7 +257,7 @@ def _bert(c: Keys, offset: bool = False) -> Architecture:
         vocab,
         length,
     )
-    return made.changed(
+    return architecture.changed(
         **{
             "mlp.activation": c.activation("hidden_act"),
             "norm.eps": c.number("layer_norm_eps", 1e-12),
@@ -274,7 +274,7 @@ def _roberta(c: Keys) -> Architecture:
 
 def _vit(c: Keys) -> Architecture:
     d, patch = c.count("hidden_size"), c.count("patch_size")
-    made = presets.vit(
+    architecture = presets.vit(
         c.count("num_hidden_layers"),
         d,
         c.heads(d, "num_attention_heads"),
@@ -283,7 +283,8 @@ def _vit(c: Keys) -> Architecture:
         c.count_or("num_channels", 3) * patch**2,
         (c.count("image_size") // patch) ** 2 + 1,
     )
-    return made.changed(**{"mlp.activation": c.activation("hidden_act"), "norm.eps": c.number("layer_norm_eps", 1e-12)})
+    changes = {"mlp.activation": c.activation("hidden_act"), "norm.eps": c.number("layer_norm_eps", 1e-12)}
+    return architecture.changed(**changes)
 
 
 def _llama(c: Keys, **changes: Any) -> Architecture:
@@ -294,7 +295,7 @@ def _llama(c: Keys, **changes: Any) -> Architecture:
     if heads % groups:
         problem = f"does not divide the {heads} heads"
         raise InputError("num_key_value_heads", groups, problem, "give a number of key-value heads that does")
-    made = presets.llama(
+    architecture = presets.llama(
         depth,
         d,
         heads,
@@ -306,7 +307,7 @@ def _llama(c: Keys, **changes: Any) -> Architecture:
         c.theta(),
         c.number("rms_norm_eps", 1e-6),
     )
-    return made.changed(
+    return architecture.changed(
         **{
             "mlp.activation": changes.get("mlp.activation") or c.activation("hidden_act"),
             "positions.fraction": c.rotary_fraction(1.0),
@@ -341,7 +342,7 @@ def _granite(c: Keys) -> Architecture:
 
 def _gpt_neox(c: Keys) -> Architecture:
     d = c.count("hidden_size")
-    made = presets.gpt_neox(
+    architecture = presets.gpt_neox(
         c.count("num_hidden_layers"),
         d,
         c.heads(d, "num_attention_heads"),
@@ -349,7 +350,7 @@ def _gpt_neox(c: Keys) -> Architecture:
         c.std(),
         c.count("vocab_size"),
     )
-    return made.changed(
+    return architecture.changed(
         **{
             "mlp.activation": c.activation("hidden_act"),
             "norm.eps": c.number("layer_norm_eps", 1e-5),

@@ -112,10 +112,10 @@ def from_torch(module: Any) -> Architecture:
     remarks += _repeated(torch, module) + _gains(module)
     if remarks:
         shown = "; ".join(remarks[:6]) + (f"; and {len(remarks) - 6} more" if len(remarks) > 6 else "")
-        told = (
+        text = (
             f"not as at a Gaussian initialisation, the prediction is that of iid weights of these deviations: {shown}"
         )
-        warn(told, NotGaussianWarning)
+        warn(text, NotGaussianWarning)
     return arch.changed(**changes)
 
 
@@ -124,8 +124,8 @@ def need_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        told = "reading PyTorch modules needs torch, which is not installed: pip install 'fpsolve[networks]'"
-        raise MissingDependencyError(told) from error
+        text = "reading PyTorch modules needs torch, which is not installed: pip install 'fpsolve[networks]'"
+        raise MissingDependencyError(text) from error
     return torch
 
 

@@ -56,8 +56,8 @@ class Part(metaclass=Named):
                 object.__setattr__(self, one.name, value := value.item())
             kinds = {"Init": (Init,), "Init | None": (Init, type(None))}.get(str(one.type), object)
             if not isinstance(value, kinds):
-                told = f"pass {one.name}=fp.transformer.Init(0.02), for example"
-                raise InputError(one.name, value, "is no law of entries", told)
+                remedy = f"pass {one.name}=fp.transformer.Init(0.02), for example"
+                raise InputError(one.name, value, "is no law of entries", remedy)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, safe for JSON: nested dictionaries of numbers, strings, booleans and None."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_integer, check_number
 from fpsolve.noise import BrownianPath

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
@@ -181,8 +181,8 @@ def phase_map(
             raise InputError(name, factors, "is empty", "give factors, 1.0 for the architecture's own")
         for factor in factors:
             check_number(name, factor, 0, above=True)
-    made = [(with_residual(with_logits(arch, a), b), tokens) for a in logits for b in residual]
-    rows, shape = _summaries(made, options), (len(logits), len(residual))
+    variants = [(with_residual(with_logits(arch, a), b), tokens) for a in logits for b in residual]
+    rows, shape = _summaries(variants, options), (len(logits), len(residual))
     ds = xr.Dataset(
         {name: (("logits", "residual"), np.reshape([row[name] for row in rows], shape)) for name in rows[0]},
         {"logits": list(map(float, logits)), "residual": list(map(float, residual))},

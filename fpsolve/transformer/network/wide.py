@@ -65,12 +65,12 @@ class WideChain:
     def _state(self, about: list[list[dict[str, Any]]], chains: list[list[_Replica]]) -> State:
         n = self.n
         every = np.stack([[one.P[:n, :n] + one.Q[:n, :n] for one in member] for member in chains])
-        told = {key: np.array([np.mean([one[key] for one in member], 0) for member in about]) for key in about[0][0]}
-        if "growth" in told:
-            told["close_exponent"] = 0.5 * np.log(told.pop("growth"))
-        told["mean_overlap_error"] = mean_overlap(every).std(1, ddof=1) / np.sqrt(REPLICAS)
+        values = {key: np.array([np.mean([one[key] for one in member], 0) for member in about]) for key in about[0][0]}
+        if "growth" in values:
+            values["close_exponent"] = 0.5 * np.log(values.pop("growth"))
+        values["mean_overlap_error"] = mean_overlap(every).std(1, ddof=1) / np.sqrt(REPLICAS)
         projected = np.stack([np.mean([one.P[:n, :n] for one in member], 0) for member in chains])
-        return State(every.mean(1), told, projected if self.layered else None)
+        return State(every.mean(1), values, projected if self.layered else None)
 
 
 class _Replica:

@@ -1,5 +1,0 @@
-"""The density of a cloud run at any point, by the flow that moved the points, run backwards."""
-
-from fpsolve.zoom.evaluate import zoom
-
-__all__ = ["zoom"]

@@ -1,0 +1,56 @@
+"""What a notebook shows: tables of models, laws and measures, names escaped; bars that suit it; types for checkers."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import fpsolve as fp
+from tests.public.calls import LAWS, MODELS
+
+
+def rows(html):
+    return dict(re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td></tr>", html))
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_models_have_a_row_for_every_parameter(name):
+    model = getattr(fp.models, name)(**MODELS[name])
+    html = model._repr_html_()
+    assert f"<caption>{name}</caption>" in html and len(html) < 5000
+    assert set(MODELS[name]) <= set(rows(html))
+    if "beta" in MODELS[name]:
+        assert float(rows(html)["beta"]) == MODELS[name]["beta"]
+
+
+@pytest.mark.parametrize("name", sorted(set(LAWS) - {"function"}))
+def test_laws(name):
+    html = getattr(fp.initial, name)(**LAWS[name])._repr_html_()
+    assert f"<caption>{name}</caption>" in html and set(LAWS[name]) <= set(rows(html)) and len(html) < 20000
+
+
+def test_measures_show_arrays_by_their_shape():
+    density = fp.Density.from_law(fp.initial.uniform(), lmax=8, rtol=1e-6)
+    assert "<caption>Density</caption>" in density._repr_html_() and "array(shape=(45,))" in density._repr_html_()
+
+
+def test_names_are_text():
+    @dataclass(frozen=True)
+    class Evil(fp.Model):
+        name: str = "<img src=x>"
+
+    assert "<img" not in Evil()._repr_html_() and "&lt;img" in Evil()._repr_html_()
+
+    class Bare(fp.Model):
+        pass
+
+    assert "<caption>Bare</caption>" in Bare()._repr_html_()
+
+
+def test_bars_are_those_of_the_surroundings():
+    package = Path(fp.__file__).parent
+    lines = [line for path in package.rglob("*.py") for line in path.read_text("utf-8").splitlines()]
+    used = [line for line in lines if "import tqdm" in line]
+    assert used and {line.split()[1] for line in used} == {"tqdm.auto"}
+    assert (package / "py.typed").exists()
