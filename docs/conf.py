@@ -52,12 +52,11 @@ python_use_unqualified_type_names = True
 add_module_names = False
 
 # --- other projects: inventories lie in the repository, cut down (inventories/cut.py) to what pages refer to ----------
-# NumPy and matplotlib are missing: their names stand in signatures without a link.
+# Those of NumPy, SciPy, xarray and matplotlib are missing: their names stand in signatures without a link.
 
 INVENTORIES = HERE / "inventories"
 intersphinx_mapping = {
     "python": ("https://docs.python.org/3", str(INVENTORIES / "python.inv")),
-    "xarray": ("https://docs.xarray.dev/en/stable", str(INVENTORIES / "xarray.inv")),
 }
 
 # --- bibliography -----------------------------------------------------------------------------------------------------

@@ -16,10 +16,6 @@ from sphinx.util.inspect import stringify_signature
 MARKUP = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`)", re.S)
 BEFORE, AFTER = "\n '\"([{<-/:", "\n '\")]}>-/\\:.,;!?"
 """What inline markup may follow, and what may follow it."""
-ELSEWHERE = {f"{place}.{name}": f"xarray.{name}" for place, name in (
-    ("xr", "Dataset"), ("xr", "DataArray"), ("xarray.core.dataset", "Dataset"), ("xarray.core.dataarray", "DataArray")
-)}  # fmt: skip
-"""Short names, and places where the objects of other projects are written."""
 SPECIAL = re.compile(r"([\\*|_`])")
 
 
@@ -98,14 +94,7 @@ def on_missing(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: 
     return nodes.reference("", "", content, internal=True, refuri=place)
 
 
-def on_read(app: Sphinx, tree: nodes.document) -> None:
-    """Names of other projects as these list them."""
-    for node in tree.findall(pending_xref):
-        node["reftarget"] = ELSEWHERE.get(node["reftarget"], node["reftarget"])
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("doctree-read", on_read)
     app.connect("autodoc-process-docstring", on_docstring)
     app.connect("autodoc-process-signature", on_signature)
     app.connect("missing-reference", on_missing, priority=900)
