@@ -71,7 +71,7 @@ class Model(metaclass=Named):
 
     def _repr_html_(self) -> str:
         """For notebooks: its parameters."""
-        own = {one.name: getattr(self, one.name) for one in fields(self)} if is_dataclass(self) else {}
+        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)} if is_dataclass(self) else {}
         return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]

@@ -115,7 +115,8 @@ def _of_run(ds: xr.Dataset, times: int) -> Content:
     found.usage = "Save it as run.toml; fpsolve run run.toml makes this result again."
     _draw(found, ds, times)
     found.tables.append(PageTable("Resolution", ("what", "largest", "limit"), rows, remarks))
-    found.tables.append(PageTable("First and last values", ("observable", "first", "last", "unit"), described.numbers(ds)))
+    names = ("observable", "first", "last", "unit")
+    found.tables.append(PageTable("First and last values", names, described.numbers(ds)))
     return found
 
 
