@@ -2,11 +2,17 @@
 # make test    set everything up, then linters and tests
 # make mpi     MPI for `mpiexec fpsolve ensemble`, after make demo; make petsc: PETSc, compiled in about ten minutes
 # make networks  measure real networks of torch and transformers, compare them with predictions, draw both
+# make docs    the site into build/docs, warnings are errors; looked at in a browser where there is Chromium
+# make gallery the same with the gallery at full size
+# make package sdist and wheel into dist/, the wheel installed in an empty environment, where it runs the example
 # Also: make lint, make bench, make clean. Everything is done once; later calls only redo what changed.
 
 PYTHON ?= python3
 VENV := .venv
 NETWORKS := .venv-networks
+DOCS := .venv-docs
+PACKAGE := .venv-package
+SITE := build/docs
 # The CPU build is enough; where the index has it under another name: make networks TORCH=...
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
@@ -16,7 +22,7 @@ PETSC_CONFIGURE_OPTIONS ?= --with-fc=0 --with-debugging=0 --with-x=0
 CORE := pyproject.toml CMakeLists.txt $(wildcard fpsolve/_kernels/*.cpp fpsolve/_kernels/*.hpp fpsolve/*/__init__.py)
 RESULT := demo-output/demo.nc
 
-.PHONY: demo mpi petsc test lint bench networks clean
+.PHONY: demo mpi petsc test lint bench networks docs gallery package clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -50,8 +56,34 @@ networks: $(NETWORKS)/.ready
 	@OMP_NUM_THREADS=1 $(NETWORKS)/bin/python -m benchmarks.networks
 	@$(BIN)/python docs/tables.py
 
+docs: GALLERY := small
+docs: site
+
+gallery: GALLERY := full
+gallery: site
+
+.PHONY: site
+site: $(DOCS)/.ready
+	@echo "fpsolve: building the site, the gallery at $(GALLERY) size"
+	@rm -rf $(SITE) docs/gallery
+	@FPSOLVE_GALLERY=$(GALLERY) OMP_NUM_THREADS=1 MPLBACKEND=Agg \
+		$(DOCS)/bin/python -m sphinx -q -E -W --keep-going -b html docs $(SITE)
+	@$(DOCS)/bin/python docs/_site/browser.py $(SITE) build/site-pictures
+	@echo "fpsolve: the site is $(SITE)/index.html"
+
+# The wheel is built from the sdist, so that nothing outside it is needed, and used in another folder.
+package: $(PACKAGE)/.ready
+	@echo "fpsolve: building sdist and wheel"
+	@rm -rf dist build/wheel && mkdir -p build/wheel
+	@$(PACKAGE)/bin/python -m build --outdir dist . > build/wheel/log.txt 2>&1 || { tail -n 30 build/wheel/log.txt >&2; exit 1; }
+	@echo "fpsolve: installing the wheel in an empty environment (SHTns is compiled where no wheel of it is kept)"
+	@$(PYTHON) -m venv build/wheel/venv
+	@build/wheel/venv/bin/python -m pip install -q --disable-pip-version-check dist/*.whl
+	@cd build/wheel && venv/bin/python $(CURDIR)/tests/installed.py $(CURDIR)
+	@ls dist
+
 clean:
-	rm -rf $(VENV) $(NETWORKS) build dist demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(NETWORKS) $(DOCS) $(PACKAGE) docs/gallery build dist demo-output .pytest_cache .mypy_cache .ruff_cache
 
 # --- set-up -----------------------------------------------------------------------------------------------------
 
@@ -123,4 +155,20 @@ $(NETWORKS)/.ready: | $(VENV)/.package
 	@$(NETWORKS)/bin/python -m pip install -q --disable-pip-version-check $(TORCH) transformers pytest
 	@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > \
 		"$$($(NETWORKS)/bin/python $(PURELIB))/fpsolve_packages.pth"
+	@touch $@
+
+# The site's tools in an environment of their own, which sees this package.
+$(DOCS)/.ready: pyproject.toml | $(VENV)/.package
+	@echo "fpsolve: installing the site's tools into $(DOCS)"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(PYTHON) -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["optional-dependencies"]["docs"], sep="\n")' > $(DOCS)/requirements.txt
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check -r $(DOCS)/requirements.txt
+	@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > \
+		"$$($(DOCS)/bin/python $(PURELIB))/fpsolve_packages.pth"
+	@touch $@
+
+$(PACKAGE)/.ready: | $(VENV)/.tools
+	@$(PYTHON) -m venv $(PACKAGE)
+	@$(PACKAGE)/bin/python -m pip install -q --disable-pip-version-check build
 	@touch $@

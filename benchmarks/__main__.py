@@ -32,6 +32,7 @@ BENCHMARKS = (
     "setup_time",
     "dedalus_step",
     "torch_attention",
+    "causal_tokens",
     "network_layer",
     "ensemble_scaling",
     "long_run",

@@ -252,6 +252,7 @@ PANELS: dict[str, Paint] = {
     "token_steps": token_steps,
     "dedalus_step": peers,
     "torch_attention": peers,
+    "causal_tokens": token_steps,
     "network_layer": peers,
     "setup_time": setup_time,
     "long_run": long_run,
@@ -272,6 +273,7 @@ NEEDED: dict[str, Sequence[str]] = {
     "token_steps": ("us_per_token",),
     "dedalus_step": ("ratio",),
     "torch_attention": ("ratio",),
+    "causal_tokens": ("us_per_token",),
     "network_layer": ("ratio",),
     "setup_time": ("seconds",),
     "long_run": ("ratio",),
@@ -283,7 +285,15 @@ NEEDED: dict[str, Sequence[str]] = {
 """The numbers without which a row is not drawn: that of a peer that is not installed."""
 
 CURVES = frozenset(
-    {"affine_flow", "low_moments", "attention_sums", "token_steps", "accuracy_cost", "implicit_transport"}
+    {
+        "affine_flow",
+        "low_moments",
+        "attention_sums",
+        "token_steps",
+        "causal_tokens",
+        "accuracy_cost",
+        "implicit_transport",
+    }
 )
 """Panels of curves and points, whose height does not go with their rows."""
 

@@ -43,6 +43,9 @@ CARRIES = {
     "log_density": ("coefficients of φ = log ρ, ρ = e^φ > 0", "yes", "concentrated laws, far attention, the tail of ρ"),
     "zonal": ("Gegenbauer coefficients of laws about an axis", "yes", "any d, no common noise, A and V multiples of I"),
     "zonal_cloud": ("circles of latitude with weights", "no", "the same for long times and concentrated laws"),
+    "causal_density": (
+        "coefficients ρ_ℓm of each of P cells of positions", "yes", "causal attention, a law for each position"
+    ),
     "cloud": ("weighted points: a quadrature of the law, or tokens", "tokens only", "long times, any d (tokens)"),
 }
 """What each measure stores, whether it carries the tokens' own noise ν, and what it is for."""

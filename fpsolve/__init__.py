@@ -12,6 +12,7 @@ from fpsolve.ensembles import ensemble
 from fpsolve.io import load, save
 from fpsolve.measures import (
     MEASURES,
+    CausalDensity,
     Cloud,
     Density,
     HalfDensity,
@@ -23,7 +24,7 @@ from fpsolve.measures import (
 )
 from fpsolve.models import MODELS, Model
 from fpsolve.noise import BrownianPath
-from fpsolve.observe import Observable
+from fpsolve.observe import Observable, clusters
 from fpsolve.schemes import SCHEMES, Scheme
 from fpsolve.solving import solve
 from fpsolve.transformer import scaling
@@ -38,6 +39,7 @@ __all__ = [
     "SCHEMES",
     "AmbientField",
     "BrownianPath",
+    "CausalDensity",
     "Cloud",
     "Density",
     "HalfDensity",
@@ -50,6 +52,7 @@ __all__ = [
     "Velocity",
     "ZonalCloud",
     "ZonalDensity",
+    "clusters",
     "compare",
     "ensemble",
     "errors",

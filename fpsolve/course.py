@@ -135,7 +135,7 @@ def run(
     """
     if not hasattr(path, "increment"):
         raise InputError("path", path, "it has no increments", "pass fp.BrownianPath(seed=1)")
-    name, chosen = named(SCHEMES, default_scheme(model) if scheme is None else scheme)
+    name, chosen = named(SCHEMES, default_scheme(model, measure.name) if scheme is None else scheme)
     stepper = Stepper(model, path, dt, chosen, name)
     steps = check_run(stepper, measure, t_end)
     if not 0 <= start <= steps:

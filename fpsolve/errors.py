@@ -178,7 +178,7 @@ def _portable(value: Any) -> Any:
 
 def _short(value: object, limit: int = 80) -> str:
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())  # an array's lines are one
     except Exception:  # of an object of the user's, or a number of more digits than Python writes
         text = f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}…"

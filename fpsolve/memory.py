@@ -24,4 +24,5 @@ def check_memory(argument: str, value: int, each: int) -> None:
     memory = installed_memory()
     if memory is not None and value * each > memory:
         problem = f"takes about {_gigabytes(value * each)}, the machine has {memory / 1e9:.3g} GB"
-        raise InputError(argument, value, problem, f"take at most {memory // each}")
+        remedy = f"take at most {memory // each}" if memory >= each else "take far less"
+        raise InputError(argument, value, problem, remedy)

@@ -15,9 +15,9 @@ import numpy as np
 
 from fpsolve.defects import Defect, is_resolved
 from fpsolve.errors import InputError, check_number, unknown_name
-from fpsolve.measures import MEASURES, Measure
+from fpsolve.measures import MEASURES, CausalDensity, Measure
 from fpsolve.measures.initial import Initial
-from fpsolve.measures.laws import Law
+from fpsolve.measures.laws import Law, Prompt
 from fpsolve.models.base import Model
 from fpsolve.notes import FILTERED, HANDED_OVER, REFINED, STOPPED, Note
 from fpsolve.plain import from_plain
@@ -222,6 +222,9 @@ class HandOver(Policy):
     def prepared(self, model: Model, scheme_name: str, scheme: Scheme, initial: Initial, state: Any) -> Policy:
         """Raises InputError for a wrong cap, and where no quadrature cloud can go on with this model and scheme."""
         super().prepared(model, scheme_name, scheme, initial, state)
+        if isinstance(initial, Prompt) or isinstance(state, CausalDensity):
+            problem = "a quadrature cloud of one law has no positions"
+            raise InputError("on_underresolved", self.name, problem, 'use "refine" or "stop", or measure="cloud"')
         known = hasattr(state, "lmax")
         cap = _checked_cap(self.lmax_cap, state.lmax, LEAST_CAP)["lmax_cap"] if known else self.lmax_cap
         if model.diffusion > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import log2
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Settings:
     """
 
     t_end: float
-    dt: float
+    dt: float | Literal["auto"]
     scheme: str | Scheme | None = None
     measure: str | type[Measure] = "density"
     lmax: int = 63
@@ -80,6 +80,28 @@ def with_petsc(scheme: Scheme, name: str, transport: str, options: str | None) -
     if transport != EXPLICIT:
         raise InputError("transport", transport, f"{name} integrates the density by itself", "leave it out")
     return scheme.with_options(options), (EXPLICIT, None)
+
+
+def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str) -> Settings:
+    """``dt="auto"`` as the time between saved states, for schemes that reach any time to a tolerance.
+
+    Raises InputError for common noise, for other schemes, for ν that is split off, and without ``save_every``.
+    """
+    if settings.dt != "auto":
+        return settings
+    guilty = ", ".join(type(term).__name__ for term in model.terms if term.is_stochastic)
+    if guilty:
+        problem = f"{guilty} has common noise, whose steps are those of its path"
+        raise InputError("dt", "auto", problem, f"pass dt={settings.path_cell!r}, or noise=0")
+    if not scheme.adaptive:
+        problem = f"a step of scheme={scheme_name!r} is not computed to a tolerance"
+        raise InputError("dt", "auto", problem, "leave scheme out (rk4), or pass dt")
+    if model.diffusion > 0 and not scheme.diffuses:
+        problem = f"diffusion = {model.diffusion:g} is split off from the drift, with an error of order dt²"
+        raise InputError("dt", "auto", problem, 'pass dt, or use scheme="petsc_ts" on a density')
+    if settings.save_every is None:
+        raise InputError("save_every", None, 'dt="auto" steps from one saved time to the next', "pass save_every=…")
+    return replace(settings, dt=settings.save_every)
 
 
 def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:
@@ -147,10 +169,11 @@ def check_cells(path: BrownianPath, t_end: float, dt: float) -> None:
 
 def check_arguments(model: Model, scheme: Scheme, scheme_name: str, settings: Settings) -> int:
     """Check what needs no measure; return the number of steps between saved states."""
+    dt = float(settings.dt)
     check_number("path_cell", settings.path_cell, 0, LONGEST, above=True)
     if model.is_stochastic:
-        check_cells(BrownianPath(settings.seed, settings.member, settings.path_cell), settings.t_end, settings.dt)
-    steps = count_steps(settings.t_end, settings.dt)
+        check_cells(BrownianPath(settings.seed, settings.member, settings.path_cell), settings.t_end, dt)
+    steps = count_steps(settings.t_end, dt)
     check_scheme(scheme_name, scheme, model, measure_class(settings.measure).name)
     for name, least in (("lmax", 4), ("moments_lmax", 1)):
         check_degree(name, getattr(settings, name), least)
@@ -160,7 +183,7 @@ def check_arguments(model: Model, scheme: Scheme, scheme_name: str, settings: Se
     if settings.save_every is None:
         _check_saved_times(None, steps)
         return 1
-    stride = saved_stride(settings.save_every, settings.dt, steps)
+    stride = saved_stride(settings.save_every, dt, steps)
     _check_saved_times(settings.save_every, steps // stride)
     return stride
 

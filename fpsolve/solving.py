@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from tqdm.auto import tqdm
 
@@ -30,6 +30,7 @@ from fpsolve.plain.arguments import checked_arguments, checked_values
 from fpsolve.policies import CAP, Policy, policy_of
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
+from fpsolve.schemes.counting import Tally
 from fpsolve.settings import (
     OF_THE_CALL,
     SETTINGS,
@@ -40,6 +41,7 @@ from fpsolve.settings import (
     check_saved,
     first_state,
     with_petsc,
+    with_step,
 )
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
@@ -59,7 +61,7 @@ def solve(
     initial: Initial,
     *,
     t_end: float,
-    dt: float,
+    dt: float | Literal["auto"],
     scheme: str | Scheme | None = Settings.scheme,
     measure: str | type[Measure] = Settings.measure,
     lmax: int = Settings.lmax,
@@ -85,14 +87,16 @@ def solve(
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
-    dt: time step, path_cell·2^±j with common noise. scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
+    dt: time step, path_cell·2^±j with common noise; ``"auto"``, for models without noise: from one saved time to the
+    next, in sub-steps chosen by ``rtol``, with a variable ``evaluations`` that says what they cost.
+    scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
-    and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
-    or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of
-    the density's exponential filter. transport: ``chebyshev``, ``krylov`` (fewer
-    applications while a density is smooth), or a density's implicit steps ``petsc``, ``petsc_gauss`` and, by SciPy,
-    ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
+    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for laws of positions
+    of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from 2 to 10,000
+    ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol: accuracy of
+    one step's transport in the moments ℓ ≤ 8. filter: strength of the density's exponential filter. transport:
+    ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
+    ``petsc``, ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
     moments. save_density, save_points: keep ρ on the grid (a quadrature cloud's at its points), or the points.
@@ -266,12 +270,16 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     given = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
-    scheme_name, chosen = named(SCHEMES, default_scheme(model) if given.scheme is None else given.scheme)
+    usual = default_scheme(model, measure_class(given.measure).name)
+    scheme_name, chosen = named(SCHEMES, usual if given.scheme is None else given.scheme)
+    tally = Tally() if given.dt == "auto" else None
+    given = with_step(given, model, chosen, scheme_name)
     stride = check_arguments(model, chosen, scheme_name, given)
     own = own_observables(given.observe)
     chosen, flow = with_petsc(chosen, scheme_name, given.transport, given.petsc_options)
+    chosen = chosen if tally is None else tally.counting(chosen)
     path = BrownianPath(given.seed, given.member, given.path_cell)
-    stepper = Stepper(model, path, given.dt, chosen, scheme_name)
+    stepper = Stepper(model, path, float(given.dt), chosen, scheme_name)
 
     def built(lmax: int) -> Measure:
         return first_state(build(initial, given.measure, lmax, given.rtol, given.filter, *flow), chosen)
@@ -293,6 +301,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     )  # fmt: skip
     state = policy.first(state, built) if isinstance(initial, Law) else state
     recorder = _recorder(stepper.model, state, given, policy, own)
+    recorder = replace(recorder, tally=tally)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
 

@@ -49,11 +49,11 @@ class Stepper:
         return replace(self, model=self.model.prepared(first)) if unresolved else self
 
 
-def default_scheme(model: Model) -> str:
+def default_scheme(model: Model, measure_name: str = "cloud") -> str:
     """``rk4`` without common noise; with it ``lie_euler``, or ``geodesic_euler`` where velocities are no field."""
     if not model.is_stochastic:
         return "rk4"
-    return "lie_euler" if model.flowable else "geodesic_euler"
+    return "lie_euler" if model.flows_on(measure_name) else "geodesic_euler"
 
 
 def check_run(stepper: Stepper, measure: Measure, t_end: float) -> int:

@@ -28,7 +28,13 @@ def by_library(x: torch.Tensor, beta: float) -> torch.Tensor:
     return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, scale=beta)[0, 0]
 
 
-WAYS = {"blocks": by_blocks, "library": by_library}
+def causal(x: torch.Tensor, beta: float) -> torch.Tensor:
+    """The same over earlier tokens and the token itself."""
+    heads = x[None, None]
+    return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True, scale=beta)[0, 0]
+
+
+WAYS = {"blocks": by_blocks, "library": by_library, "causal": causal}
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,12 @@ from fpsolve.cli.listing import KINDS
 from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
 from fpsolve.comparison import compare as compared
 from fpsolve.ensembles import ensemble as ensembled
+from fpsolve.ensembles.comm import refuse_ranks
 from fpsolve.errors import FPSolveError, InputError, exit_code
 from fpsolve.models import MODELS
 from fpsolve.plot.interactive.page import report as reported
 from fpsolve.solving import solve
+from fpsolve.surroundings import tell
 
 
 class _Group(TyperGroup):
@@ -114,6 +117,7 @@ def run(
     """
     from fpsolve.cli.running import run_config
 
+    refuse_ranks("fpsolve run")
     run_config(config, output, overwrite, changes or [], given, observe or [])
 
 
@@ -177,6 +181,7 @@ def compare(
     """
     from fpsolve.cli.comparing import compare_config
 
+    refuse_ranks("fpsolve compare")
     compare_config(config, output, figure, overwrite, changes or [], given)
 
 
@@ -345,8 +350,14 @@ def validate(
         raise typer.Exit(1)
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """A warning in one line, without the place in the program that no reader of a terminal looks for."""
+    tell(f"fpsolve: warning: {message}")
+
+
 def main() -> None:
     """The program ``fpsolve``."""
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # β where the terminal has no such letter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
@@ -140,7 +140,7 @@ def _measured(described: RunConfig, options: dict[str, Any]) -> Profile:
         ds = replace(described, solver=solver).solve(**options)
     called, begun, ready, done = *marks, time.perf_counter()
     reached = ds.attrs.get("stopped_at", options["t_end"])  # a policy may end a run early
-    steps = max(1, round(reached / described.arguments["dt"]))
+    steps = max(1, round(reached / _step(described.arguments)))
     return Profile(steps, total=done - called, set_up=begun - called, result=done - ready, **kept)
 
 
@@ -155,10 +155,16 @@ def _after(first: Callable[[], None], function: Callable[..., Any]) -> Callable[
     return run
 
 
+def _step(arguments: Mapping[str, Any]) -> float:
+    """dt; with ``dt="auto"`` the steps end at the saved times."""
+    dt = arguments["dt"]
+    return float(arguments["save_every"] if dt == "auto" else dt)
+
+
 def _shortened(described: RunConfig, steps: int) -> dict[str, Any]:
     """Arguments that cut the run after so many steps, a multiple of those between two saves."""
     arguments = described.arguments
-    dt = arguments["dt"]
+    dt = _step(arguments)
     stride = max(1, round((arguments.get("save_every") or dt) / dt))
     count = min(stride * -(-steps // stride), max(1, round(arguments["t_end"] / dt)))
     return {"t_end": count * dt, "progress": False}

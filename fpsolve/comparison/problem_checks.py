@@ -40,6 +40,9 @@ CELL_BYTES = 16
 SAVED = 8
 """Times after the start at which observables are kept where nothing else is said, at most."""
 
+MOST_PAIRS = 10**12
+"""Pairs of tokens in all heads and layers of one member: a quarter of an hour and more."""
+
 TRANSFORMER = {"n": 64, "heads": 4, "depth": 64}
 """Tokens, heads and layers of the finite random transformer where nothing else is said."""
 
@@ -162,7 +165,12 @@ def checked_transformer(transformer: Any) -> dict[str, int] | None:
             problem = f"unknown key, a transformer has {', '.join(TRANSFORMER)}"
             raise InputError(f"transformer.{key}", value, problem, "remove it")
         whole(f"transformer.{key}", value, 2 if key == "n" else 1)
-    return {**TRANSFORMER, **transformer}
+    table = {**TRANSFORMER, **transformer}
+    pairs = table["n"] ** 2 * table["heads"] * table["depth"]
+    if pairs > MOST_PAIRS:
+        problem = f"{pairs:.3g} pairs of tokens a member, more than {MOST_PAIRS:.0e}"
+        raise InputError("transformer", transformer, problem, "take fewer tokens n, heads or layers")
+    return table
 
 
 def checked_targets(targets: Any) -> tuple[float, ...]:

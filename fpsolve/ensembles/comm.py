@@ -143,6 +143,14 @@ def launched() -> str | None:
     return next((name for name in RANKS if name in os.environ), None)
 
 
+def refuse_ranks(what: str) -> None:
+    """Raise InputError where a launcher started several ranks of what one process does: each would do all of it."""
+    launcher = launched()
+    if launcher is not None:
+        problem = f"{what} is the work of one process; each of these ranks would do all of it"
+        raise InputError(launcher, os.environ[launcher], problem, "start it without mpiexec, or use fpsolve ensemble")
+
+
 def _world(launcher: str) -> Any:
     try:
         from mpi4py import MPI

@@ -15,6 +15,7 @@ from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.initial import LAWS
 from fpsolve.models import Model, Sum
 from fpsolve.plain import from_plain, to_plain
+from fpsolve.plain.annotations import LARGEST
 from fpsolve.plain.identity import ADDRESS, Unidentified, mark, name_of
 from fpsolve.plain.numbers import as_annotated
 from fpsolve.settings import OF_THE_CALL, SETTINGS, Settings
@@ -186,6 +187,9 @@ def _axis(key: str, values: Any, model: Model, initial: Any) -> Axis:
     law = LAWS.get(getattr(initial, "recipe", {}).get("name", ""))
     takes: dict[str, Callable[..., Any] | None] = {place: type(one) for place, one in _parts(model).items()}
     call = (takes | {"law": law}).get(places[0]) or Settings
+    large = next((one for one in values if isinstance(one, int) and abs(one) >= LARGEST), None)
+    if large is not None:
+        raise InputError(f"sweep.{key}", large, "beyond every number of a run", "list smaller values")
     listed = tuple(as_annotated(call, {parameter: value})[parameter] for value in values)
     of_term = key.count(".") > 1
     axis = Axis(key, key if of_term or parameter in TAKEN else parameter, parameter, places, listed)

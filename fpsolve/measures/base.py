@@ -138,6 +138,16 @@ class Measure(Value, metaclass=Named):
         raise InputError("measure", self.name, f"a {self.name} is not made of points", 'use measure="cloud"')
 
     @property
+    def positions(self) -> Real | None:
+        """The positions of a sequence that it tells the laws of apart, ascending, (P,); None where it has none."""
+        return None
+
+    @property
+    def position_means(self) -> Real | None:
+        """∫ x dμ_s of the law of every position, (P, d); None where there are none, or too many to be told of."""
+        return None
+
+    @property
     def has_density(self) -> bool:
         """Whether it knows ρ, on a grid or along its points."""
         return False

@@ -8,11 +8,12 @@ from typing import Any
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
+from fpsolve.measures.causal_density import CausalDensity
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
 from fpsolve.measures.half_density import HalfDensity
 from fpsolve.measures.initial import Initial
-from fpsolve.measures.laws import Law, Tokens
+from fpsolve.measures.laws import Law, Prompt, Tokens
 from fpsolve.measures.log_density import LogDensity
 from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.measures.zonal_cloud import ZonalCloud
@@ -20,7 +21,7 @@ from fpsolve.sphere.geometry import geometry
 from fpsolve.transport.flows import EXPLICIT, named_flow
 
 MEASURES: dict[str, type[Measure]] = {
-    cls.name: cls for cls in (Density, HalfDensity, LogDensity, Cloud, ZonalDensity, ZonalCloud)
+    cls.name: cls for cls in (Density, HalfDensity, LogDensity, CausalDensity, Cloud, ZonalDensity, ZonalCloud)
 }
 """Every representation by name; a new one is a file and an entry here."""
 
@@ -60,10 +61,14 @@ def build(
         if not isinstance(initial, cls):
             raise InputError("measure", measure, f"the initial measure is a {initial.name}", f"use {initial.name!r}")
         built: Measure = initial
-    elif not isinstance(initial, Law | Tokens):
+    elif not isinstance(initial, Law | Tokens | Prompt):
         raise InputError("initial", initial, "neither a law nor a measure", "use fp.initial.von_mises_fisher(...), …")
+    elif isinstance(initial, Prompt) and cls in MEASURES.values() and cls not in (CausalDensity, Cloud):
+        problem = f"a {cls.name} has no positions, which a prompt has"
+        raise InputError("measure", cls.name, problem, 'use measure="causal_density" or "cloud"')
     else:
-        built = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+        taking: Any = cls  # of prompts only those that were let through
+        built = taking.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
     return built if flow == EXPLICIT else replace(built, flow=flow)  # type: ignore[type-var]
 
 

@@ -11,7 +11,7 @@ from fpsolve.attention.source import MomentSource, PointSource, Source
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
+from fpsolve.measures.laws import Law, Prompt, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere import heat
@@ -34,6 +34,9 @@ STIFF_FROM = 2000
 
 DIRECT_BELOW = 128
 """Clouds of fewer points sum their attention directly: faster than any transform."""
+
+MOST_POSITIONS = 1024
+"""Of more positions results keep no means."""
 
 HARMONIC_ABOVE = 4096
 """From this many points on, one vector synthesis at them is cheaper than evaluating an attention field there."""
@@ -86,9 +89,18 @@ class Cloud(Measure):
 
     @classmethod
     @checked_arguments
-    def from_law(cls, law: Law | Tokens, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
-        """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density."""
+    def from_law(cls, law: Law | Tokens | Prompt, *, lmax: int, rtol: float, filter: float | None = None) -> Cloud:
+        """Tokens as they are; a law as the quadrature of the grid of ``lmax``, carrying its log-density.
+
+        A prompt as one such quadrature for each cell, without log-densities, the positions of the cells as labels.
+        """
         refuse_filter(filter, cls.name)
+        if isinstance(law, Prompt):
+            clouds = [cls.from_law(one, lmax=lmax, rtol=rtol) for one in law.laws]
+            cells = [clouds[k] for k in law.stretches]
+            labels = np.repeat((np.arange(law.cells) + 0.5) / law.cells, [len(cell.x) for cell in cells])
+            weights = np.concatenate([cell.weights for cell in cells]) / law.cells
+            return cls(np.concatenate([cell.x for cell in cells]), weights, rtol=rtol, labels=labels)
         if isinstance(law, Tokens):
             return cls(law.x, law.weights, rtol=rtol, tokens=True, labels=law.labels)
         check_degree("lmax", lmax)
@@ -128,6 +140,21 @@ class Cloud(Measure):
 
     def placed(self, x: Real) -> Cloud:
         return changed(self, x=x, log_density=None)
+
+    @property
+    def positions(self) -> Real | None:
+        return None if self.labels is None else np.unique(self.labels)
+
+    @property
+    def position_means(self) -> Real | None:
+        if self.labels is None:
+            return None
+        positions, which = np.unique(self.labels, return_inverse=True)
+        masses = np.bincount(which, self.weights)
+        if len(positions) > MOST_POSITIONS or not (masses > 0).all():
+            return None
+        sums = [np.bincount(which, self.weights * column) for column in self.x.T]
+        return np.stack(sums, -1) / masses[:, None]
 
     @property
     def has_density(self) -> bool:

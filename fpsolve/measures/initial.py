@@ -13,7 +13,17 @@ from numpy.typing import ArrayLike
 from fpsolve.cached import read_only
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
-from fpsolve.measures.laws import AxialLaw, Bell, Expanded, Exponential, FunctionLaw, Mixture, Tokens, off_sphere
+from fpsolve.measures.laws import (
+    AxialLaw,
+    Bell,
+    Expanded,
+    Exponential,
+    FunctionLaw,
+    Mixture,
+    Prompt,
+    Tokens,
+    off_sphere,
+)
 from fpsolve.measures.laws import Law as Law  # fp.initial.Law, too
 from fpsolve.measures.named import in_order, is_named
 from fpsolve.memory import check_memory
@@ -24,12 +34,15 @@ from fpsolve.sphere.grid import THETA_LAYOUT_FROM, Grid
 from fpsolve.sphere.harmonics import Real
 from fpsolve.surroundings import usual_arithmetic
 
-Initial = Law | Tokens | Measure
+Initial = Law | Tokens | Prompt | Measure
 
 _Made = TypeVar("_Made")
 
 TOKEN_BYTES = 64
 """Memory that drawing takes, for each component of a token."""
+
+CELL_BYTES = 1 << 15
+"""Memory of a density of one position, at a moderate degree."""
 
 LARGEST_RECIPE = 1000
 """Arrays of more numbers are described by their shape and checksum, not repeated, in a configuration."""
@@ -80,6 +93,7 @@ def axial(d: int, kappa: float) -> Law:
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
     check_number("kappa", kappa)
+    check_memory("d", int(d), TOKEN_BYTES)
     return AxialLaw(_last(int(d)), Exponential(float(kappa)))
 
 
@@ -193,14 +207,47 @@ def simplex(n: int, overlap: float, d: int) -> Tokens:
 
 
 @_with_recipe
-def samples(law: Law, n: int, seed: int, member: int = 0) -> Tokens:
-    """n iid tokens of a law, a pure function of (seed, member)."""
+def prompt(laws: Law | Sequence[Law], cells: int = 32) -> Prompt:
+    """A law for each position s in (0, 1] of a sequence, for causal models.
+
+    laws: one for all positions, or a list for equal stretches of the sequence, in order. cells: P, a multiple of their
+    number; the mean field is that of P positions in the middles of equal cells.
+    """
+    each = [laws] if isinstance(laws, Law) else list(laws)
+    if not each or not all(isinstance(law, Law) for law in each):
+        raise InputError("laws", laws, "must be a law or a list of laws with densities", "build them by name first")
+    if len({law.dimension for law in each}) > 1:
+        raise InputError("laws", [law.dimension for law in each], "dimensions differ", "use one d")
+    if isinstance(cells, bool) or not isinstance(cells, int | np.integer) or cells < 1 or cells % len(each):
+        problem = f"must be a positive multiple of the number of laws, {len(each)}"
+        raise InputError("cells", cells, problem, f"pass cells={32 * len(each)}")
+    check_memory("cells", int(cells), CELL_BYTES)
+    return Prompt(tuple(each), int(cells))
+
+
+@_with_recipe
+def samples(law: Law | Prompt, n: int, seed: int, member: int = 0) -> Tokens:
+    """n iid tokens of a law, a pure function of (seed, member); of a prompt one at each position (j - 1/2)/n."""
+    if isinstance(law, Prompt):
+        return _samples_of_prompt(law, n, seed, member)
     if not isinstance(law, Law):
         raise InputError("law", law, "not a law with a density", "pass fp.initial.uniform(), von_mises_fisher(...), …")
+    _check_count(n, law.dimension)
+    return points(law.draw(int(n), BrownianPath(seed, member)))
+
+
+def _check_count(n: int, d: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
-    check_memory("n", int(n), TOKEN_BYTES * law.dimension)
-    return points(law.draw(int(n), BrownianPath(seed, member)))
+    check_memory("n", int(n), TOKEN_BYTES * d)
+
+
+def _samples_of_prompt(prompt: Prompt, n: int, seed: int, member: int) -> Tokens:
+    """Token j of the law at its position."""
+    _check_count(n, prompt.dimension)
+    positions = (np.arange(int(n)) + 0.5) / int(n)
+    drawn = np.stack([law.draw(int(n), BrownianPath(seed, member)) for law in prompt.laws])
+    return points(drawn[prompt.of_places(positions), np.arange(int(n))], labels=positions)
 
 
 def tokens_of(argument: str, given: Any, n: int, d: int, seed: int, member: int = 0) -> Tokens:
@@ -227,8 +274,21 @@ def tokens_of(argument: str, given: Any, n: int, d: int, seed: int, member: int 
     return given
 
 
-LAWS: dict[str, Callable[..., Law | Tokens]] = {
-    f.__name__: f for f in (uniform, von_mises_fisher, axial, mixture, band, simplex, samples, points, function, array)
+LAWS: dict[str, Callable[..., Law | Tokens | Prompt]] = {
+    make.__name__: make
+    for make in (
+        uniform,
+        von_mises_fisher,
+        axial,
+        mixture,
+        band,
+        simplex,
+        samples,
+        points,
+        function,
+        array,
+        prompt,
+    )
 }
 """Every law by the name that configurations use."""
 

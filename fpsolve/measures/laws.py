@@ -252,6 +252,28 @@ class Tokens(Value):
         return PointSource(self.x, self.weights)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Prompt(Value):
+    """A law for each position of a sequence: ``laws`` of equal stretches, in order, for ``cells`` equal cells."""
+
+    laws: tuple[Law, ...]
+    cells: int
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return self.laws[0].dimension
+
+    @property
+    def stretches(self) -> list[int]:
+        """The number of the law of every cell."""
+        return self.of_places((np.arange(self.cells) + 0.5) / self.cells)
+
+    def of_places(self, positions: Real) -> list[int]:
+        """The number of the law at positions in (0, 1)."""
+        return np.minimum(positions * len(self.laws), len(self.laws) - 1).astype(int).tolist()
+
+
 def off_sphere(x: Any) -> float:
     """How far from one the norms of unit rows may be, by the precision in which they were given."""
     kind = np.asarray(x).dtype

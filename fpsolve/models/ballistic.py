@@ -13,13 +13,12 @@ from fpsolve._kernels.softmax import softmax_second
 from fpsolve.attention.floor import Heads
 from fpsolve.attention.laws import DIMENSIONS
 from fpsolve.attention.source import MomentSource, PointSource, Source
-from fpsolve.errors import InputError, SamplingWarning
+from fpsolve.errors import InputError, SamplingWarning, check_integer
 from fpsolve.memory import check_memory
 from fpsolve.models.about_an_axis import DIFFERENCES, SHIFT, modified_about_an_axis
 from fpsolve.models.base import (
     Model,
     apply_matrix,
-    checked_degree,
     checked_matrix,
     checked_number,
     checked_same_size,
@@ -85,8 +84,8 @@ class MeanHeads(Model):
         for name in ("beta", "diffusion", "key_query_std"):
             checked_number(name, getattr(self, name))
         checked_number("tolerance", self.tolerance, positive=True)
-        for name in ("draws", "seed"):
-            checked_degree(name, getattr(self, name))
+        check_integer("draws", self.draws, 0)
+        check_integer("seed", self.seed, 0, (1 << 64) - 1)
         if self.draws < 2:
             raise InputError("draws", self.draws, "a mean and its error take two", "pass draws=256")
         check_memory("draws", self.draws, 256)

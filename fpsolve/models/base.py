@@ -55,6 +55,8 @@ class Model(metaclass=Named):
     """Whether it keeps laws symmetric about an axis, matrices being multiples of I."""
     flowable: ClassVar[bool] = True
     """Whether its velocities are fields; if known only at the points of a cloud together, flow schemes refuse them."""
+    flowable_on: ClassVar[tuple[str, ...]] = ()
+    """The measures on which they are fields all the same."""
     alone: ClassVar[str] = ""
     """Why it is no term of a sum with others; nothing where it adds."""
 
@@ -71,7 +73,9 @@ class Model(metaclass=Named):
 
     def _repr_html_(self) -> str:
         """For notebooks: its parameters."""
-        own: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)} if is_dataclass(self) else {}
+        own: dict[str, Any] = {}
+        if is_dataclass(self):
+            own = {one.name: getattr(self, one.name) for one in fields(self)}
         return html_table(type(self).__name__, own)
 
     _sum: ClassVar[Any]
@@ -138,6 +142,10 @@ class Model(metaclass=Named):
         Warns (SamplingWarning) where a tolerance cannot be met.
         """
         return self
+
+    def flows_on(self, measure_name: str) -> bool:
+        """Whether its velocities are fields on a measure of this name."""
+        return self.flowable or measure_name in self.flowable_on
 
     def channels(self, d: int) -> int:
         """Number of independent Brownian motions in dimension d."""

@@ -1,100 +1,178 @@
-"""Causal attention with positional decay on the circle ("lost in the middle") :cite:`lostmiddle2026`."""
+"""Causal attention: every position of a sequence attends to its past :cite:`lostmiddle2026`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ive
+from numpy.typing import ArrayLike
 
-from fpsolve.attention.bessel import moment_degree
+from fpsolve.attention.floor import Heads
+from fpsolve.attention.in_order import attention_in_order
+from fpsolve.attention.past import Past
 from fpsolve.attention.source import Source
-from fpsolve.errors import InputError
-from fpsolve.models.base import Model, checked_number
-from fpsolve.models.unnormalised import checked_exponent
+from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.deep_stochastic import attention_hessian
+from fpsolve.models.self_attention import attention, attention_field
+from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transport.velocity import JointField, Velocity
+from fpsolve.transport.velocity import JointField, PositionField, Velocity, ZeroField
+
+KINDS = ("usa", "sa")
+
+LARGEST_DECAY = 700.0
+"""e^{-λ} is a normal double up to it."""
+
+HALF = 0.5
+"""What a cell of a mean field sees of itself: its own past half."""
+
+CELLS = "causal_density"
 
 
 @dataclass(frozen=True)
 class CausalAttention(Model):
-    """θ̇_j = Z_j⁻¹ Σ_{σ_k < σ_j} w_k e^{-λ(σ_j - σ_k)} w'(θ_j - θ_k), w(φ) = e^{β cos φ}, Z_j the sum of the weights.
+    r"""dx_s = P_x V ∇_x ∫ e^{β⟨x,y⟩} μ̄_s(dy) dt, μ̄_s = Z_s⁻¹ ∫ k(s,σ) μ_σ dσ: positions s in (0, 1] see their past.
 
-    Tokens have positions σ (the labels of a cloud, in (0, 1]) and see only earlier ones; those without predecessors
-    rest. The mean field is a cloud over (position, angle). Sums take O(N) by Fourier modes of w and a recurrence in
-    σ. beta: β ≥ 0. decay: λ ≥ 0. Acts on clouds of S¹ with labels. The speeds grow like e^β, and with them what a step
-    costs. Raises InputError for bad values, and for β > 700, where e^β overflows.
+    kind: ``usa`` as above, on the circle θ̇_j = Z_j⁻¹ Σ_k k w_k w'(θ_j - θ_k), w = e^{β cos}, as 2605.09213 has it: β
+    times what UnnormalisedSelfAttention is with the same V; or ``sa``, a decoder's attention P_x V F_{μ̄_s}(βx) with the
+    softmax's denominator, SelfAttention's. The mask is k(s,σ) = e^{-λ(s-σ)} for 0 < s - σ < window:
+    decay λ ≥ 0, at 0 the uniform past 1/s; window None for all of the past, w/n for w tokens of n (its own included).
+    own_weight: k(s,s), the weight of its own position, all tokens there: by default 0 for clouds (strictly earlier
+    tokens), 1 for a decoder's mask, 1/2 for a ``causal_density`` whose cells see their own past half (of second order
+    in 1/P; any other choice is of first order). Who sees nothing rests. One position that sees itself is bidirectional.
+
+    noise, value_std (1/√d by default): common noise ε P_x dV F_{μ̄_s}(βx), one V of independent Brownian entries for all
+    positions, for kind ``sa``; covariance σ_V² ⟨F_{μ̄_s}(βx), F_{μ̄_s'}(βy)⟩ I. key_query: ``identity``; a Gaussian law
+    would take the cross-spectra of all pairs of positions, and is refused. beta: β ≥ 0. value: V̄, number or (d, d).
+
+    Acts on clouds with labels, tokens in O(N) for d = 2 and 3 and by all pairs beyond, errors 1e-9; and on
+    ``causal_density`` in O(P). The speeds of ``usa`` grow like e^β. Raises InputError for bad values, β > 700 (usa) and
+    λ > 700.
     """
 
     beta: float
     decay: float = 1.0
+    window: float | None = None
+    kind: Literal["usa", "sa"] = "usa"
+    own_weight: float | None = None
+    value: ArrayLike = 1.0
+    noise: float = 0.0
+    value_std: float | None = None
+    key_query: str = "identity"
 
-    summary: ClassVar[str] = "causal attention with positional decay on the circle, tokens with positions"
+    summary: ClassVar[str] = "causal attention over positions: uniform past, decay or window, with value noise"
     reference: ClassVar[str] = "arXiv:2605.09213"
-    measures: ClassVar[tuple[str, ...]] = ("cloud",)
+    measures: ClassVar[tuple[str, ...]] = ("cloud", CELLS)
+    matrix_names: ClassVar[tuple[str, ...]] = ("value",)
     flowable: ClassVar[bool] = False
+    flowable_on: ClassVar[tuple[str, ...]] = (CELLS,)
 
     def __post_init__(self) -> None:
-        for name in ("beta", "decay"):
-            checked_number(name, getattr(self, name))
-        checked_exponent(np.asarray(self.beta, float))
+        checked_number("beta", self.beta)
+        check_number("decay", self.decay, 0, LARGEST_DECAY)
+        checked_number("noise", self.noise)
+        for name, above in (("window", True), ("own_weight", False), ("value_std", False)):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 0, above=above)
+        if self.kind not in KINDS:
+            raise unknown_name("kind", self.kind, KINDS)
+        if self.kind == "usa":
+            checked_exponent(np.asarray(self.beta, float))
+        self._freeze_matrices()
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        if self.key_query != "identity":
+            problem = "a law of key-query matrices takes the cross-spectra of all pairs of positions"
+            raise InputError("key_query", self.key_query, problem, 'use "identity": value noise acts with A = I')
+        if self.noise > 0 and self.kind == "usa":
+            problem = "value noise is that of attention with its denominator"
+            raise InputError("noise", self.noise, problem, 'pass kind="sa", or noise=0')
+        if self.noise == 0 and self.value_std is not None:
+            raise InputError("value_std", self.value_std, "there is no noise", "pass noise=1.0, or leave it out")
 
     @property
-    def dimension(self) -> int | None:
-        return 2
+    def calculus(self) -> Calculus:
+        return "ito" if self.is_stochastic else "any"
+
+    def queries(self, d: int) -> Heads:
+        return (Head(self.beta, np.array(1.0), np.array(1.0), normalised=self.kind == "sa"),)
+
+    def channels(self, d: int) -> int:
+        return d * d
 
     def check(self, measure: Any) -> None:
         super().check(measure)
-        labels = _labelled(measure)[2]
+        if measure.name == CELLS:
+            return
+        labels = _labels(measure)
         if not ((labels > 0) & (labels <= 1)).all():
             wrong = labels[~((labels > 0) & (labels <= 1))]
             remedy = "pass fp.initial.points(x, labels=np.arange(1, n + 1) / n)"
             raise InputError("labels", wrong.tolist(), "positions lie in (0, 1]", remedy)
 
+    def past(self, own: float) -> Past:
+        """The mask, ``own`` where no weight of the own position is given."""
+        return Past(self.decay, self.window, own if self.own_weight is None else self.own_weight)
+
     def drift_field(self, source: Source) -> Velocity:
-        x, weights, labels = _labelled(source)
-        angles = np.arctan2(x[:, 1], x[:, 0])
-        speed = causal_speed(angles, weights, labels, self.beta, self.decay)
-        return JointField(speed[:, None] * np.stack([-x[:, 1], x[:, 0]], -1))
+        normalised = self.kind == "sa"
+        value = np.asarray((1.0 if normalised else self.beta) * checked_matrix("value", self.value))
+        if not value.any():
+            return ZeroField()
+        if not hasattr(source, "past"):
+            return self._joint(source, value, normalised)
+        if normalised:
+            return self._of_cells(source, lambda one, at: apply_matrix(value, attention(one, self._scores, at)[1]))
+        return self._of_cells(
+            source, lambda one, at: apply_matrix(value, unnormalised_attention(one, self._scores, at))
+        )
+
+    def correction_field(self, source: Source) -> Velocity:
+        """-(ε²/2) σ_V² β P_x (∇² log M_{μ̄_s} F_{μ̄_s})(βx), for flows of the cells."""
+        if not self.is_stochastic or not hasattr(source, "past"):
+            return ZeroField()
+        factor = -0.5 * self.beta * (self.noise * self.value_deviation(source.dimension)) ** 2
+        return self._of_cells(source, lambda one, at: factor * attention_hessian(one, self._scores, at))
+
+    def noise_field(self, source: Source, increment: Real) -> Velocity:
+        if not self.is_stochastic:
+            return ZeroField()
+        d = source.dimension
+        values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
+        if not hasattr(source, "past"):
+            return self._joint(source, values, True)
+        return self._of_cells(source, lambda one, at: apply_matrix(values, attention(one, self._scores, at)[1]))
+
+    def value_deviation(self, d: int) -> float:
+        """The deviation of V's entries in dimension d."""
+        return 1 / float(np.sqrt(d)) if self.value_std is None else self.value_std
+
+    @property
+    def _scores(self) -> Real:
+        return np.asarray(self.beta, float)
+
+    def _of_cells(self, source: Any, at: Callable[[Source, Any], Real]) -> PositionField:
+        """A field for each cell, by the law of its past."""
+        pasts = source.past(self.past(HALF))
+        fields = [ZeroField() if one is None else attention_field(self._scores, partial(at, one)) for one in pasts]
+        return PositionField(tuple(fields))
+
+    def _joint(self, source: Any, value: Real, normalised: bool) -> JointField:
+        """P_x V F at the points of a cloud."""
+        x, labels = source.x, _labels(source)
+        f = attention_in_order(x, source.weights, labels, self.beta, self.past(0.0), normalised)
+        moved = apply_matrix(value, f)
+        return JointField(moved - np.einsum("na,na->n", moved, x)[:, None] * x)
 
 
-def causal_speed(angles: Real, weights: Real, labels: Real, beta: float, decay: float) -> Real:
-    """θ̇ of every token, shape (n,), by modes: 2 Re Σ_{n>0} i n I_n(β) e^{inθ_j} S_n(σ_j)/S_0(σ_j).
-
-    S_n(σ) = Σ_{σ_k < σ} w_k e^{-λ(σ - σ_k)} e^{-inθ_k} runs through the positions in order.
-    """
-    modes = np.arange(moment_degree(beta) + 1)
-    waves = np.exp(-1j * np.outer(angles, modes))
-    positions, member = np.unique(labels, return_inverse=True)
-    at = np.zeros((len(positions), len(modes)), complex)
-    np.add.at(at, member, weights[:, None] * waves)
-    seen = np.zeros_like(at)
-    for j in range(1, len(positions)):
-        seen[j] = np.exp(-decay * (positions[j] - positions[j - 1])) * (seen[j - 1] + at[j - 1])
-    total = np.where(seen[:, 0].real > 0, seen[:, 0].real, 1.0)
-    pull = 2j * modes * ive(modes, beta) * np.exp(beta) * (seen / total[:, None])[member]
-    return np.einsum("jn,jn->j", pull, waves.conj()).real
-
-
-def causal_speed_direct(angles: Real, weights: Real, labels: Real, beta: float, decay: float) -> Real:
-    """The same by the sum over all pairs, O(N²): the readable twin."""
-    earlier = labels[None, :] < labels[:, None]
-    share = np.where(earlier, weights * np.exp(-decay * np.abs(labels[:, None] - labels[None, :])), 0.0)
-    apart = angles[:, None] - angles[None, :]
-    force = -beta * np.sin(apart) * np.exp(beta * np.cos(apart))
-    total = share.sum(axis=1)
-    return (share * force).sum(axis=1) / np.where(total > 0, total, 1.0)
-
-
-def _labelled(source: Any) -> tuple[Real, Real, NDArray[np.float64]]:
+def _labels(source: Any) -> Real:
     labels = getattr(source, "labels", None)
     if labels is None:
-        raise InputError(
-            "initial",
-            "no labels",
-            "causal attention needs the position of every token",
-            "use fp.initial.points(x, labels=np.arange(1, n + 1) / n)",
-        )
-    return source.x, source.weights, labels
+        problem, remedy = "causal attention needs the position of every token", "labels=np.arange(1, n + 1) / n"
+        raise InputError("initial", "no labels", problem, f"use fp.initial.points(x, {remedy}), or fp.initial.prompt")
+    return np.asarray(labels)

@@ -93,6 +93,9 @@ class Sum(Model):
         """Whether all velocities are fields."""
         return all(term.flowable for term in self.terms)
 
+    def flows_on(self, measure_name: str) -> bool:
+        return all(term.flows_on(measure_name) for term in self.terms)
+
     @property
     def is_stochastic(self) -> bool:
         return any(term.is_stochastic for term in self.terms)

@@ -1,5 +1,6 @@
 """Observables of measures and the Dataset that a run returns."""
 
+from fpsolve.observe.clustering import clusters
 from fpsolve.observe.observable import Observable, Panel
 from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.observe.quantities import energy, overlap, real_moments
@@ -13,6 +14,7 @@ __all__ = [
     "Recorder",
     "Result",
     "as_result",
+    "clusters",
     "dataset",
     "energy",
     "overlap",

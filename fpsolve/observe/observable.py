@@ -22,12 +22,12 @@ class Panel:
     """How an observable is drawn against time.
 
     kind: a ``line``; its ``log``arithm; the components of a ``vector`` and its norm; a ``density``, which ought to be
-    positive. overview: the lower, the rather it is one of the four curves of an overview; None: in none. stands_for:
-    the observable in whose absence it is drawn.
+    positive; five of the ``positions`` of a sequence. overview: the lower, the rather it is one of the four curves of
+    an overview; None: in none. stands_for: the observable in whose absence it is drawn.
     """
 
     title: str
-    kind: Literal["line", "log", "vector", "density"] = "line"
+    kind: Literal["line", "log", "vector", "density", "positions"] = "line"
     overview: int | None = None
     stands_for: str = ""
 

@@ -10,11 +10,15 @@ import numpy as np
 from fpsolve.defects import attention_floor
 from fpsolve.measures.base import Measure
 from fpsolve.observe import quantities
+from fpsolve.observe.clustering import MOST_POINTS, SHARE, TOLERANCE, number_of_clusters
 from fpsolve.observe.observable import Context, Observable, Panel
 
-DENSITIES = ("density", "half_density", "log_density")
+DENSITIES = ("density", "half_density", "log_density", "causal_density")
 
 POINTS = ("cloud",)
+
+SEQUENCES = ("causal_density", "cloud")
+"""Measures that may have positions."""
 
 OF_VECTORS = (*DENSITIES, *POINTS)
 """Measures whose vectors have d components."""
@@ -96,6 +100,16 @@ _ALL = (
         panel=Panel("overlap |m|²", overview=6), summary=True,
     ),
     Observable(
+        "position_mean", lambda state, _: state.position_means, "mean of the law of each position, ∫ x dμ_s",
+        ("position", "component"), measures=SEQUENCES, where="up to 1,024 positions",
+    ),
+    Observable(
+        "position_overlap", lambda state, _: quantities.position_overlap(state),
+        "overlap of the mean of each position with that of all, ∬ ⟨x,y⟩ dμ_s dμ; their mean is the overlap",
+        ("position",), measures=SEQUENCES, where="up to 1,024 positions",
+        panel=Panel("overlap of positions with all", "positions", overview=4),
+    ),
+    Observable(
         "energy", _energy("energy"), "interaction energy, Σ_h w_h (1/2β) ∬ exp(β⟨A_h x,y⟩) dμ dμ",
         panel=Panel("interaction energy", overview=2), summary=True,
     ),
@@ -156,8 +170,17 @@ _ALL = (
     Observable(
         "attention_floor", _of_model(attention_floor),
         "estimated change of C_l/C_0, or of F, by what lies below the accuracy of the density",
-        measures=("density", "half_density", "zonal"), where="models with attention",
+        measures=("density", "half_density", "zonal", "causal_density"), where="models with attention",
         panel=Panel("floor of far attention", "log"), summary=True,
+    ),
+    Observable(
+        "clusters", lambda state, _: number_of_clusters(state),
+        f"number of clusters, linked within {TOLERANCE:g} rad, of at least {SHARE:g} of the mass",
+        measures=POINTS, where=f"up to {MOST_POINTS} points", panel=Panel("number of clusters"), summary=True,
+    ),
+    Observable(
+        "evaluations", lambda state, context: None if context.saved.tally is None else float(context.saved.tally.last),
+        "velocities evaluated in the step from the saved time before", where='`dt="auto"`',
     ),
     Observable(
         "density", lambda state, context: _density(state, context) if context.saved.save_density else None,

@@ -19,6 +19,12 @@ def overlap(measure: Measure) -> float:
     return float((measure.mean**2).sum())
 
 
+def position_overlap(measure: Measure) -> Real | None:
+    """⟨∫x dμ_s, ∫x dμ⟩ of every position s, (P,); None where there are no positions."""
+    means = measure.position_means
+    return None if means is None else np.einsum("pa,a->p", means, measure.mean)
+
+
 def energy(measure: Measure, beta: float) -> float | None:
     """(1/2β) ∬ e^{β⟨x,y⟩} dμ dμ; on S² (2π/β) Σ i_ℓ(β) Σ_m |ρ_ℓm|² (S¹: (π/β) Σ I_m |ρ_m|²), all terms positive."""
     scaled = None if beta > LARGEST_EXPONENT else scaled_energy(measure, beta)

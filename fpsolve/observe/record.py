@@ -20,6 +20,7 @@ from fpsolve.observe.member_run import component_names, run_attributes
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.observe.result import Result, as_result
+from fpsolve.schemes.counting import Tally
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.grid import Grid
@@ -48,6 +49,7 @@ class Recorder:
     grid: Any = None
     model: Model | None = None
     own: Mapping[str, Observable] = field(default_factory=dict)
+    tally: Tally | None = None
 
     def __call__(self, measure: Measure) -> dict[str, Any]:
         """The observables of one state; those that it does not have are absent."""
@@ -78,6 +80,9 @@ def dataset(
         one = {name: (dims, values, about)}
         ds = ds.assign_coords(one) if table[name].coordinate else ds.assign(one)
     ds = with_axis(ds, first) if first.is_axial else _with_components(ds, first)
+    if "position" in ds.dims:
+        about = {"long_name": "position in the sequence", "units": "1"}
+        ds = ds.assign_coords(position=("position", first.positions, about))
     if "points" in ds or "heights" in ds:
         points: Any = last if first.points is None else first
         ds["weights"] = OBSERVABLES["weights"].variable(points, points.masses.copy())

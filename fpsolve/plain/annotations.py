@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike
 
 Name = Annotated[str, "a name"]
@@ -53,6 +54,8 @@ def checkable(annotation: Any, of_python: bool = False) -> Any:
     origin, members = get_origin(annotation), get_args(annotation)
     if annotation is float and of_python:
         return _which(_is_real, "a number")
+    if annotation is int and of_python:
+        return _which(lambda value: type(value) is int and abs(value) < LARGEST, "a valid integer")
     if annotation in PLAIN or origin is Literal:
         return annotation
     if origin is Annotated:
@@ -101,7 +104,7 @@ def _of_python(annotation: Any, origin: Any, members: tuple[Any, ...]) -> Any:
     if origin is Callable or annotation is Callable:
         return _function(members[0] if members and isinstance(members[0], list) else None)
     if origin in _SEVERAL and members:
-        allowed = (list, tuple) if origin in (list, tuple) else Iterable
+        allowed = {list: (list, tuple), tuple: (list, tuple), Iterable: Iterable}.get(origin, (Sequence, ndarray))
         return _sequence(checkable(members[0], of_python=True), allowed)
     if origin is Mapping:
         return _which(_is_table, "a mapping whose keys are text")
@@ -121,8 +124,8 @@ def _function(parameters: list[Any] | None) -> Any:
     """What can be called with as many arguments as the annotation lists, where that can be seen."""
 
     def allowed(value: Any) -> bool:
-        if not callable(value) or parameters is None:
-            return callable(value)
+        if not callable(value) or isinstance(value, type) or parameters is None:
+            return callable(value) and not isinstance(value, type)
         try:
             inspect.signature(value).bind(*parameters)
         except TypeError:
@@ -148,7 +151,7 @@ def _sequence(kind: Any, allowed: Any) -> Any:
     def checked(value: Any) -> Any:
         if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, allowed):
             raise ValueError("should be a list")
-        if isinstance(value, Sequence) and not isinstance(value, range):
+        if isinstance(value, Sequence | ndarray) and not isinstance(value, range):
             for one in value:
                 each.validate_python(one)
         return value

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MARK_HEIGHT = 9
 """Points between labels that stand above one another."""
 
+
 @checked_arguments
 def observables(ds: xr.Dataset) -> Figure:
     """Every observable of the result that has a panel against time, a user's too.
@@ -103,6 +104,16 @@ def _vector(axes: Axes, ds: xr.Dataset, name: str) -> None:
     )  # fmt: skip
 
 
+def _positions(axes: Axes, ds: xr.Dataset, name: str) -> None:
+    """Five positions from the first to the last."""
+    values = ds[name].transpose("time", "position")
+    chosen = np.unique(np.linspace(0, values.sizes["position"] - 1, 5).round().astype(int))
+    for k, colour in zip(chosen, style.COLOURS, strict=False):
+        position = float(values["position"].values[k])
+        axes.plot(ds["time"], values.values[:, k], color=colour, linewidth=1.2, label=f"s = {position:.2g}")
+    axes.legend(fontsize=7.5, frameon=False, ncols=2, handlelength=1.0, columnspacing=0.7)
+
+
 def _density(axes: Axes, ds: xr.Dataset, name: str) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--")  # below it the series has lost positivity
     _line(axes, ds, name)
@@ -136,5 +147,6 @@ _PAINTERS: dict[str, Callable[[Axes, xr.Dataset, str], None]] = {
     "log": _log,
     "vector": _vector,
     "density": _density,
+    "positions": _positions,
 }
 """By the kind of a panel."""

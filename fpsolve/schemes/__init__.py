@@ -63,6 +63,7 @@ SCHEMES: dict[str, Scheme] = {
         weak_order=4,
         deterministic=True,
         joint=True,
+        adaptive=True,
     ),
     "petsc_ts": Scheme(
         petsc_ts,
@@ -73,6 +74,7 @@ SCHEMES: dict[str, Scheme] = {
         diffuses=True,
         takes_options=True,
         uses_filter=False,
+        adaptive=True,
     ),
 }
 """Every scheme by name, with the calculus, orders and source that tables and tests are made from."""

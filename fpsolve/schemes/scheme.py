@@ -27,6 +27,7 @@ class Scheme(metaclass=Checked):
     takes_options: whether its step takes PETSc's ``options``. joint: whether it takes velocities that are known only at
     the points of a cloud together. carries_density: whether a quadrature cloud keeps its density through the step.
     uses_rtol, uses_filter: whether the measure's tolerance and a density's filter have an effect in its step.
+    adaptive: whether a step of any length is computed to that tolerance, by sub-steps that it chooses.
     """
 
     step: Step
@@ -43,6 +44,7 @@ class Scheme(metaclass=Checked):
     carries_density: bool = True
     uses_rtol: bool = True
     uses_filter: bool = True
+    adaptive: bool = False
 
     def with_options(self, options: str | None) -> Scheme:
         """The scheme with PETSc's options. Raises InputError for malformed ones, MissingDependencyError."""
@@ -58,7 +60,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "measure",
             measure_name,
             f"{_named(model, lambda one: one.measures is not None)} acts on points with their positions, not on a law",
-            f"use measure={model.measures[0]!r}",
+            f"use measure={' or measure='.join(map(repr, model.measures))}",
         )
     if model.is_stochastic and scheme.deterministic:
         raise InputError("scheme", name, "it is for models without common noise", 'use scheme="lie_euler", or noise=0')
@@ -71,7 +73,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
             "converge",
             'use scheme="lie_euler" (weak order 1; extrapolate in dt for order 2)',
         )
-    if not model.flowable and not scheme.joint:
+    if not model.flows_on(measure_name) and not scheme.joint:
         raise InputError(
             "scheme",
             name,

@@ -82,6 +82,10 @@ def continuation(
     check_integer("max_points", max_points, 1)
     if isinstance(start, StationaryState) and start.model != model:
         raise InputError("model", model, f"the state is one of {start.model}", "pass start.model, or its density")
+    for name, value, own in (("lmax", lmax, "lmax"), ("measure", measure, "name")):
+        if isinstance(start, StationaryState) and value not in (None, getattr(start.density, own)):
+            problem = f"the state has {name} = {getattr(start.density, own)!r}"
+            raise InputError(name, value, problem, "leave it out, or start from its density")
     state = start if isinstance(start, StationaryState) else solve(model, start, lmax=lmax, measure=measure, **settings)
     density = state.density
     family = Family(state.model, parameter, density.dimension, density.lmax, density.is_axial)

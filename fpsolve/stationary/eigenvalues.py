@@ -22,6 +22,7 @@ from fpsolve.stationary.bordered import Family, moving_generators
 from fpsolve.stationary.equation import Generator, StationaryEquation
 from fpsolve.stationary.leading import leading
 from fpsolve.stationary.state import StateDensity, StationaryState
+from fpsolve.values import Value
 
 DENSE = 2600
 """Unknowns up to which the Jacobian is formed: lmax = 50 on S²; all eigenvalues there take about ten seconds."""
@@ -33,8 +34,8 @@ NEUTRAL = 1e-10
 """Real parts up to this part of νℓmax² are zero."""
 
 
-@dataclass(frozen=True)
-class Stability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stability(Value):
     """Leading eigenvalues of the linearisation at a stationary state, rotations apart.
 
     eigenvalues: complex, real parts falling, shape (count,). modes: their vectors in the real basis without degree 0,

@@ -176,10 +176,15 @@ def _deficit(t: float, rho: float, beta: float, n: float, kind: str) -> float:
     if t == 0 or not np.isfinite(start):
         return 1 - rho
 
-    def rate(_: float, u: Real) -> Real:
-        return _speed(1 - _from_potential(u, n), np.array(beta), np.array(n), kind)
+    fastest = float(np.exp(beta)) if kind == "usa" else 1.0  # a unit of time in which no norm overflows
 
-    path = solve_ivp(rate, (0, t), [start], method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE)
+    def rate(_: float, u: Real) -> Real:
+        left = _from_potential(u, n)
+        if kind == "usa":
+            return np.asarray(2 * np.exp(-beta * left))
+        return _speed(1 - left, np.array(beta), np.array(n), kind)
+
+    path = solve_ivp(rate, (0, t * fastest), [start], method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE)
     return float(_from_potential(path.y[0, -1], n))
 
 

@@ -60,6 +60,10 @@ class Velocity(ABC):
         """
         return self
 
+    def at(self, cell: int) -> Velocity:
+        """The field that moves the law of one position of a sequence; by default all alike."""
+        return self
+
     def divergence(self, points: Any) -> Real:
         """div v at points of S² or S¹, shape ``(n,)``, by central differences along the tangent frame, error O(h⁴).
 
@@ -188,6 +192,10 @@ class SumField(Velocity):
         self.terms = terms
         self.flowable = all(term.flowable for term in terms)
 
+    def at(self, cell: int) -> Velocity:
+        terms = [term.at(cell) for term in self.terms]
+        return sum(terms[1:], terms[0])
+
     def on(self, sites: Sites) -> Real:
         return sum((term.on(sites) for term in self.terms[1:]), self.terms[0].on(sites))
 
@@ -208,6 +216,9 @@ class ScaledField(Velocity):
     def __init__(self, field: Velocity, factor: float) -> None:
         self.field, self.factor = field, factor
         self.flowable = field.flowable
+
+    def at(self, cell: int) -> Velocity:
+        return self.factor * self.field.at(cell)
 
     def on(self, sites: Sites) -> Real:
         return self.factor * self.field.on(sites)
@@ -236,6 +247,20 @@ class JointField(Velocity):
 
     def on(self, sites: Sites) -> Real:
         return sites.from_ambient(self.values)
+
+
+class PositionField(Velocity):
+    """One field for each position of a sequence, ``fields`` in their order: :meth:`at` tells which."""
+
+    def __init__(self, fields: tuple[Velocity, ...]) -> None:
+        self.fields = fields
+
+    def at(self, cell: int) -> Velocity:
+        return self.fields[cell]
+
+    def on(self, sites: Sites) -> Real:
+        problem = f"a field for each of {len(self.fields)} positions moves a measure that has them"
+        raise InputError("measure", "one law", problem, 'use measure="causal_density"')
 
 
 class ZeroField(Velocity):

@@ -44,6 +44,8 @@ CATALOGUE: tuple[Validation, ...] = (
     Validation("spectral_selection", spectral_selection.rows),
     Validation("lost_in_the_middle", lost_in_the_middle.rows),
     Validation("retrieval", lost_in_the_middle.profile_rows),
+    Validation("retrieval_density", lost_in_the_middle.density_rows),
+    Validation("causal_correlations", lost_in_the_middle.correlation_rows, quick=False),
     Validation("two_tokens", two_tokens.rows),
     Validation("two_point", two_point.rows),
     Validation("long_times", long_times.rows),

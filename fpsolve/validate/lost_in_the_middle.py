@@ -8,6 +8,7 @@ import numpy as np
 
 from fpsolve import theory
 from fpsolve.course import run
+from fpsolve.measures import CausalDensity, initial
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.causal import CausalAttention
 from fpsolve.noise import BrownianPath
@@ -53,6 +54,56 @@ def profile(beta: float, positions: int, time: float, source: float, sigma: floa
     *_, (_, last) = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=time, dt=time / 5, scheme="rk4")
     moved = last.x.reshape(positions, angles_each, 2)[reader]  # type: ignore[attr-defined]
     return float(moved[:, 0].mean() / (size / 2) * positions)
+
+
+def density_rows(quick: bool, seed: int) -> Iterator[Row]:
+    """The same response by densities of P positions, of order 2 in 1/P, extrapolated from two; and under 1/s."""
+    counts, time = ((25, 75) if quick else (45, 135)), 0.4
+    for decay, beta in ((1.0, 1.5),) if quick else ((1.0, 1.5), (0.0, 1.5), (1.0, 2.5)):
+        ratios = []
+        for count in counts:
+            at, late = round(0.3 * count - 0.5), round(0.7 * count - 0.5)
+            start = nearly_uniform(count, at)
+            *_, (_, last) = run(CausalAttention(beta, decay), start, BrownianPath(0), t_end=time, dt=time, scheme="rk4")
+            found = (last.coefficients[late, 1] / start.coefficients[at, 1]).real * count  # type: ignore[attr-defined]
+            strength, where = theory.mode_strength(1, beta), start.positions
+            ratios.append(found / float(theory.retrieval_profile(time, where[at], strength, decay, where[late])))
+        name = f"response over g_a, density, λ = {decay:g}, β = {beta:g}"
+        yield Row("causal attention on S¹", name, 1.0, (9 * ratios[1] - ratios[0]) / 8, 1e-5 if quick else 1e-6)
+
+
+def nearly_uniform(cells: int, at: int, size: float = 1e-5) -> CausalDensity:
+    """The uniform law at all positions but one, which has a little of mode 1."""
+    coefficients = np.zeros((cells, 17), complex)
+    coefficients[:, 0] = 1 / np.sqrt(2 * np.pi)
+    coefficients[at, 1] = size
+    return CausalDensity(coefficients, rtol=1e-9, d=2)
+
+
+def correlation_rows(quick: bool, seed: int) -> Iterator[Row]:
+    """N E cos(θ_j(t) - θ_k(0)) of N iid uniform tokens, j and k in two stretches, against the mean of g_a: 1/N."""
+    tokens, members, beta, time = 64, 150 if quick else 1500, 1.5, 0.35
+    positions = np.arange(1, tokens + 1) / tokens
+    early, late = (positions > 0.2) & (positions <= 0.4), (positions > 0.7) & (positions <= 0.9)
+    strength = theory.mode_strength(1, beta)
+    profiles = theory.retrieval_profile(time, positions[early], strength, DECAY, positions[late][:, None])
+    found = []
+    for member in range(members):
+        x = initial.samples(initial.uniform(2), tokens, seed, member).x
+        start = Cloud(x, np.full(tokens, 1 / tokens), rtol=1e-3, tokens=True, labels=positions)
+        *_, (_, last) = run(CausalAttention(beta, DECAY), start, BrownianPath(0), t_end=time, dt=time, scheme="rk4")
+        change = (last.x - x)[late].mean(axis=0)  # type: ignore[attr-defined]
+        found.append(tokens * float(np.sum(change * x[early].mean(axis=0))))
+    error = float(np.std(found)) / np.sqrt(members)
+    exact, note = float(np.mean(profiles)), f"4 standard errors and 1/N: 5 %, of {members} members"
+    yield Row(
+        "causal attention on S¹",
+        f"1/N correlation, β = {beta:g}",
+        exact,
+        float(np.mean(found)),
+        4 * error + 0.05 * exact,
+        note,
+    )
 
 
 def extrapolated(counts: Real, values: Real) -> float:

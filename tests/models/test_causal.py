@@ -5,7 +5,7 @@ import pytest
 from scipy.special import iv
 
 import fpsolve as fp
-from fpsolve.models.causal import CausalAttention, causal_speed, causal_speed_direct
+from fpsolve.models.causal import CausalAttention
 from fpsolve.theory import retrieval_profile
 
 
@@ -15,13 +15,21 @@ def tokens(angles, labels, weights=None):
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 5.0, 20.0])
 @pytest.mark.parametrize("decay", [0.0, 1.0, 30.0])
-def test_modes_and_recurrence_are_the_double_sum(beta, decay):
+def test_the_speed_is_the_double_sum_of_the_literature(beta, decay):
+    """θ̇_j = Z_j⁻¹ Σ_{σ_k < σ_j} w_k e^{-λ(σ_j - σ_k)} w'(θ_j - θ_k); several at one position do not see each other."""
     rng = np.random.default_rng(0)
     angles, weights = rng.uniform(0, 2 * np.pi, 60), rng.uniform(size=60)
-    labels = rng.integers(1, 20, 60) / 20  # several tokens at one position do not see each other
-    fast = causal_speed(angles, weights, labels, beta, decay)
-    direct = causal_speed_direct(angles, weights, labels, beta, decay)
-    assert np.abs(fast - direct).max() < 1e-11 * max(1.0, np.exp(beta) * beta)
+    weights /= weights.sum()
+    labels = rng.integers(1, 20, 60) / 20
+    share = np.where(labels < labels[:, None], weights * np.exp(-decay * np.abs(labels[:, None] - labels)), 0.0)
+    apart = angles[:, None] - angles[None, :]
+    force = -beta * np.sin(apart) * np.exp(beta * np.cos(apart))
+    total = share.sum(axis=1)
+    direct = (share * force).sum(axis=1) / np.where(total > 0, total, 1.0)
+    cloud = fp.Cloud(np.stack([np.cos(angles), np.sin(angles)], -1), weights, labels=labels, tokens=True)
+    v = CausalAttention(beta, decay).drift_field(cloud.source).on(cloud.sites)
+    tangent = np.stack([-np.sin(angles), np.cos(angles)], -1)
+    assert np.abs((v * tangent).sum(axis=1) - direct).max() < 1e-12 * max(1.0, np.exp(beta) * beta)
 
 
 def test_first_token_rests_and_second_follows_it():
@@ -37,9 +45,10 @@ def test_first_token_rests_and_second_follows_it():
     assert time == pytest.approx(0.5, abs=1e-7)
 
 
-def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile():
+@pytest.mark.parametrize(("beta", "t"), [(1.0, 0.5), (2.0, 0.2)])
+def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile(beta, t):
     """Linear response of mode n of the uniform mean field at a later position: the closed profile, a = n² I_n(β)."""
-    positions, count, decay, beta, t, n = 400, 16, 1.0, 1.0, 0.5, 1
+    positions, count, decay, n = 400, 16, 1.0, 1
     sigma = (np.arange(positions) + 0.5) / positions
     grid = 2 * np.pi * np.arange(count) / count
     source, eps = positions // 5, 1e-4
@@ -47,7 +56,7 @@ def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile():
     angles[source] -= eps * np.sin(n * grid) / n  # ρ_n of that position becomes eps/2 of the mass, to first order
     start = tokens(angles.ravel(), np.repeat(sigma, count))
     few = {"measure": "cloud", "save_points": True, "rtol": 1e-10, "scheme": "rk4"}
-    ds = fp.solve(CausalAttention(beta, decay), start, t_end=t, dt=0.1, **few)
+    ds = fp.solve(CausalAttention(beta, decay), start, t_end=t, dt=t / 2, **few)
     last = ds.points.values[-1].reshape(positions, count, 2)
     mode = np.mean(np.exp(-1j * n * np.arctan2(last[..., 1], last[..., 0])), axis=1).real
     later = slice(positions // 2, None, 40)
@@ -67,9 +76,7 @@ def test_a_causal_model_is_refused_by_the_mean_field_solver():
 def test_flow_schemes_refuse_it_before_computing_and_by_their_name(scheme, monkeypatch):
     monkeypatch.setattr(CausalAttention, "drift_field", None)
     with pytest.raises(fp.errors.InputError, match=f"{scheme}.*rk4.*geodesic_euler"):
-        fp.solve(
-            CausalAttention(1.0), tokens([0.3, 1.5], [0.5, 1]), t_end=0.1, dt=0.1, measure="cloud", scheme=scheme
-        )
+        fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], [0.5, 1]), t_end=0.1, dt=0.1, measure="cloud", scheme=scheme)
 
 
 @pytest.mark.parametrize("labels", [[0.0, 1.0], [0.5, 1.5], [-0.1, 0.5]])

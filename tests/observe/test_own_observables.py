@@ -254,6 +254,7 @@ def test_the_table_says_which_measures_have_what():
         "models with attention": lambda model, tokens: True,
         "`save_density`": lambda model, tokens: not tokens,
         "`save_points`": lambda model, tokens: True,
+        "up to 1,024 positions": lambda model, tokens: measure == "causal_density",
         "": lambda model, tokens: True,
     }
     for model, start, measure in runs.values():

@@ -141,6 +141,10 @@ def test_arguments_that_change_nothing_are_refused(table):
         (lambda: fp.stationary.stability(state, state.density), "density"),
         (lambda: fp.stationary.stability(state, "x"), "density"),
         (lambda: fp.stationary.continuation(other, state, to=0.39), "model"),
+        (lambda: fp.stationary.continuation(state.model, state, to=0.39, lmax=31), "lmax"),
+        (lambda: fp.stationary.continuation(state.model, state, to=0.39, measure="no"), "measure"),
+        (lambda: fp.plot.branches(np.array([1.0])), "datasets"),
+        (lambda: fp.plot.branches(one for one in [1]), "datasets"),
         (lambda: fp.zoom(**good, model=other), "model"),
         (lambda: fp.zoom(**good, initial=fp.initial.uniform()), "initial"),
     ):
@@ -224,6 +228,18 @@ def test_a_dataset_from_elsewhere(variables):
     for call in DATASETS.values():
         with pytest.raises(InputError):
             call(xr.Dataset(variables))
+
+
+def test_what_stability_is_compares_and_is_short():
+    state = fp.stationary.solve(fp.models.NoisyTransformer(1.0, diffusion=0.4), fp.initial.uniform(), lmax=8)
+    one, other = (fp.stationary.stability(state, count=2) for _ in range(2))
+    assert one == other and one != fp.stationary.stability(state, count=3) and len(repr(one)) < 300
+
+
+def test_a_refusal_is_one_line():
+    with pytest.raises(InputError) as refused:
+        fp.initial.points(np.ma.masked_array(np.eye(3), np.eye(3)))
+    assert "\n" not in str(refused.value)
 
 
 def test_modules_show_their_public_names_alone():

@@ -36,6 +36,7 @@ THREE = {
 VARIANTS = {
     "Homogenized": ({"key_query": "gaussian"}, {"key_query": "product"}, {"drift": 0.5}),
     "SynchronisationByNoise": ({"activation": "tanh", "draws": 4},),
+    "CausalAttention": ({"kind": "sa", "noise": 0.5, "window": 0.15},),
 }
 """Settings beyond the least that take other paths through the code."""
 
@@ -48,6 +49,7 @@ STARTS = {
     "circle": fp.initial.von_mises_fisher([0.3, 1.0], 1.0),
     "tokens": fp.initial.samples(LAW, 12, 3),
     "labels": fp.initial.points([[1, 0], [0, 1], [0.6, 0.8], [-0.8, 0.6]], labels=[0.1, 0.2, 0.3, 0.4]),
+    "prompt": fp.initial.prompt([LAW, fp.initial.uniform(3)], 2),
 }
 
 STEPS = {"dt": 0.02, "path_cell": 0.04, "lmax": 8, "rtol": 1e-5, "seed": 5}
@@ -75,13 +77,14 @@ def cases():
     """
     for label, cls, parameters, least in models():
         for place, start in STARTS.items():
-            if (place == "labels") != (cls is fp.models.CausalAttention) or (place == "circle" and not least):
+            ordered = place in ("labels", "prompt")
+            if ordered != (cls is fp.models.CausalAttention) or (place == "circle" and not least):
                 continue
             wide = {key: value for key, value in THREE.items() if key in parameters}
             here = parameters | (wide if place in ("sphere", "tokens") else {})
             here |= {"d": 2} if place == "circle" and "d" in inspect.signature(cls).parameters else {}
             for n, measure in enumerate(fp.MEASURES):
-                every = least and place in ("sphere", "labels") and (n == 0 or cls in FULL or place == "labels")
+                every = least and (place == "sphere" or ordered) and (n == 0 or cls in FULL or ordered)
                 for m, (scheme, job) in enumerate(taken(cls(**here), start, measure)):
                     if m == 0 or every or (least and fp.SCHEMES[scheme].measures):
                         yield f"{label} {place} {measure} {scheme}", job

@@ -115,8 +115,8 @@ def _of_run(ds: xr.Dataset, times: int) -> Content:
     found.usage = "Save it as run.toml; fpsolve run run.toml makes this result again."
     _draw(found, ds, times)
     found.tables.append(PageTable("Resolution", ("what", "largest", "limit"), rows, remarks))
-    names = ("observable", "first", "last", "unit")
-    found.tables.append(PageTable("First and last values", names, described.numbers(ds)))
+    columns = ("observable", "first", "last", "unit")
+    found.tables.append(PageTable("First and last values", columns, described.numbers(ds)))
     return found
 
 
@@ -185,7 +185,8 @@ def html(found: Content) -> str:
     every = enumerate(found.curves)
     drawn = [{"title": one.title, "html": Markup(_figure(one.figure, f"curve{k}"))} for k, one in every]
     place = Markup(_figure(found.sphere, "scene")) if found.sphere is not None else ""
-    return template.render(vars(found) | {"plotly": Markup(get_plotlyjs()), "curves": drawn, "sphere": place})
+    page: str = template.render(vars(found) | {"plotly": Markup(get_plotlyjs()), "curves": drawn, "sphere": place})
+    return page
 
 
 def _figure(figure: go.Figure, name: str) -> str:

@@ -1,0 +1,95 @@
+"""``dt="auto"``: from saved time to saved time within ``rtol``, against closed forms over many scales of time."""
+
+import numpy as np
+import pytest
+
+import fpsolve as fp
+from fpsolve.errors import InputError
+from fpsolve.observe.clustering import TOLERANCE
+
+LAW = fp.initial.von_mises_fisher([0.2, -0.5, 1], 2.0)
+
+
+def pairs(beta, exponents):
+    """Far pairs on the circle, the k-th at the angle θ with β(1 - cos θ) = its exponent, and their cosines."""
+    cosines = 1 - np.array(exponents) / beta
+    half, centres = np.arccos(cosines) / 2, 2 * np.pi * np.arange(len(exponents)) / len(exponents)
+    angles = np.stack([centres - half, centres + half], -1).ravel()
+    return fp.initial.points(np.stack([np.cos(angles), np.sin(angles)], -1)), cosines
+
+
+@pytest.mark.parametrize(
+    ("kind", "beta", "exponents"),
+    [("sa", 500.0, (4.0, 5.5, 7.0)), ("usa", 500.0, (4.0, 5.5, 7.0)), ("sa", 4000.0, (16.0, 17.0, 18.0))],
+)
+def test_the_staircase_of_energies(kind, beta, exponents):
+    """Merging times grow like e^{β(1 - cos θ)}, between them 2βE e^{-β} stays at Σ m_c²: 6/36, 8/36, 10/36, 12/36.
+
+    Pairs meet without the others, so that the closed time of two tokens is that of each pair; without the denominator
+    three times as long, as a token has a sixth of the mass, and in units of e^{-β}, 10^{-217} at β = 500.
+    """
+    law, cosines = pairs(beta, exponents)
+    slower = 3 if kind == "usa" else 1
+    exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, kind) * slower
+    end, steps = 1.25 * exact[-1], 8
+    model = {"sa": fp.models.SelfAttention, "usa": fp.models.UnnormalisedSelfAttention}[kind](beta)
+    ds = fp.solve(
+        model, law, measure="cloud", t_end=end, dt="auto", save_every=end / steps, save_points=True,
+    )  # fmt: skip
+    found = fp.clusters(ds)
+    assert list(found.merged_cluster) == [1, 3, 5]
+    assert (found.merged_after <= exact * (1 + 1e-4)).all()
+    assert (found.merged_before >= exact * (1 - 1e-4)).all()
+    stairs = np.exp(np.log(2 * beta) + ds.log_energy - beta)
+    gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, kind, deficit=True)
+    assert stairs.values == pytest.approx((1 + np.exp(-beta * gaps)).sum(-1) / 18, rel=1e-4)
+    flat = abs(stairs.values / found.squared_masses.values - 1) < 0.03
+    assert flat.mean() > 0.6, "most of the time is spent on the stairs"
+    assert set(np.round(36 * found.squared_masses.values)) == {6, 8, 10, 12}
+    assert 0 < ds.evaluations.max() < 12_000, "the cost of a step, stiff ones included"
+
+
+def test_steps_of_any_length_are_accurate():
+    """Against small steps, and the record says what they cost and that they were chosen."""
+    model, run = fp.models.SelfAttention(2.0), {"t_end": 1.0, "lmax": 15, "rtol": 1e-8}
+    for measure in ("density", "cloud"):
+        fine = fp.solve(model, LAW, dt=0.05, save_every=0.5, measure=measure, **run)
+        auto = fp.solve(model, LAW, dt="auto", save_every=0.5, measure=measure, **run)
+        assert np.abs(auto.moments - fine.moments).max() < 1e-6
+        assert auto.evaluations[0] == 0
+        assert (auto.evaluations[1:] > 8).all()
+        assert "evaluations" not in fine
+        again = fp.solve(model, LAW, dt=0.5, measure=measure, **run)
+        assert np.array_equal(again.moments, auto.moments), "rk4 with that dt"
+
+
+def test_the_same_after_a_restart(tmp_path):
+    run = {"dt": "auto", "save_every": 0.5, "measure": "cloud", "lmax": 8}
+    whole = fp.solve(fp.models.SelfAttention(2.0), LAW, t_end=2.0, **run)
+    fp.solve(fp.models.SelfAttention(2.0), LAW, t_end=1.0, **run, checkpoint=tmp_path / "a")
+    resumed = fp.solve(fp.models.SelfAttention(2.0), LAW, t_end=2.0, **run, checkpoint=tmp_path / "a")
+    assert resumed.identical(whole)
+
+
+def test_sweeps_take_it():
+    ds = fp.ensemble(fp.models.SelfAttention(2.0), LAW, members=1, sweep={"beta": [1.0, 2.0]}, t_end=1.0, dt="auto",
+                     save_every=0.5, lmax=8, progress=False)  # fmt: skip
+    alone = fp.solve(fp.models.SelfAttention(2.0), LAW, t_end=1.0, dt="auto", save_every=0.5, lmax=8)
+    assert np.array_equal(ds.moments.sel(beta=2.0).values.squeeze(), alone.moments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "model", "more", "says"),
+    [
+        ("dt", fp.models.Homogenized(1.0), {"save_every": 0.1}, "Homogenized"),
+        ("dt", fp.models.NoisyTransformer(1.0, diffusion=0.1), {"save_every": 0.1}, "diffusion"),
+        ("dt", fp.models.SelfAttention(1.0), {"save_every": 0.1, "scheme": "lie_euler"}, "lie_euler"),
+        ("save_every", fp.models.SelfAttention(1.0), {}, "saved"),
+        ("dt", fp.models.SelfAttention(1.0), {"dt": "automatic"}, "auto"),
+        ("t_end", fp.models.SelfAttention(1.0), {"save_every": 0.3}, "whole number"),
+    ],
+)
+def test_refused(argument, model, more, says):
+    with pytest.raises(InputError, match=says) as error:
+        fp.solve(model, LAW, **{"t_end": 1.0, "dt": "auto", "lmax": 8, **more})
+    assert error.value.argument == argument
