@@ -109,5 +109,12 @@ def test_a_phone(browser, result, tmp_path):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     wide = "return Array.from(document.querySelectorAll('.js-plotly-plot')).map(p => p.getBoundingClientRect().right)"
     assert max(browser.execute_script(wide)) <= 390
-    picture(browser, tmp_path / "phone.png")
+    eye = browser.execute_script("return document.querySelector('#scene').layout.scene.camera.eye")
+    assert np.linalg.norm(list(eye.values())) > 1.5  # from afar, where the sphere is not cut off at the sides
+    box = browser.execute_script("const b = document.querySelector('#scene canvas').getBoundingClientRect();"
+                                 " return [b.left, b.right, b.top, b.bottom]")  # fmt: skip
+    wait(browser, "return !!document.querySelector('#scene')._fullLayout.scene._scene")
+    left, right, top, bottom = (int(one) for one in box)
+    edges = picture(browser, tmp_path / "phone.png")[top:bottom, [left + 2, right - 3]]
+    assert (edges > 0.9).all()
     assert [one for one in browser.get_log("browser") if one["level"] == "SEVERE"] == []
