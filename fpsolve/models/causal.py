@@ -39,14 +39,14 @@ class CausalAttention(Model):
 
     kind: ``usa`` as above, on the circle θ̇_j = Z_j⁻¹ Σ_k k w_k w'(θ_j - θ_k), w = e^{β cos}, as 2605.09213 has it: β
     times what UnnormalisedSelfAttention is with the same V; or ``sa``, a decoder's attention P_x V F_{μ̄_s}(βx) with the
-    softmax's denominator, SelfAttention's. The mask is k(s,σ) = e^{-λ(s-σ)} for 0 < s - σ < window:
-    decay λ ≥ 0, at 0 the uniform past 1/s; window None for all of the past, w/n for w tokens of n (its own included).
+    softmax's denominator, SelfAttention's. The mask is k(s,σ) = e^{-λ(s-σ)} for 0 < s - σ < window;
+    decay: λ ≥ 0, at 0 the uniform past 1/s. window: None for all of the past, w/n for w tokens of n (its own included).
     own_weight: k(s,s), the weight of its own position, all tokens there: by default 0 for clouds (strictly earlier
     tokens), 1 for a decoder's mask, 1/2 for a ``causal_density`` whose cells see their own past half (of second order
     in 1/P; any other choice is of first order). Who sees nothing rests. One position that sees itself is bidirectional.
 
-    noise, value_std (1/√d by default): common noise ε P_x dV F_{μ̄_s}(βx), one V of independent Brownian entries for all
-    positions, for kind ``sa``; covariance σ_V² ⟨F_{μ̄_s}(βx), F_{μ̄_s'}(βy)⟩ I. key_query: ``identity``; a Gaussian law
+    noise: ε of the common noise ε P_x dV F_{μ̄_s}(βx), one V of independent Brownian entries for all positions, for
+    kind ``sa``; covariance σ_V² ⟨F_{μ̄_s}(βx), F_{μ̄_s'}(βy)⟩ I. value_std: σ_V, 1/√d by default. key_query: ``identity``; a Gaussian law
     would take the cross-spectra of all pairs of positions, and is refused. beta: β ≥ 0. value: V̄, number or (d, d).
 
     Acts on clouds with labels, tokens in O(N) for d = 2 and 3 and by all pairs beyond, errors 1e-9; and on
