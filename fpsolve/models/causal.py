@@ -46,8 +46,9 @@ class CausalAttention(Model):
     in 1/P; any other choice is of first order). Who sees nothing rests. One position that sees itself is bidirectional.
 
     noise: ε of the common noise ε P_x dV F_{μ̄_s}(βx), one V of independent Brownian entries for all positions, for
-    kind ``sa``; covariance σ_V² ⟨F_{μ̄_s}(βx), F_{μ̄_s'}(βy)⟩ I. value_std: σ_V, 1/√d by default. key_query: ``identity``; a Gaussian law
-    would take the cross-spectra of all pairs of positions, and is refused. beta: β ≥ 0. value: V̄, number or (d, d).
+    kind ``sa``; covariance σ_V² ⟨F_{μ̄_s}(βx), F_{μ̄_s'}(βy)⟩ I. value_std: σ_V, 1/√d by default.
+    key_query: ``identity``; a Gaussian law would take the cross-spectra of all pairs of positions, and is refused.
+    beta: β ≥ 0. value: V̄, number or (d, d).
 
     Acts on clouds with labels, tokens in O(N) for d = 2 and 3 and by all pairs beyond, errors 1e-9; and on
     ``causal_density`` in O(P). The speeds of ``usa`` grow like e^β. Raises InputError for bad values, β > 700 (usa) and
