@@ -222,7 +222,7 @@ def test_what_a_sum_says_of_itself():
     (lambda: Sum(()), "no model"),
     (lambda: Sum((SelfAttention(1.0), 3.0)), "models = .*should be of the kind Model"),
     (lambda: Sum(SelfAttention(1.0)), "models = .*should be a list"),
-    (lambda: CausalAttention(1.0) + IsotropicFlow((1.0,)), "different dimensions"),
+    (lambda: IsotropicFlow((1.0,)) + IsotropicFlow((1.0,), d=2), "different dimensions"),
     (lambda: SelfAttention(1.0, value=np.eye(3)) + SelfAttention(1.0, value=np.eye(4)), r"models\[1\].value"),
 ])  # fmt: skip
 def test_what_does_not_add(made, words):
@@ -265,7 +265,7 @@ def test_tokens_with_positions_add_too():
     cloud = fp.Cloud(start.x, start.weights, labels=np.array([0.1, 0.2, 0.3, 0.4]), tokens=True)
     fields = [term.drift_field(cloud.source).on(cloud.sites) for term in (both, *both.terms)]
     np.testing.assert_allclose(fields[0], fields[1] + fields[2], atol=1e-15)
-    assert not both.flowable and both.measures == ("cloud",) and both.dimension == 2
+    assert not both.flowable and both.measures == CausalAttention.measures and both.dimension is None
     ds = run(both, "cloud", start=start)
     assert '"scheme": "rk4"' in ds.attrs["fpsolve_config"]
     with pytest.raises(InputError, match="acts on points"):
