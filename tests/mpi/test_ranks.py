@@ -77,7 +77,7 @@ def test_an_error_in_the_set_up_of_one_rank_ends_all(tmp_path, ranks):
     """The density is evaluated by rank 0 alone, while the others wait for the layout."""
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys\nimport fpsolve as fp\nfrom tests.ensemble.conftest import MODEL, RUN\n"
+        "import sys\nimport fpsolve as fp\nfrom tests.ensembles.conftest import MODEL, RUN\n"
         "def density(x):\n    raise ValueError('no such density')\n"
         "fp.ensemble(MODEL, fp.initial.function(density), members=4, output=sys.argv[2], **RUN)\n"
     )

@@ -15,6 +15,7 @@ from fpsolve.cli.running import summary
 from fpsolve.config import parse_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.observe import OBSERVABLES
+from fpsolve.observe.clustering import MOST_POINTS
 from fpsolve.observe.own import TAKEN, identities, imported, own_observables
 from fpsolve.solving import prepare
 
@@ -255,6 +256,8 @@ def test_the_table_says_which_measures_have_what():
         "`save_density`": lambda model, tokens: not tokens,
         "`save_points`": lambda model, tokens: True,
         "up to 1,024 positions": lambda model, tokens: measure == "causal_density",
+        f"up to {MOST_POINTS} points": lambda model, tokens: True,
+        '`dt="auto"`': lambda model, tokens: False,
         "": lambda model, tokens: True,
     }
     for model, start, measure in runs.values():
