@@ -89,7 +89,8 @@ def solve(
     model: a system of ``fp.models``. initial: a law or tokens of ``fp.initial``, or a measure.
     dt: time step, path_cell·2^±j with common noise; ``"auto"``, for models without noise: from one saved time to the
     next, in sub-steps chosen by ``rtol``, with a variable ``evaluations`` that says what they cost.
-    scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
+    scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without common noise, with it ``lie_euler``
+    (``geodesic_euler`` for fields known only at points together).
     measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; for laws about an axis, A and V multiples of I
     and no common noise, in every d from 2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density,
     or of a cloud's initial quadrature. rtol: accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of

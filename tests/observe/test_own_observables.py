@@ -254,6 +254,8 @@ def test_the_table_says_which_measures_have_what():
         "models with attention": lambda model, tokens: True,
         "`save_density`": lambda model, tokens: not tokens,
         "`save_points`": lambda model, tokens: True,
+        "up to 4096 points": lambda model, tokens: True,
+        '`dt="auto"`': lambda model, tokens: False,
         "": lambda model, tokens: True,
     }
     for model, start, measure in runs.values():
