@@ -46,7 +46,8 @@ def equiangular_overlap(
     """ρ(t) from ρ(0) = ``overlap``; 1 - ρ(t), accurate near synchrony, for ``deficit``; arguments broadcast, t >= 0.
 
     The equation of u by an eighth-order Runge–Kutta method at tolerance 1e-12. Raises InputError as
-    :func:`equiangular_drift`. Source: :cite:`clustering2025`, :cite:`meanfield2025`.
+    :func:`equiangular_drift`, and where rates outgrow doubles (USA, β(1-ρ) of some hundreds, times at which the
+    tokens have met). Source: :cite:`clustering2025`, :cite:`meanfield2025`.
     """
     rho, b, number = _checked(overlap, beta, n, kind)
     time = reals("t", t, 0)
@@ -176,15 +177,21 @@ def _deficit(t: float, rho: float, beta: float, n: float, kind: str) -> float:
     if t == 0 or not np.isfinite(start):
         return 1 - rho
 
-    fastest = float(np.exp(beta)) if kind == "usa" else 1.0  # a unit of time in which no norm overflows
+    shift = beta * rho if kind == "usa" else 0.0  # in units of its first speed: the integrator squares its rates
 
     def rate(_: float, u: Real) -> Real:
         left = _from_potential(u, n)
         if kind == "usa":
-            return np.asarray(2 * np.exp(-beta * left))
+            return np.asarray(2 * np.exp(beta * (1 - rho - left)))
         return _speed(1 - left, np.array(beta), np.array(n), kind)
 
-    path = solve_ivp(rate, (0, t * fastest), [start], method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE)
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            end = t * float(np.exp(shift))
+            path = solve_ivp(rate, (0, end), [start], method="DOP853", rtol=_TOLERANCE, atol=_TOLERANCE)
+    except FloatingPointError:
+        problem = f"at beta = {beta:g} the tokens meet in a part of the time that no double tells from none"
+        raise InputError("t", t, problem, "take a time before they meet, a smaller beta, or closer tokens") from None
     return float(_from_potential(path.y[0, -1], n))
 
 

