@@ -35,7 +35,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 site_contents = {
     "Start": ["quickstart", "choosing", "gallery/index", "README <readme>"],
-    "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
+    "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "report", "petsc"],
     "Results": ["stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
     "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
 }
