@@ -35,8 +35,8 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 site_contents = {
     "Start": ["quickstart", "choosing", "gallery/index", "README <readme>"],
-    "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "report", "petsc"],
-    "Results": ["stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
+    "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
+    "Results": ["report", "stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
     "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
 }
 """The table of contents by caption; every page stands in it."""
