@@ -36,7 +36,7 @@ myst_heading_anchors = 4
 site_contents = {
     "Start": ["quickstart", "choosing", "gallery/index", "README <readme>"],
     "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
-    "Results": ["stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
+    "Results": ["report", "stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
     "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
 }
 """The table of contents by caption; every page stands in it."""
