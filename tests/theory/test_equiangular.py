@@ -244,5 +244,5 @@ def test_usa_at_low_temperatures_takes_the_time_of_the_quadrature(beta, start, g
 
 def test_times_at_which_rates_are_no_doubles_are_refused():
     time = float(equiangular_time(0.1, 0.5, 1000.0, 2, "usa"))
-    with pytest.raises(InputError, match="t = .*meet"):
+    with pytest.raises(InputError, match=r"t = .*meet"):
         equiangular_overlap(2 * time, 0.1, 1000.0, 2, "usa")
