@@ -113,7 +113,7 @@ def test_dataset_has_both_times_and_is_saved(tmp_path):
     assert ds.layer.values.tolist() == [0, 5, 10]
     np.testing.assert_allclose(ds.time, [0, 1, 2])
     np.testing.assert_allclose(ds.diffusive_time, [0, 0.05, 0.1])
-    assert set(ds.data_vars) == {"mean_vector", "overlap", "energy", "log_energy", "mass", "moments"}
+    assert set(ds.data_vars) == {"clusters", "mean_vector", "overlap", "energy", "log_energy", "mass", "moments"}
     assert json.loads(ds.attrs["fpsolve_config"])["model"]["heads"] == 4
     np.testing.assert_allclose(ds.overlap, (ds.mean_vector**2).sum("component"))
     for name, result in (("one.nc", ds), ("many.nc", chain.run_members(LAW, 2))):
