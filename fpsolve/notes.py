@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,13 @@ class Note:
     label: str = ""
     begins: Callable[[Any, Any, int | None], bool] | None = None
     warning: str = ""
+
+
+def sentences(ds: xr.Dataset) -> list[str]:
+    """What a result of one run says of its resolution, in the order of ``NOTES``."""
+    degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
+    lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
+    return [note.summary.format(time=ds.attrs[name], lmax=lmax) for name, note in NOTES.items() if name in ds.attrs]
 
 
 def _is_refined(before: Any, state: Any, lmax: int | None) -> bool:

@@ -124,8 +124,7 @@ def solve(
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
-    job = prepare(model, initial, **arguments)
-    check_degrees_of(initial, lmax, moments_lmax, job.state.is_axial)
+    job = prepare_single(model, initial, **arguments)
     return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
@@ -304,6 +303,14 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     recorder = replace(recorder, tally=tally)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
     return Job(stepper, state, steps, stride, recorder, described, settings, policy)
+
+
+def prepare_single(model: Model, initial: Initial, **arguments: Any) -> Job:
+    """:func:`prepare` of a run that is no member of an ensemble: degrees without effect are refused, too."""
+    job = prepare(model, initial, **arguments)
+    given = Settings(**arguments)
+    check_degrees_of(initial, given.lmax, given.moments_lmax, job.state.is_axial)
+    return job
 
 
 def refusals(model: Model, initial: Initial, arguments: Mapping[str, Any]) -> list[InputError]:

@@ -83,10 +83,16 @@ def html_table(name: str, values: Mapping[str, Any]) -> str:
 
 def changed(one: T, **values: Any) -> T:
     """``dataclasses.replace`` within a step: of what the package made itself only ``_settle`` is asked."""
+    new = unsettled(one, **values)
+    new._settle()  # type: ignore[attr-defined]
+    return new
+
+
+def unsettled(one: T, **values: Any) -> T:
+    """The same without any question, of a stage whose mass is one only to the order of a scheme; caches stay behind."""
     new = object.__new__(type(one))
     state = {field.name: getattr(one, field.name) for field in fields(one)}  # type: ignore[arg-type]
-    vars(new).update(state | values)
-    new._settle()  # type: ignore[attr-defined]
+    vars(new).update(state | read_only(values))
     return new
 
 

@@ -109,11 +109,11 @@ def _sums(tokens: Sequence, beta: float, past: Past, normalised: bool) -> Sums:
     whole = np.searchsorted(first, last - past.reach, side="right")
     some = np.searchsorted(last, first - past.reach, side="right")
     for b in range(blocks):
-        here, start = tokens.span(b, b + 1), min(int(whole[b]), b)
+        block, start = tokens.span(b, b + 1), min(int(whole[b]), b)
         near = core.near(b, int(min(some[b], start)), start)
-        parts = [core.far(b, start), *(_pairs(tokens, here, which, beta, past) for which in near)]
-        for total, value in zip(out, _added([part for part in parts if part is not None], here, d), strict=True):
-            total[here] = value
+        parts = [core.far(b, start), *(_pairs(tokens, block, which, beta, past) for which in near)]
+        for total, value in zip(out, _added([part for part in parts if part is not None], block, d), strict=True):
+            total[block] = value
     if serves and normalised:
         bad = np.flatnonzero((out.z > 0) & ~(out.m > CANCELLED * out.z))
         for chunk in np.array_split(bad, max(1, len(bad) * n // CHUNK + 1)):
@@ -123,9 +123,9 @@ def _sums(tokens: Sequence, beta: float, past: Past, normalised: bool) -> Sums:
     return out
 
 
-def _added(parts: list[Sums], here: slice, d: int) -> Sums:
+def _added(parts: list[Sums], block: slice, d: int) -> Sums:
     """The sum of sums of different scales."""
-    count = here.stop - here.start
+    count = block.stop - block.start
     if not parts:
         return Sums(np.zeros(count), np.zeros((count, d)), np.zeros(count), np.zeros(count))
     s = np.max([part.s for part in parts], axis=0)
@@ -160,13 +160,13 @@ class _Pairwise:
         """Blocks from ``whole`` to before ``b``, all of which all of block b sees."""
         if whole == b:
             return None
-        tokens, here, seen = self.tokens, self.tokens.span(b, b + 1), self.tokens.span(whole, b)
-        at = tokens.at[here]
+        tokens, block, seen = self.tokens, self.tokens.span(b, b + 1), self.tokens.span(whole, b)
+        at = tokens.at[block]
         weights = tokens.weights[seen] * np.exp(-self.past.decay * (at[0] - tokens.at[seen]))
         z = float(weights.sum())
         if not z > 0:
             return None
-        log_m, f = softmax_attention(self.beta * tokens.x[here], tokens.x[seen], weights)
+        log_m, f = softmax_attention(self.beta * tokens.x[block], tokens.x[seen], weights)
         fading = np.exp(-self.past.decay * (at - at[0]))
         return Sums(fading, fading[:, None] * f, fading * z, log_m)
 
@@ -190,11 +190,11 @@ class _Moments:
 
     def far(self, b: int, whole: int) -> Sums | None:
         """Blocks before ``b`` from ``whole`` on, by moments, which those of block b are then added to."""
-        tokens, here, decay = self.tokens, self.tokens.span(b, b + 1), self.past.decay
-        at, sites = tokens.at[here], self.sites(tokens.x[here])
+        tokens, block, decay = self.tokens, self.tokens.span(b, b + 1), self.past.decay
+        at, sites = tokens.at[block], self.sites(tokens.x[block])
         self.running.drop_before(whole)
         seen: Coefficients | None = self.running.seen_from(float(at[0]))
-        own = sites.moments(tokens.weights[here] * np.exp(-decay * (at[-1] - at)), self.degree)
+        own = sites.moments(tokens.weights[block] * np.exp(-decay * (at[-1] - at)), self.degree)
         self.running.add(own, float(at[-1]))
         if self._is_one_position(b) and self.past.own > 0:
             seen = self.past.own * own if seen is None else seen + self.past.own * own
@@ -202,7 +202,7 @@ class _Moments:
             return None
         fading = np.exp(-decay * (at - at[0]))
         m, radial, gradient = sites.jet(self.values * seen, self.slopes * seen)
-        g = radial[:, None] * tokens.x[here] + gradient / self.beta
+        g = radial[:, None] * tokens.x[block] + gradient / self.beta
         z = fading * float(seen[0].real / self.geometry.mass_moment)
         return Sums(fading * m, fading[:, None] * g, z, np.full(len(at), self.beta))
 

@@ -40,12 +40,6 @@ class Past:
         """Distances below it are seen."""
         return np.inf if self.window is None else self.window - EDGE
 
-    def first_seen(self, positions: Real) -> NDArray[np.int64]:
-        """The number of the first of these (ascending) positions that each of them sees whole."""
-        if self.window is None:
-            return np.zeros(len(positions), int)
-        return np.searchsorted(positions, positions - self.reach, side="right")
-
 
 class RunningSum:
     """Σ e^{-λ(σ - σ_k)} u_k over a window of what was added, whose both ends only advance: O(1) additions a step.

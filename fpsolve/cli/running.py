@@ -16,13 +16,13 @@ import typer
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError, Interrupted
 from fpsolve.io import check_output, check_space, save
-from fpsolve.notes import NOTES, STOPPED
+from fpsolve.notes import STOPPED, sentences
 from fpsolve.observe import OBSERVABLES
 from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.own import imported
-from fpsolve.settings import OF_THE_CALL, Settings, check_degrees_of
+from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal, undisturbed
-from fpsolve.solving import prepare, solve
+from fpsolve.solving import prepare_single, solve
 from fpsolve.surroundings import user_path
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ def _with_room(target: Path) -> Callable[..., xr.Dataset]:
 
     def solver(model: Any, initial: Any, **arguments: Any) -> xr.Dataset:
         how = {name: arguments.pop(name) for name in (*OF_THE_CALL, "stop") if name in arguments}
-        settings = Settings(**arguments)
-        job = prepare(model, initial, **arguments)
-        check_degrees_of(initial, settings.lmax, settings.moments_lmax, job.state.is_axial)
+        job = prepare_single(model, initial, **arguments)
         result = _bytes_of(job.recorder(job.state)) * (job.steps // job.stride + 1)
         if job.settings.save_flow and job.state.points is not None:
             result += FlowRecorder(job.stepper, job.state).bytes_a_step(job.state) * job.steps
@@ -121,10 +119,7 @@ def summary(ds: xr.Dataset, target: Path) -> str:
     names = [name for name, one in OBSERVABLES.items() if one.summary and name in ds]
     names += [str(name) for name in ds.data_vars if "panel" in ds[name].attrs and ds[name].dims == ("time",)]
     lines += [f"  {name:<16}{_first_to_last(ds[name].values, times)}" for name in names]
-    degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
-    lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    notes = [one.summary.format(time=ds.attrs[name], lmax=lmax) for name, one in NOTES.items() if name in ds.attrs]
-    return "\n".join([*lines, *(f"  {text}" for text in notes)])
+    return "\n".join([*lines, *(f"  {text}" for text in sentences(ds))])
 
 
 def _first_to_last(values: Any, times: Any) -> str:

@@ -9,10 +9,9 @@ from scipy.special import logsumexp
 
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
-from fpsolve.measures.laws import Law, Tokens
+from fpsolve.measures.laws import Law, Tokens, last_axis
 from fpsolve.sphere.gegenbauer import ZonalPoints, checked_dimension, log_area, polynomials
 from fpsolve.sphere.harmonics import Coefficients, Real
-from fpsolve.values import own_arrays
 
 PARALLEL = 1e-12
 """1 - |⟨e, e'⟩| of axes that are one."""
@@ -34,13 +33,11 @@ class Axial(Measure):
     cloud_name: ClassVar[str] = "zonal_cloud"
 
     def _check_axis(self) -> None:
-        """Raise InputError where the axis is no unit vector of R^d, d = 2 to 10,000; own the arrays."""
-        axis = np.asarray(self.axis, float)
+        """Raise InputError where the axis is no unit vector of R^d, d = 2 to 10,000."""
+        axis = self.axis
         if axis.ndim != 1 or not abs(float(np.einsum("a,a->", axis, axis)) - 1) < 1e-8:
             raise InputError("axis", np.shape(axis), "must be a unit vector (d,)", "divide it by its norm")
         checked_dimension(len(axis))
-        object.__setattr__(self, "axis", axis)
-        own_arrays(self)
 
     @property
     def dimension(self) -> int:
@@ -92,7 +89,7 @@ def axis_and_log_density(law: Any) -> tuple[Real, Any]:
         remedy = "pass von_mises_fisher, axial, band, uniform or their mixtures about one axis; " + USE_OTHERS
         raise InputError("initial", name, problem, remedy)
     axes = [axis for _, axis, _ in parts if axis is not None]
-    axis = axes[0] if axes else _last(law.dimension)
+    axis = axes[0] if axes else last_axis(law.dimension)
     signs = [1.0 if one is None else float(np.einsum("a,a->", one, axis)) for _, one, _ in parts]
     if any(abs(abs(sign) - 1) > PARALLEL for sign in signs):
         raise InputError("initial", "mixture", "its components have different axes: the law is not zonal", USE_OTHERS)
@@ -103,14 +100,3 @@ def axis_and_log_density(law: Any) -> tuple[Real, Any]:
         return np.asarray(logsumexp(stacked, axis=0, b=weights[:, None]))
 
     return axis, log_density
-
-
-def _last(d: int) -> Real:
-    axis = np.zeros(d)
-    axis[-1] = 1.0
-    return axis
-
-
-def default_axis(axis: Real | None, d: int) -> Real:
-    """The axis, or e_d."""
-    return _last(checked_dimension(d)) if axis is None else axis

@@ -9,11 +9,11 @@ import numpy as np
 
 from fpsolve.attention.floor import Floor
 from fpsolve.attention.past import Past, past_of_cells
-from fpsolve.attention.source import MomentSource, Source
+from fpsolve.attention.source import Source
 from fpsolve.cached import cached_property
-from fpsolve.errors import InputError, check_number, unknown_name
+from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Living, Measure
-from fpsolve.measures.density import LOW_DEGREE, Density, positive_quadrature, thin_quadrature
+from fpsolve.measures.density import LOW_DEGREE, Density, DensitySource
 from fpsolve.measures.expansion import LIVING_SHARE
 from fpsolve.measures.laws import Law, Prompt, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
@@ -21,7 +21,7 @@ from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.geometry import Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.commutator_free import flow_of_living
-from fpsolve.transport.flows import EXPLICIT, TRANSPORTS
+from fpsolve.transport.flows import EXPLICIT
 from fpsolve.transport.operators import spectral_bound
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Sites, Velocity
@@ -51,15 +51,13 @@ class CausalDensity(Measure):
 
     def __post_init__(self) -> None:
         as_array(self, "coefficients", complex)
-        u, here = self.coefficients, geometry(self.d)
-        if u.ndim != 2 or u.size == 0 or here.degrees(here.degree_of(u[0])).size != u.shape[1]:
+        u, sphere = self.coefficients, geometry(self.d)
+        if u.ndim != 2 or u.size == 0 or sphere.degrees(sphere.degree_of(u[0])).size != u.shape[1]:
             problem = "not the coefficients (P, n) of P densities of one degree"
             raise InputError("coefficients", u.shape, problem, 'use measure="causal_density" with fp.initial.prompt')
         check_number("rtol", self.rtol, 1e-14, 1)
-        if self.flow.partition(" ")[0] not in TRANSPORTS:
-            raise unknown_name("flow", self.flow, TRANSPORTS)
         for row in u:
-            Density(row, self.rtol, None, self.d)
+            Density(row, self.rtol, None, self.d, self.flow)
         self._settle()
 
     def _settle(self) -> None:
@@ -235,20 +233,11 @@ class CausalDensity(Measure):
         return float(np.abs(error[:, low]).max())
 
 
-class CellSource(MomentSource):
+class CellSource(DensitySource):
     """The source of μ, which tells the laws of the cells' pasts, too."""
 
     def __init__(self, cells: Coefficients, whole: Coefficients, rtol: float, d: int) -> None:
-        here = geometry(d)
-        lmax = here.degree_of(whole)
-        grid = here.grid(lmax)
-        super().__init__(
-            lambda degree: here.resized(whole, degree),
-            lambda: positive_quadrature(grid, grid.to_grid(whole)),
-            highest=lmax,
-            geometry=here,
-            coarse_points=lambda: thin_quadrature(here, whole),
-        )
+        super().__init__(geometry(d), whole)
         self._cells, self._rtol = cells, rtol
         self._pasts: dict[Past, list[Source | None]] = {}
 

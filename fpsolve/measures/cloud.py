@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsolve.attention.source import MomentSource, PointSource, Source
-from fpsolve.cached import cached_property, read_only
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, UnresolvedError, check_number
 from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.laws import Law, Prompt, Tokens, density_values, refuse_filter
@@ -21,7 +21,7 @@ from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
 from fpsolve.transport.velocity import Velocity, sites_of
-from fpsolve.values import as_array, changed, own_arrays
+from fpsolve.values import as_array, changed, own_arrays, unsettled
 
 MOMENT_SENSITIVITY = 2.5
 """A displacement δ changes a moment ρ_ℓm, ℓ ≤ 8, by at most about 2.5 Σ w|δ| (root mean square of |∇Y_8m|)."""
@@ -256,13 +256,8 @@ class Cloud(Measure):
     def _at(self, state: Real) -> Cloud:
         """The cloud moved to another state; unchecked, as the flow keeps what the checks ask."""
         d = self.dimension
-        moved = object.__new__(Cloud)
         carried = None if self.log_density is None else np.ascontiguousarray(state[:, d])
-        changed = {"x": np.ascontiguousarray(state[:, :d]), "log_density": carried}
-        for field in fields(self):  # the caches of this cloud stay behind
-            value = changed[field.name] if field.name in changed else getattr(self, field.name)
-            object.__setattr__(moved, field.name, read_only(value))
-        return moved
+        return unsettled(self, x=np.ascontiguousarray(state[:, :d]), log_density=carried)
 
     def _derivative(self, v: Velocity) -> Real:
         if self._in_harmonics:

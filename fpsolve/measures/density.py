@@ -73,14 +73,7 @@ class Density(Expansion):
 
     @cached_property
     def source(self) -> Source:
-        sphere, grid, coefficients = self.geometry, self.grid, self.coefficients  # not self: states are freed
-        return MomentSource(
-            lambda degree: sphere.resized(coefficients, degree),
-            lambda: positive_quadrature(grid, grid.to_grid(coefficients)),
-            highest=self.lmax,
-            geometry=sphere,
-            coarse_points=lambda: thin_quadrature(sphere, coefficients),
-        )
+        return DensitySource(self.geometry, self.coefficients)
 
     @cached_property
     def floor(self) -> Floor:
@@ -136,6 +129,21 @@ class Density(Expansion):
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly
         return self.at(coefficients)
+
+
+class DensitySource(MomentSource):
+    """That of ρ = Σ ρ_ℓm Y_ℓm; it holds the coefficients and not their density, so that states are freed at once."""
+
+    def __init__(self, sphere: Geometry, coefficients: Coefficients) -> None:
+        lmax = sphere.degree_of(coefficients)
+        grid = sphere.grid(lmax)
+        super().__init__(
+            lambda degree: sphere.resized(coefficients, degree),
+            lambda: positive_quadrature(grid, grid.to_grid(coefficients)),
+            highest=lmax,
+            geometry=sphere,
+            coarse_points=lambda: thin_quadrature(sphere, coefficients),
+        )
 
 
 def thin_quadrature(sphere: Geometry, coefficients: Coefficients) -> tuple[Real, Real]:

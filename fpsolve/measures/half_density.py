@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsolve.attention.floor import Floor
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.cached import cached_property, read_only
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Living
 from fpsolve.measures.density import positive_quadrature
@@ -23,7 +23,7 @@ from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT
 from fpsolve.transport.operators import skew_advection, smooth_field, transport_grid
 from fpsolve.transport.velocity import Velocity
-from fpsolve.values import changed
+from fpsolve.values import changed, unsettled
 
 NORM_MARGIN = 1e-3
 """‖ψ‖ is kept to this part of ``rtol`` in each step, at the price of a few applications, so that mass stays one."""
@@ -124,11 +124,7 @@ class HalfDensity(Expansion):
 
     def at(self, coefficients: Coefficients) -> HalfDensity:
         """The half density of other coefficients; unchecked, a stage's norm is one only to the order of the scheme."""
-        stage = object.__new__(HalfDensity)
-        for name in ("rtol", "d", "flow", "coarsest"):
-            object.__setattr__(stage, name, getattr(self, name))
-        object.__setattr__(stage, "coefficients", read_only(coefficients))
-        return stage
+        return unsettled(self, coefficients=coefficients)
 
     def density_at(self, x: Real) -> Real:
         return super().density_at(x) ** 2

@@ -22,6 +22,7 @@ from fpsolve.measures.laws import (
     Mixture,
     Prompt,
     Tokens,
+    last_axis,
     off_sphere,
 )
 from fpsolve.measures.laws import Law as Law  # fp.initial.Law, too
@@ -84,7 +85,7 @@ def uniform(d: int = 3) -> Law:
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=3 for the sphere S²")
     check_memory("d", int(d), TOKEN_BYTES)
-    return AxialLaw(_last(int(d)), np.zeros_like)
+    return AxialLaw(last_axis(int(d)), np.zeros_like)
 
 
 @_with_recipe
@@ -94,7 +95,7 @@ def axial(d: int, kappa: float) -> Law:
         raise InputError("d", d, "the dimension must be an integer >= 2", "pass d=512, for example")
     check_number("kappa", kappa)
     check_memory("d", int(d), TOKEN_BYTES)
-    return AxialLaw(_last(int(d)), Exponential(float(kappa)))
+    return AxialLaw(last_axis(int(d)), Exponential(float(kappa)))
 
 
 @_with_recipe
@@ -297,13 +298,6 @@ __all__ = ["LAWS", *LAWS]
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def _last(d: int) -> Real:
-    """e_d."""
-    axis = np.zeros(d)
-    axis[-1] = 1.0
-    return axis
 
 
 def _direction(argument: str, value: ArrayLike) -> Real:

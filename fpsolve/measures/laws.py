@@ -274,6 +274,13 @@ class Prompt(Value):
         return np.minimum(positions * len(self.laws), len(self.laws) - 1).astype(int).tolist()
 
 
+def last_axis(d: int) -> Real:
+    """e_d."""
+    axis = np.zeros(d)
+    axis[-1] = 1.0
+    return axis
+
+
 def off_sphere(x: Any) -> float:
     """How far from one the norms of unit rows may be, by the precision in which they were given."""
     kind = np.asarray(x).dtype

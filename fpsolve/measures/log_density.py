@@ -9,21 +9,21 @@ import numpy as np
 
 from fpsolve.attention.log_series import LogSeries, exponential, with_mass
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.cached import cached_property, read_only
+from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
 from fpsolve.measures.expansion import Expansion
 from fpsolve.measures.laws import Law, Tokens, density_values, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.sphere.geometry import Geometry, check_degree, geometry
+from fpsolve.sphere.geometry import LARGEST_DEGREE, Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import log_advection, smooth_field, spectral_bound, transport_grid
 from fpsolve.transport.runge_kutta import for_living, integrate
 from fpsolve.transport.velocity import Velocity
-from fpsolve.values import own_arrays
+from fpsolve.values import own_arrays, unsettled
 
 FLOWS = ("chebyshev", "krylov")
 """What moves φ: implicit steps are made for linear operators."""
@@ -42,9 +42,6 @@ FARTHEST = 300.0
 
 MASS_LIMIT, MASS_SHARE = 1e-7, 0.1
 """A mass that is off by more than the first, and than this part of ``rtol``, is unresolved."""
-
-LARGEST_DEGREE = 2047
-"""Of a grid of S²."""
 
 
 class ExponentiatedSeries:
@@ -209,10 +206,7 @@ class LogDensity(Expansion):
 
     def at(self, coefficients: Coefficients) -> LogDensity:
         """The log density of other coefficients; unchecked, as truncation moves the mass."""
-        other = object.__new__(LogDensity)
-        for name, value in (("coefficients", coefficients), ("rtol", self.rtol), ("d", self.d), ("flow", self.flow)):
-            object.__setattr__(other, name, read_only(value))
-        return other
+        return unsettled(self, coefficients=coefficients)
 
     def density_at(self, x: Real) -> Real:
         return np.exp(super().density_at(x))

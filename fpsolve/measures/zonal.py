@@ -11,16 +11,24 @@ from fpsolve.attention.source import Source
 from fpsolve.attention.zonal import AxialFloor, AxialMoments
 from fpsolve.cached import cached_property
 from fpsolve.errors import InputError, UnresolvedError, check_number
-from fpsolve.measures.axial import Axial, axis_and_log_density, default_axis
+from fpsolve.measures.axial import Axial, axis_and_log_density
 from fpsolve.measures.base import Living
-from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
+from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, last_axis, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.sphere.gegenbauer import ZonalGeometry, ZonalGrid, ZonalPoints, laplacian, polynomials, zonal_grid
+from fpsolve.sphere.gegenbauer import (
+    ZonalGeometry,
+    ZonalGrid,
+    ZonalPoints,
+    checked_dimension,
+    laplacian,
+    polynomials,
+    zonal_grid,
+)
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
-from fpsolve.values import as_array, changed
+from fpsolve.values import as_array, changed, own_arrays
 
 LOW_DEGREE = 8
 """Tolerances are on the moments up to this degree."""
@@ -68,12 +76,13 @@ class ZonalDensity(Axial):
             remedy = "pass [1.0, 0.1], for example"
             raise InputError("coefficients", np.shape(c), "must be finite numbers (lmax+1,)", remedy)
         self._settle()
+        self._check_axis()
 
     def _settle(self) -> None:
         """Arrays of its own. Raises InputError unless the mass is one."""
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("coefficients", self.mass, "the mass is not 1", "divide the density by its integral")
-        self._check_axis()
+        own_arrays(self)
 
     @classmethod
     @checked_arguments
@@ -91,7 +100,7 @@ class ZonalDensity(Axial):
     @classmethod
     def of(cls, coefficients: Any, d: int, rtol: float = 1e-6) -> ZonalDensity:
         """That of these coefficients about the last axis of R^d."""
-        return cls(np.asarray(coefficients, float), default_axis(None, d), rtol)
+        return cls(np.asarray(coefficients, float), last_axis(checked_dimension(d)), rtol)
 
     @property
     def lmax(self) -> int:

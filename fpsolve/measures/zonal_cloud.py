@@ -21,7 +21,7 @@ from fpsolve.sphere.gegenbauer import ZonalPoints, log_area
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
-from fpsolve.values import as_array, changed
+from fpsolve.values import as_array, changed, own_arrays
 
 NEGLIGIBLE = 36.0
 """A law fills the angles at which its density in θ is above e^-36 of its peak."""
@@ -58,6 +58,7 @@ class ZonalCloud(Axial):
             remedy = "pass log ρ at the angles, or leave it out"
             raise InputError("log_density", self.log_density.shape, "must be one number an angle", remedy)
         self._settle()
+        self._check_axis()
 
     def _settle(self) -> None:
         """Arrays of its own. Raises InputError where they are no angles and masses."""
@@ -68,7 +69,7 @@ class ZonalCloud(Axial):
             raise InputError("weights", self.weights, "weights must be one non-negative number an angle", "check them")
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
-        self._check_axis()
+        own_arrays(self)
 
     @classmethod
     @checked_arguments

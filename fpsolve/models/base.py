@@ -234,6 +234,15 @@ class Model(metaclass=Named):
         return self.noise > 0
 
 
+class WithValueStd:
+    """A model whose random value matrices have entries of deviation ``value_std``, 1/√d by default."""
+
+    def value_deviation(self, d: int) -> float:
+        """The deviation of V's entries in dimension d."""
+        given: float | None = self.value_std  # type: ignore[attr-defined]
+        return 1 / float(np.sqrt(d)) if given is None else given
+
+
 def checked_number(argument: str, value: float, *, positive: bool = False) -> None:
     """Raise InputError unless the value is finite and non-negative (or positive)."""
     check_number(argument, value, 0, above=positive)

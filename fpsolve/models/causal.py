@@ -15,10 +15,10 @@ from fpsolve.attention.in_order import attention_in_order
 from fpsolve.attention.past import Past
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, check_number, unknown_name
-from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Calculus, Head, Model, WithValueStd, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.deep_stochastic import attention_hessian
 from fpsolve.models.self_attention import attention, attention_field
-from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
+from fpsolve.models.unnormalised import checked_exponent, head_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import JointField, PositionField, Velocity, ZeroField
 
@@ -34,7 +34,7 @@ CELLS = "causal_density"
 
 
 @dataclass(frozen=True)
-class CausalAttention(Model):
+class CausalAttention(WithValueStd, Model):
     r"""dx_s = P_x V ∇_x ∫ e^{β⟨x,y⟩} μ̄_s(dy) dt, μ̄_s = Z_s⁻¹ ∫ k(s,σ) μ_σ dσ: positions s in (0, 1] see their past.
 
     kind: ``usa`` as above, on the circle θ̇_j = Z_j⁻¹ Σ_k k w_k w'(θ_j - θ_k), w = e^{β cos}, as 2605.09213 has it: β
@@ -127,10 +127,8 @@ class CausalAttention(Model):
             return ZeroField()
         if not hasattr(source, "past"):
             return self._joint(source, value, normalised)
-        if normalised:
-            return self._of_cells(source, lambda one, at: apply_matrix(value, attention(one, self._scores, at)[1]))
         return self._of_cells(
-            source, lambda one, at: apply_matrix(value, unnormalised_attention(one, self._scores, at))
+            source, lambda one, at: apply_matrix(value, head_attention(one, self._scores, at, normalised))
         )
 
     def correction_field(self, source: Source) -> Velocity:
@@ -148,10 +146,6 @@ class CausalAttention(Model):
         if not hasattr(source, "past"):
             return self._joint(source, values, True)
         return self._of_cells(source, lambda one, at: apply_matrix(values, attention(one, self._scores, at)[1]))
-
-    def value_deviation(self, d: int) -> float:
-        """The deviation of V's entries in dimension d."""
-        return 1 / float(np.sqrt(d)) if self.value_std is None else self.value_std
 
     @property
     def _scores(self) -> Real:

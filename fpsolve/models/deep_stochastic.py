@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import MomentSource, Source
-from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Calculus, Head, Model, WithValueStd, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.drawn_heads import hessian_F
 from fpsolve.models.self_attention import attention, attention_field, mean_square_attention
 from fpsolve.sphere.harmonics import Real
@@ -29,7 +29,7 @@ CORRECTION_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True)
-class DeepStochasticTransformer(Model):
+class DeepStochasticTransformer(WithValueStd, Model):
     r"""dx = P_x V̄ F_μ(βAx) dt + ε P_x dW_μ(x), dW_μ(x) = dV F_μ(βAx), A fixed, V of independent Brownian entries.
 
     Common noise of covariance K_μ(x,y) I, K_μ(x,y) = value_std² ⟨F_μ(βAx), F_μ(βAy)⟩: the diffusive limit of layers
@@ -106,10 +106,6 @@ class DeepStochasticTransformer(Model):
         """K_μ(x,y) for rows of x and y, shape (n,); ε not included."""
         f, g = (source.F(apply_matrix(self._scores, at, "key_query")) for at in (x, y))
         return self.value_deviation(source.dimension) ** 2 * np.einsum("na,na->n", f, g)
-
-    def value_deviation(self, d: int) -> float:
-        """The deviation of V's entries in dimension d."""
-        return 1 / float(np.sqrt(d)) if self.value_std is None else self.value_std
 
     @property
     def _scores(self) -> Real:

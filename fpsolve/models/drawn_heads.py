@@ -23,7 +23,7 @@ from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
 from fpsolve.memory import check_memory
-from fpsolve.models.base import Calculus, Model, checked_number
+from fpsolve.models.base import Calculus, Model, WithValueStd, checked_number
 from fpsolve.models.weight_arguments import WeightLaw, as_law, checked_law
 from fpsolve.models.weights import MatrixLaw, queries_of
 from fpsolve.noise import BrownianPath
@@ -35,7 +35,7 @@ DRAW_BYTES = 256
 
 
 @dataclass(frozen=True)
-class DrawnHeads(Model):
+class DrawnHeads(WithValueStd, Model):
     """dx = ε P_x dW_μ(x) in Itô form, W_μ the noise of random heads V m_A, A drawn for each step; any d, any measure.
 
     beta: β. heads: H, heads drawn a step. key_query: the law of A, by name ``gaussian`` (iid entries of deviation
@@ -88,8 +88,7 @@ class DrawnHeads(Model):
         words = self.law.normals(d)
         normals = path.normals(t0, t1, self.heads * words, "common")
         matrices = self.law.made_of(normals.reshape(self.heads, words), d)
-        value_std = 1 / np.sqrt(d) if self.value_std is None else self.value_std
-        return HeadsOfStep(self.beta, matrices, value_std, self.noise, self.diffusion)
+        return HeadsOfStep(self.beta, matrices, self.value_deviation(d), self.noise, self.diffusion)
 
     def queries(self, d: int) -> Heads:
         return queries_of(self.law, self.beta, d) if self.is_stochastic else ()

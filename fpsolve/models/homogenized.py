@@ -19,6 +19,7 @@ from fpsolve.measures.build import source_of
 from fpsolve.models.base import (
     Calculus,
     Model,
+    WithValueStd,
     apply_matrix,
     checked_matrix,
     checked_number,
@@ -46,7 +47,7 @@ KEY_QUERY_LAWS = ("identity", "gaussian", "product")
 
 
 @dataclass(frozen=True)
-class Homogenized(Model):
+class Homogenized(WithValueStd, Model):
     """Random heads V m_A(x), m_A(x) = F_μ(βAx), V of iid entries, in the limit of many layers and heads.
 
     Common noise of covariance E[W(x)W(y)ᵀ] = K_μ(x,y) I, K_μ(x,y) = value_std² E_A⟨m_A(x), m_A(y)⟩, and drift
@@ -173,10 +174,6 @@ class Homogenized(Model):
             return self.noise * HarmonicField(*law.field(self.spectrum(source), increment), d=d)
         values = self.noise * self.value_deviation(d) * increment.reshape(d, d)
         return AmbientField(lambda sites: apply_matrix(values, self._attention(source, sites)))
-
-    def value_deviation(self, d: int) -> float:
-        """The deviation of V's entries in dimension d."""
-        return 1 / np.sqrt(d) if self.value_std is None else self.value_std
 
     def spectrum(self, source: Source) -> Real:
         """C_ℓ[μ] of the isotropic noise, ℓ ≤ noise_lmax (``auto``: of a run from μ), value variance included, ε not."""

@@ -20,8 +20,8 @@ from fpsolve.models.base import (
     checked_same_size,
     frozen_matrix,
 )
-from fpsolve.models.self_attention import attention, attention_field
-from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
+from fpsolve.models.self_attention import attention_field
+from fpsolve.models.unnormalised import checked_exponent, head_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
 
@@ -113,9 +113,7 @@ class MultiHead(Model):
         return attention_field(head.scores, lambda sites: self._output(head, source, sites))
 
     def _output(self, head: Head, source: Source, sites: Sites) -> Real:
-        if head.normalised:
-            return head.weight * apply_matrix(head.value, attention(source, head.scores, sites)[1])
-        return head.weight * apply_matrix(head.value, unnormalised_attention(source, head.scores, sites))
+        return head.weight * apply_matrix(head.value, head_attention(source, head.scores, sites, head.normalised))
 
 
 def _checked_sequence(argument: str, matrices: Sequence[ArrayLike]) -> list[ArrayLike]:

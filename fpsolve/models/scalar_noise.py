@@ -25,8 +25,8 @@ from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
 from fpsolve.errors import unknown_name
 from fpsolve.models.base import Calculus, Head, Model, apply_matrix, checked_matrix, checked_number
-from fpsolve.models.self_attention import attention, attention_field
-from fpsolve.models.unnormalised import checked_exponent, unnormalised_attention
+from fpsolve.models.self_attention import attention_field
+from fpsolve.models.unnormalised import checked_exponent, head_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity, ZeroField, sites_of
 
@@ -112,9 +112,7 @@ class ScalarNoise(Model):
 
     def _attention(self, source: Source, sites: Sites) -> Real:
         """m, shape (..., d)."""
-        found = attention(source, self._scores, sites)[1] if self.normalised else unnormalised_attention(
-            source, self._scores, sites
-        )  # fmt: skip
+        found = head_attention(source, self._scores, sites, self.normalised)
         return apply_matrix(checked_matrix("value", self.value), found)
 
     def _along(self, source: Source, factor: float) -> Velocity:

@@ -66,6 +66,11 @@ def unnormalised_attention(source: Source, scores: Real, sites: Sites) -> Real:
     return np.exp(log_m)[..., None] * f
 
 
+def head_attention(source: Source, scores: Real, sites: Sites, normalised: bool) -> Real:
+    """F, or M F without the denominator, at g = Bx, shape (..., d)."""
+    return attention(source, scores, sites)[1] if normalised else unnormalised_attention(source, scores, sites)
+
+
 def checked_exponent(scores: Real) -> None:
     """Raise InputError when e^{|Bx|}, B = ``scores`` = βA, may overflow on the unit sphere."""
     largest = float(np.abs(scores) if scores.ndim == 0 else np.linalg.norm(scores, 2))

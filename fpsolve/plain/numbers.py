@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
-from fpsolve.plain.annotations import hints
+from fpsolve.plain.annotations import LARGEST, hints
 
 
 def python_number(value: Any) -> Any:
@@ -37,7 +37,7 @@ def as_annotated(call: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
 
 
 def _is_exact(value: Any) -> bool:
-    return type(value) is int and abs(value) < 1 << 1023 and int(float(value)) == value
+    return type(value) is int and abs(value) < LARGEST and int(float(value)) == value
 
 
 @cache

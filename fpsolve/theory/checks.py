@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpsolve.errors import InputError, unknown_name
-from fpsolve.plain.arguments import arguments_of, checked_arguments
+from fpsolve.plain.arguments import checked_arguments
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,15 +49,15 @@ def elementwise(function: Callable[P, T]) -> Callable[P, T]:
     Raises InputError naming the first argument whose shape does not fit to those before it.
     """
     arrays = {name for name, kind in inspect.get_annotations(function).items() if kind.startswith("ArrayLike")}
+    signature = inspect.signature(function)
 
     @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = arguments_of(function, args, kwargs).arguments
+    def broadcast(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(*args, **kwargs).arguments
         together(**{name: np.asarray(value) for name, value in given.items() if name in arrays and value is not None})
-        return checked(*args, **kwargs)
+        return function(*args, **kwargs)
 
-    checked = checked_arguments(function)
-    return called
+    return checked_arguments(broadcast)
 
 
 def dimensions(d: Any) -> Real:

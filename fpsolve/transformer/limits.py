@@ -125,7 +125,7 @@ def head_law(law: HeadLaw | Diffusive, d: int) -> HeadLaw:
             value.check_centred(d)
         return law
     if isinstance(law, DrawnHeads):
-        return HeadLaw(law.beta, Gaussian(1 / np.sqrt(d) if law.value_std is None else law.value_std), law.law)
+        return HeadLaw(law.beta, Gaussian(law.value_deviation(d)), law.law)
     if not isinstance(law, Homogenized | DeepStochasticTransformer):
         raise InputError("law", law, "not the law of a head", "pass fp.transformer.HeadLaw(beta=4.0), for example")
     value = Gaussian(law.value_deviation(d), mean=law.drift)

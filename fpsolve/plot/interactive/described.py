@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fpsolve.config import parse_config
 from fpsolve.errors import InputError
-from fpsolve.notes import NOTES
+from fpsolve.notes import NOTES, sentences
 from fpsolve.plain.toml import toml_table
 from fpsolve.plot.heading import described
 from fpsolve.plot.marks import limit_of
@@ -129,7 +129,7 @@ def resolution(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
             worst = float(np.nanmax(np.abs(ds[name].values)))
             rows.append((about, f"{worst:.2g}", f"{limit:.0e}"))
             over += [about] * (worst > limit)
-    remarks = [*_notes(ds)]
+    remarks = sentences(ds)
     negative = "min_density" in ds and float(ds["min_density"].min()) < 0
     if negative:
         remarks.append(f"the density is negative somewhere (least: {float(ds['min_density'].min()):.2g})")
@@ -138,14 +138,6 @@ def resolution(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
     if not rows:
         return "Points have no tail: compare with more of them, or with a density, to know.", rows, None
     return "At every saved time all that tells of the resolution is below its limit.", rows, True
-
-
-def _notes(ds: xr.Dataset) -> Iterator[str]:
-    degrees = ds["lmax"].values if "lmax" in ds.coords else np.array([np.nan])
-    lmax = np.max(degrees, where=np.isfinite(degrees), initial=-np.inf)
-    for name, note in NOTES.items():
-        if name in ds.attrs:
-            yield note.summary.format(time=float(ds.attrs[name]), lmax=lmax)
 
 
 def resolution_of_members(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:

@@ -12,6 +12,7 @@ from fpsolve.plot import fields
 from fpsolve.plot.marks import lost_at
 from fpsolve.plot.palette import CMAP, COLOURS, DECADES, HUGE_RANGE, LOST, WIDE_RANGE, time_label
 from fpsolve.plot.profiles import on_circle, profiles
+from fpsolve.plot.projection import unit_vectors
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -116,7 +117,7 @@ def _density(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
     remarks = [*remarks, *(f"density {source} where it was not saved" for source in sources)]
     lowest, highest = min(float(one.values.min()) for one in shown), max(float(one.values.max()) for one in shown)
     scale = ColourScale(min(lowest, 0.0) if lowest < 0 else lowest, max(highest, lowest + 1e-12))
-    x, y, z = (np.float32(one) for one in _sphere(lat, lon))
+    x, y, z = (np.float32(one) for one in unit_vectors(*np.meshgrid(lat, lon, indexing="ij")))
     values = [np.float32(scale(one.at(lat[:, None], lon[None, :]))) for one in shown]
     titles = [_title(ds, one.time, f"peak {one.values.max():.3g} per steradian") for one in shown]
     ball = go.Surface(
@@ -149,7 +150,8 @@ def _cloud(ds: xr.Dataset, chosen: Any, remarks: list[str]) -> Scene:
         **dict(zip("xyz", places[0].T, strict=True)), mode="markers", name="points", hoverinfo="skip",
         marker={"size": size, "color": COLOURS[0], "line": {"width": 0}, "opacity": 0.9},
     )  # fmt: skip
-    x, y, z = (0.985 * one for one in _sphere(np.linspace(-90, 90, 31), np.linspace(0, 360, 61)))
+    mesh = np.meshgrid(np.linspace(-90, 90, 31), np.linspace(0, 360, 61), indexing="ij")
+    x, y, z = 0.985 * unit_vectors(*mesh)
     ball = go.Surface(
         x=x, y=y, z=z, surfacecolor=0 * x, colorscale=[[0, "#d9dde1"], [1, "#d9dde1"]], showscale=False,
         hoverinfo="skip", lighting={"ambient": 0.9, "diffuse": 0.2, "specular": 0.0}, name="sphere",
@@ -206,7 +208,7 @@ def _turning(
         textfont={"size": 14, "color": "#444"},
     )  # fmt: skip
     lat, lon = fields.mean_direction(ds, int(chosen[-1]))
-    eye = 1.15 * np.array(_sphere(np.array([np.clip(lat + 15, -75, 75)]), np.array([lon + 20])))[:, 0, 0]
+    eye = 1.15 * unit_vectors(np.clip(lat + 15, -75, 75), np.asarray(lon + 20))
     bare = {"visible": False, "range": [-1.35, 1.35]}
     figure.update_layout(
         scene={
@@ -268,9 +270,3 @@ def _title(ds: xr.Dataset, time: float, about: str) -> str:
     lost = lost_at(ds, time)
     remarks = f"{time_label(time)},  {about}"
     return f'{remarks}  <span style="color:{LOST}">({lost})</span>' if lost else remarks
-
-
-def _sphere(lat: Real, lon: Real) -> tuple[Real, Real, Real]:
-    """Coordinates of (latitude, longitude), shape (rows, columns)."""
-    north, east = np.radians(lat)[:, None], np.radians(lon)[None, :]
-    return np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north) + 0 * east
