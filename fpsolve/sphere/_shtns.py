@@ -7,7 +7,7 @@ import ctypes
 import io
 from typing import Any
 
-from fpsolve._kernels import _transport
+from fpsolve._kernels import _fields, _transport
 
 with contextlib.redirect_stdout(io.StringIO()):
     import shtns
@@ -26,12 +26,13 @@ def _bound() -> bool:
         addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in TRANSFORMS]
     except AttributeError:
         return False
-    _transport.bind(*addresses)
+    for kernels in (_transport, _fields):
+        kernels.bind(*addresses)
     return True
 
 
 BOUND: bool = _bound()
-"""Whether transports run in one compiled call; otherwise by the same transforms from Python, to the same bits."""
+"""Whether transports and attention run in compiled calls; otherwise by the same transforms from Python."""
 
 
 def address(plan: Any) -> int:
