@@ -31,3 +31,6 @@ def attention(
     f: NDArray[float64],
     product: NDArray[float64],
 ) -> None: ...
+def potentials(
+    degree: int, amplitudes: NDArray[float64], increments: NDArray[float64], out: NDArray[complex128]
+) -> None: ...

@@ -275,6 +275,30 @@ void attention(std::uintptr_t address, std::size_t degree, double r, Array<const
     fpsolve_ambient(n, out, x.data(), frame.data(), product.data());
 }
 
+// S, T and R of isotropic noise, as fpsolve.noise.spherical tells: `amplitudes` (5, L+2) by degree J of xi-, xi+ in S,
+// xi0 in T, xi- and xi+ in R; `increments` (3 (L+2)^2,) of the channels, 3 (J^2 + J + m) + component.
+void potentials(std::size_t degree, Array<const double, 2> amplitudes, Array<const double, 1> increments,
+                Array<Complex, 2> out) {
+    same(amplitudes.shape(0), 5);
+    same(amplitudes.shape(1), degree + 1);
+    same(increments.size(), 3 * (degree + 1) * (degree + 1));
+    same(out.shape(0), 3);
+    same(out.shape(1), modes_of(degree));
+    const double half = std::sqrt(0.5);
+    std::size_t k = 0;
+    for (std::size_t m = 0; m <= degree; ++m)
+        for (std::size_t J = m; J <= degree; ++J, ++k) {
+            const double* plus = increments.data() + 3 * (J * J + J + m);
+            const double* minus = increments.data() + 3 * (J * J + J - m);
+            const double weight = m == 0 ? 1.0 : half, other = m == 0 ? 0.0 : half;
+            Complex xi[3];
+            for (std::size_t c = 0; c < 3; ++c) xi[c] = Complex(plus[c] * weight, minus[c] * other);
+            out(0, k) = amplitudes(0, J) * xi[0] + amplitudes(1, J) * xi[2];
+            out(1, k) = amplitudes(2, J) * xi[1];
+            out(2, k) = amplitudes(3, J) * xi[0] + amplitudes(4, J) * xi[2];
+        }
+}
+
 }  // namespace
 
 NB_MODULE(_fields, module) {
@@ -286,6 +310,8 @@ NB_MODULE(_fields, module) {
                "factors"_a.noconvert(), "radii"_a.noconvert(), "moments"_a.noconvert(), "top"_a, "degree"_a, "floor"_a,
                "modes"_a.noconvert());
     module.def("contracted", &contracted, "modes"_a.noconvert(), "degree"_a, "tensor"_a.noconvert(),
+               "out"_a.noconvert());
+    module.def("potentials", &potentials, "degree"_a, "amplitudes"_a.noconvert(), "increments"_a.noconvert(),
                "out"_a.noconvert());
     module.def("attention", &attention, "plan"_a, "degree"_a, "r"_a, "value"_a.noconvert(), "slope"_a.noconvert(),
                "cos_theta"_a.noconvert(), "sin_theta"_a.noconvert(), "x"_a.noconvert(), "frame"_a.noconvert(),

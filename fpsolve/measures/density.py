@@ -80,6 +80,10 @@ class Density(Expansion):
         return Floor(self.geometry, self.grid, self.coefficients, self.values, self.coarsest)
 
     @property
+    def mean(self) -> Real:
+        return self.geometry.mean_vector(self.coefficients)
+
+    @property
     def mass(self) -> float:
         return float(self.coefficients[0].real / self.geometry.mass_moment)
 
