@@ -42,6 +42,9 @@ SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 LONGEST = 1 + 1e-9
 """|F|² of every measure, and |Cov F|², up to round-off."""
 
+MOST_LATITUDES = 128
+"""On finer grids second derivatives along θ and φ, which grow as 1/sin² θ and cancel, would lose too many digits."""
+
 SMALL = 1e-2
 """Smaller spheres are left to the moments of the coordinates, where nothing cancels."""
 
@@ -211,7 +214,7 @@ class MomentSource(Source):
         if not _fits(sites, degree):
             flat = self.hessian_F_sphere(radius, self._scattered(sites))
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
-        if _compiled(sites, radius):
+        if _compiled(sites, radius) and sites.nlat <= MOST_LATITUDES:
             m, f, product, good = self._attention(radius, sites, True)
             if good:
                 return f, product
