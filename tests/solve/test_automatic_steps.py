@@ -23,21 +23,29 @@ def pairs(beta, exponents):
     [
         ("sa", 500.0, (4.0, 5.5, 7.0), 8),
         ("usa", 500.0, (4.0, 5.5, 7.0), 8),
-        ("sa", 4000.0, (10.5, 11.5, 12.5), 8),
+        ("rescaled", 500.0, (4.0, 5.5, 7.0), 8),
+        ("sa", 4000.0, (7.0, 8.2, 9.4), 8),
+        ("rescaled", 4000.0, (7.0, 8.2, 9.4), 8),
         ("sa", 4000.0, (16.0, 17.0, 18.0), 3),  # implicit formulas, once clusters relax faster than they meet
+        ("rescaled", 4000.0, (16.0, 17.0, 18.0), 3),
     ],
 )
 def test_the_staircase_of_energies(kind, beta, exponents, steps):
     """Merging times grow like e^{β(1 - cos θ)}, between them 2βE e^{-β} stays at Σ m_c²: 6/36, 8/36, 10/36, 12/36.
 
     Pairs meet without the others, so that the closed time of two tokens is that of each pair; without the denominator
-    three times as long, as a token has a sixth of the mass, and in units of e^{-β}, 10^{-217} at β = 500.
+    three times as long, as a token has a sixth of the mass, and in units of e^{-β}, 10^{-217} at β = 500 and no double
+    at 4000 unless rescaled.
     """
     law, cosines = pairs(beta, exponents)
-    slower = 3 if kind == "usa" else 1
-    exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, kind) * slower
+    how = {"kind": "sa"} if kind == "sa" else {"kind": "usa", "rescaled": kind == "rescaled"}
+    slower = 1 if kind == "sa" else 3
+    exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, **how) * slower
     end = 1.25 * exact[-1]
-    model = {"sa": fp.models.SelfAttention, "usa": fp.models.UnnormalisedSelfAttention}[kind](beta)
+    if kind == "sa":
+        model = fp.models.SelfAttention(beta)
+    else:
+        model = fp.models.UnnormalisedSelfAttention(beta, rescaled=how["rescaled"])
     ds = fp.solve(
         model, law, measure="cloud", t_end=end, dt="auto", save_every=end / steps, save_points=True,
     )  # fmt: skip
@@ -46,7 +54,7 @@ def test_the_staircase_of_energies(kind, beta, exponents, steps):
     assert (found.merged_after <= exact * (1 + 1e-4)).all()
     assert (found.merged_before >= exact * (1 - 1e-4)).all()
     stairs = np.exp(np.log(2 * beta) + ds.log_energy - beta)
-    gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, kind, deficit=True)
+    gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, deficit=True, **how)
     assert stairs.values == pytest.approx((1 + np.exp(-beta * gaps)).sum(-1) / 18, rel=1e-4)
     assert 0 < ds.evaluations.max() < 12_000, "the cost of a step, stiff ones included"
     if steps == 3:
