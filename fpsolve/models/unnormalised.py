@@ -34,7 +34,8 @@ class UnnormalisedSelfAttention(Model):
 
     rescaled: time in units of e^{-β|A|}, |A| the largest singular value: e^{β(⟨Ax,y⟩ - |A|)} in place of e^{β⟨Ax,y⟩}
     (and ν in that time), so that speeds are at most |V| and no β overflows, as for the staircase of
-    :cite:`dynamic2024`. Energies stay those of e^{β⟨Ax,y⟩}. Raises InputError for bad values, and unless rescaled for β|A| > 700.
+    :cite:`dynamic2024`. Energies stay those of e^{β⟨Ax,y⟩}. Raises InputError for bad values, and unless rescaled for
+    β|A| > 700.
     """
 
     beta: float
