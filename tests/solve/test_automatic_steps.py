@@ -27,7 +27,6 @@ def pairs(beta, exponents):
         ("sa", 4000.0, (7.0, 8.2, 9.4), 8),
         ("rescaled", 4000.0, (7.0, 8.2, 9.4), 8),
         ("sa", 4000.0, (16.0, 17.0, 18.0), 3),  # implicit formulas, once clusters relax faster than they meet
-        ("rescaled", 4000.0, (16.0, 17.0, 18.0), 3),
     ],
 )
 def test_the_staircase_of_energies(kind, beta, exponents, steps):
@@ -76,6 +75,38 @@ def test_steps_of_any_length_are_accurate():
         assert "evaluations" not in fine
         again = fp.solve(model, LAW, dt=0.5, measure=measure, **run)
         assert np.array_equal(again.moments, auto.moments), "rk4 with that dt"
+
+
+@pytest.mark.parametrize(
+    ("model", "measure"),
+    [
+        (fp.models.SelfAttention(2.0), "zonal"),
+        (fp.models.UnnormalisedSelfAttention(2.0), "zonal_cloud"),
+        (fp.models.CausalAttention(2.0, 0.0, kind="sa"), "causal_density"),
+        (fp.models.CausalAttention(2.0, window=0.3, kind="sa"), "cloud"),
+        (fp.models.SelfAttention(1.0) + fp.models.UnnormalisedSelfAttention(1.0), "half_density"),
+    ],
+)
+def test_every_measure_takes_it(model, measure):
+    law = LAW if measure not in ("causal_density", "cloud") else fp.initial.prompt(LAW, 4)
+    start = fp.initial.samples(law, 24, 1) if measure == "cloud" else law
+    run = {"t_end": 0.5, "measure": measure, "rtol": 1e-8} | ({} if measure == "cloud" else {"lmax": 15})
+    fine, auto = (fp.solve(model, start, dt=dt, save_every=0.5, **run) for dt in (0.0625, "auto"))
+    assert abs(fine.overlap[-1] - fine.overlap[0]) > 0.01
+    assert np.abs(auto.overlap - fine.overlap).max() < 1e-6
+    assert auto.evaluations[1] > 5
+
+
+def test_own_noise_by_petsc():
+    """ν is implicit in PETSc's steps, and no error of order dt² is left: against small steps that split it off."""
+    pytest.importorskip("petsc4py")
+    model, run = fp.models.SelfAttention(2.0, diffusion=0.2), {"t_end": 1.0, "save_every": 0.5, "lmax": 15}
+    auto = fp.solve(model, LAW, dt="auto", scheme="petsc_ts", rtol=1e-8, **run)
+    split = [fp.solve(model, LAW, dt=dt, rtol=1e-8, **run) for dt in (0.1, 0.05)]
+    exact = (4 * split[1].moments - split[0].moments) / 3
+    assert np.abs(auto.moments - exact).max() < 2e-6
+    assert np.abs(split[0].moments - exact).max() > 1e-5
+    assert (auto.evaluations[1:] > 5).all()
 
 
 def test_the_same_after_a_restart(tmp_path):
