@@ -73,6 +73,8 @@ def run(model, measure="density", scheme=None, start=LAW, **settings):
         settings.pop("rtol")
     if not isinstance(start, type(LAW)):
         settings.pop("lmax")
+    elif measure == "causal_density":
+        start = fp.initial.prompt(start, 2)
     return fp.solve(model, start, measure=measure, scheme=scheme, **settings)
 
 
@@ -268,5 +270,5 @@ def test_tokens_with_positions_add_too():
     assert not both.flowable and both.measures == CausalAttention.measures and both.dimension is None
     ds = run(both, "cloud", start=start)
     assert '"scheme": "rk4"' in ds.attrs["fpsolve_config"]
-    with pytest.raises(InputError, match="acts on points"):
+    with pytest.raises(InputError, match="acts on positions"):
         run(both, "density", start=fp.initial.uniform(2))
