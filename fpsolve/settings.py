@@ -101,7 +101,7 @@ def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str
         raise InputError("dt", "auto", problem, 'pass dt, or use scheme="petsc_ts" on a density')
     if settings.save_every is None:
         raise InputError("save_every", None, 'dt="auto" steps from one saved time to the next', "pass save_every=…")
-    return replace(settings, dt=settings.save_every)
+    return replace(settings, dt=check_number("save_every", settings.save_every, 0, LONGEST, above=True))
 
 
 def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:
