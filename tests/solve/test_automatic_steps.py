@@ -132,6 +132,7 @@ def test_sweeps_take_it():
         ("dt", fp.models.SelfAttention(1.0), {"save_every": 0.1, "scheme": "lie_euler"}, "lie_euler"),
         ("save_every", fp.models.SelfAttention(1.0), {}, "saved"),
         ("save_every", fp.models.SelfAttention(1.0), {"save_every": 0.0}, "positive"),
+        ("save_every", fp.models.SelfAttention(1.0), {"save_every": 2.0}, "longer"),
         ("dt", fp.models.SelfAttention(1.0), {"dt": "automatic"}, "auto"),
         ("t_end", fp.models.SelfAttention(1.0), {"save_every": 0.3}, "whole number"),
     ],
