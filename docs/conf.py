@@ -41,7 +41,7 @@ site_contents = {
 }
 """The table of contents by caption; every page stands in it."""
 
-# --- the tutorial, run in a kernel of Jupyter whenever the site is built ------------------------------------------------
+# --- the tutorial, run in a kernel of Jupyter whenever the site is built ----------------------------------------------
 
 nb_execution_mode = "force"
 nb_execution_timeout = 600
