@@ -35,4 +35,4 @@ def test_gallery_at_small_size(script, tmp_path, monkeypatch, capsys):
 
 
 def test_there_are_examples():
-    assert len(SCRIPTS) >= 4 and len(GALLERY) >= 3
+    assert len(SCRIPTS) >= 4 and len(GALLERY) >= 14

@@ -19,16 +19,16 @@ import fpsolve as fp
 from fpsolve.plot.palette import CMAP, COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-TOKENS, LMAX, T_END, DT = (2000, 63, 1.2, 0.02) if FULL else (300, 31, 0.8, 0.05)
-MODEL = fp.models.Homogenized(beta=4.0, key_query="gaussian")
+TOKENS, LMAX, T_END, DT = (2000, 95, 1.4, 0.05) if FULL else (300, 63, 1.0, 0.05)
+MODEL = fp.models.Homogenized(beta=3.0, key_query="gaussian")
 LAW = fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0)
-COMMON = {"t_end": T_END, "dt": DT, "path_cell": DT, "seed": 6}
+COMMON = {"t_end": T_END, "dt": DT, "path_cell": DT, "seed": 2}
 
 # %%
 # The density by its logarithm, a quadrature cloud and tokens, on one path.
 
 density = fp.solve(MODEL, LAW, measure="log_density", lmax=LMAX, save_density=True, **COMMON)
-cloud = fp.solve(MODEL, LAW, measure="cloud", lmax=LMAX, **COMMON)
+cloud = fp.solve(MODEL, LAW, measure="cloud", lmax=31, **COMMON)
 tokens = fp.solve(MODEL, fp.initial.samples(LAW, TOKENS, seed=1), measure="cloud", save_points=True, **COMMON)
 
 apart = np.linalg.norm(tokens.mean_vector.values - density.mean_vector.values, axis=1)
@@ -51,9 +51,9 @@ for column, index in enumerate((0, density.sizes["time"] // 2, -1)):
     x, y, z = tokens.points.values[index][some].T
     east, north = np.rad2deg(np.arctan2(y, x)) % 360, np.rad2deg(np.arcsin(z))
     axes.plot(east, north, ".", color="white", markersize=3, markeredgecolor="black", markeredgewidth=0.3)
-    axes.set(title=f"t = {density.time.values[index]:.1f}", xticks=(0, 180, 360), yticks=(-90, 0, 90))
+    axes.set(title=f"t = {density.time.values[index]:.1f}", xticks=(0, 180, 360), xlim=(0, 360), yticks=(-90, 0, 90))
     figure.colorbar(image, ax=axes, location="bottom", label="density [1/sr]")
-axes = figure.add_subplot(grid[1, :], xlabel="time", ylabel="|∫ x dμ|", ylim=(None, 1))
+axes = figure.add_subplot(grid[1, :], xlabel="time", ylabel="|∫ x dμ|", ylim=(0, 1))
 length = np.sqrt(density.overlap.values)
 axes.fill_between(density.time, length - allowed, length + allowed, color=COLOURS[0], alpha=0.2, linewidth=0)
 axes.plot(density.time, length, color=COLOURS[0], label="density, and three deviations of iid draws")

@@ -5,12 +5,12 @@ The logistic regime: one, three halves or two
 Two tokens in the noise of a uniform mean field, at low temperature and in large d :cite:`homogenized2026`: in units
 of t/d their overlap follows du = -k u(1-u²) dt + √2 (1-u²) dB. The noise has the kernel E cos∠(Ax, Ay), which is
 q(1 - c(1-q²)/d + …) for q = ⟨x,y⟩, and as the drift multiplies the correction by d, k = 1 + c: 1 for linear layers,
-3/2 for one Gaussian matrix A, 2 for a product WW'ᵀ. For k < 2 a pair ends aligned with the probability I_{(1+u)/2}(1-k/2, 1-k/2), a
-regularised incomplete beta function; only k = 1 gives the arcsine law. Points: k from sampled matrices, and the
-probability (``fp.theory.hitting_probability``) for the kernel of one Gaussian A with the c that was sampled.
+3/2 for one Gaussian matrix A, 2 for a product WW'ᵀ. For k < 2 a pair ends aligned with the probability
+I_{(1+u)/2}(1-k/2, 1-k/2), a regularised incomplete beta function; only k = 1 gives the arcsine law. Points: k from
+sampled matrices, and ``fp.theory.hitting_probability`` for the kernel of one Gaussian A with the c that was sampled.
 
-Asserted: k tends to 3/2 and 2, to four standard errors and 3/d; the probability for one Gaussian A is its law to 1/d, and
-not the arcsine law.
+Asserted: k tends to 3/2 and 2, to four standard errors and 3/d; the probability for one Gaussian A is its law to 1/d,
+and not the arcsine law.
 """
 
 import os
