@@ -21,7 +21,7 @@ import fpsolve as fp
 from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-MEMBERS, STEP = (10_000, 0.15) if FULL else (1_000, 0.25)
+MEMBERS, STEP = (4_000, 0.2) if FULL else (1_000, 0.25)
 CASES = ((3, 12.0), (5, 12.0), (8, 16.0)) if FULL else ((3, 12.0), (8, 12.0))
 BETAS = (0.25, 0.75, 1.0, 1.5, 2.0, 3.0) if FULL else (0.5, 1.0, 3.0)
 OVERLAP = -0.6

@@ -21,8 +21,8 @@ import fpsolve as fp
 from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-TOKENS, DECADES = (16, 5) if FULL else (3, 3)
-BETA, ANGLES = 200.0, np.array([0.2, 0.26, 0.3, 0.335, 0.365])[:DECADES]
+TOKENS, DECADES = (5, 4) if FULL else (3, 3)
+BETA, ANGLES = 200.0, np.array([0.2, 0.26, 0.3, 0.352])[:DECADES]
 
 # %%
 # Clusters of tokens, followed through decades of time: each run starts where the last one ended.

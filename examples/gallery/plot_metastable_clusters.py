@@ -19,7 +19,7 @@ import fpsolve as fp
 from fpsolve.plot.palette import CMAP
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-BETAS, LMAX, STEPS = ((5.0, 7.0), 255, 240) if FULL else ((5.0, 7.0), 127, 60)
+BETAS, LMAX, STEPS = ((5.0, 7.0), 255, 240) if FULL else ((5.0, 7.0), 127, 100)
 SIZE = 1e-8
 
 # %%

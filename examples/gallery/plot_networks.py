@@ -22,7 +22,7 @@ from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
 NAMES = ("GPT-2, 12 layers", "GPT-2, 48 layers", "BERT", "LLaMA") if FULL else ("GPT-2, 12 layers", "BERT", "LLaMA")
-DATA = Path(__file__).resolve().parents[2] / "tests" / "transformer" / "data" / "networks.json"
+DATA = Path(fp.__file__).parents[1] / "tests" / "transformer" / "data" / "networks.json"
 MEASURED = json.loads(DATA.read_text(encoding="utf-8"))["cases"]
 IDS = {"distinct": np.arange(1, 65), "repeated": np.arange(64) ** 2 % 37 + 1}
 

@@ -21,7 +21,7 @@ import fpsolve as fp
 from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-MEMBERS, STEP = (12_000, 0.125) if FULL else (5_000, 0.2)
+MEMBERS, STEP = (8_000, 0.15) if FULL else (5_000, 0.2)
 BETA, D, TOKENS, T_END = 0.5, 3, 12, 2.0
 START = fp.initial.samples(fp.initial.von_mises_fisher([0, 0, 1], 1.0), TOKENS, seed=0)
 

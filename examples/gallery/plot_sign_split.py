@@ -6,7 +6,7 @@ With a symmetric matrix S as key-query and value matrix, tokens end at one end o
 two ends :cite:`spectral2026`; how often which, from random starts, depends on the spectrum :cite:`layernorm2025`. Here
 S = diag(1, d₂), or diag(-1, d₂) for negative definite S, and four tokens start uniformly on the circle. Linear theory
 (``SpectralSelection.rates``) tells which ends can be: an even split along e₁ until d₂ = tanh β, from there on only
-aligned tokens; a split along e₂ where |d₂| tanh β|d₂| > 1; and only splits where S is negative definite.
+aligned tokens; a split along e₂ where d₂ < 0 and d₂ tanh βd₂ > 1; and only splits where S is negative definite.
 
 Asserted: every single end is one that linear theory finds stable; no pair of clusters is antipodal for d₂ > tanh β,
 and all are for negative definite S. Bars are 95 % intervals of the share.
