@@ -7,7 +7,8 @@ which gathers in one place :cite:`homogenized2026`. Tokens that are drawn from t
 lie in the density, and their mean approaches its mean as N^{-1/2}.
 
 Asserted: at every time the mean of N tokens is that of the density to three standard deviations of the mean of iid
-draws, √((1-m²)/N), m the length of its mean, and a quadrature cloud of the start, on the same path, has the mean of the density to 1e-5.
+draws, √((1-m²)/N), m the length of its mean; and a quadrature cloud of the start, on the same path, has the mean of the
+density to 1e-5.
 """
 
 import os
