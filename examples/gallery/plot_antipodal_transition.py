@@ -9,7 +9,7 @@ above β = 1.24, where the probability sets in. The lines are the scale function
 whose pair has a negative overlap after the last layer, the bars four standard errors.
 
 Asserted: each share lies within four standard errors, the weak error η²/4 of the layers and the share 0.01 of pairs
-still undecided of the probability; in d = 8, below the transition, every pair comes together.
+still undecided of the probability; below the transition the probability is zero.
 """
 
 import os
@@ -22,8 +22,8 @@ from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
 MEMBERS, STEP = (4_000, 0.2) if FULL else (1_000, 0.25)
-CASES = ((3, 12.0), (5, 12.0), (8, 16.0)) if FULL else ((3, 12.0), (8, 12.0))
-BETAS = (0.25, 0.75, 1.0, 1.5, 2.0, 3.0) if FULL else (0.5, 1.0, 3.0)
+CASES = ((3, 16.0), (8, 16.0), (16, 16.0)) if FULL else ((3, 12.0), (8, 12.0))
+BETAS = (0.75, 1.0, 1.5, 2.0, 3.0) if FULL else (0.75, 1.0, 3.0)
 OVERLAP = -0.6
 
 # %%

@@ -22,9 +22,9 @@ import fpsolve as fp
 from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-RUNS = 1000 if FULL else 60
+RUNS, LAYERS = (400, 2000) if FULL else (60, 600)
 VALUES = (-2.0, -1.5, -1.2, -0.8, -0.4, 0.0, 0.4, 0.6, 0.9) if FULL else (-2.0, -1.2, -0.4, 0.0, 0.4, 0.9)
-BETA, TOKENS, STEP, LAYERS = 1.0, 4, 0.1, 600
+BETA, TOKENS, STEP = 1.0, 4, 0.1
 
 # %%
 # Many runs at once, as layers x ← N(x + 0.1 S F(βSx)) of fixed weights: where the tokens of each end, as (eigenvector,

@@ -61,8 +61,9 @@ left.legend(fontsize="small")
 drawn, chains = (ds[f"{name}_values"].sel(observable="overlap").values for name in ("limit_drawn", "transformer"))
 right.ecdf(drawn, color=COLOURS[0], label="64 tokens drawn from the equation")
 right.ecdf(chains, color=COLOURS[1], label="transformers")
-right.set(xlabel="overlap of distinct tokens", ylabel="share of members below", title=f"in law, {MEMBERS} members")
-right.legend(fontsize="small", loc="lower right")
+right.set(xlabel="overlap of distinct tokens", ylabel="share of members below", ylim=(0, 1.3))
+right.set_title(f"in law, {MEMBERS} members")
+right.legend(fontsize="small", loc="upper left")
 
 by_limit, by_chains = ds.limit_values.values, ds.transformer_values.values
 error = np.sqrt((by_limit.var(1, ddof=1) + by_chains.var(1, ddof=1)) / MEMBERS)
