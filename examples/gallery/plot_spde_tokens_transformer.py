@@ -62,6 +62,7 @@ drawn, chains = (ds[f"{name}_values"].sel(observable="overlap").values for name 
 right.ecdf(drawn, color=COLOURS[0], label="64 tokens drawn from the equation")
 right.ecdf(chains, color=COLOURS[1], label="transformers")
 right.set(xlabel="overlap of distinct tokens", ylabel="share of members below", ylim=(0, 1.3))
+right.set_yticks(np.linspace(0, 1, 6))
 right.set_title(f"in law, {MEMBERS} members")
 right.legend(fontsize="small", loc="upper left")
 
