@@ -24,6 +24,7 @@ from fpsolve.errors import FPSolveError
 
 BENCHMARKS = (
     "density_step",
+    "ensemble_steps",
     "exponentials",
     "affine_flow",
     "spectrum_update",

@@ -260,6 +260,7 @@ PANELS: dict[str, Paint] = {
     "spectrum_update": spectrum_update,
     "implicit_transport": implicit_transport,
     "orders": orders,
+    "ensemble_steps": listed,
     "ensemble_scaling": listed,
     "ensemble_exact": listed,
 }

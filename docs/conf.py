@@ -37,7 +37,7 @@ site_contents = {
     "Start": ["quickstart", "tutorial", "choosing", "gallery/index", "README <readme>"],
     "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
     "Results": ["report", "stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
-    "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
+    "Reference": ["catalogue", "result", "api/index", "extending", "design/house", "references", "changelog"],
 }
 """The table of contents by caption; every page stands in it."""
 

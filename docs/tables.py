@@ -1,4 +1,4 @@
-"""The tables of the README and of the pages, made from the package: ``python docs/tables.py`` writes them anew.
+"""The tables of the pages, made from the package: ``python docs/tables.py`` writes them anew.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; a test checks that they are these.
 """
@@ -18,7 +18,7 @@ from fpsolve.measures.build import build
 from fpsolve.observe import OBSERVABLES
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE.parent / "README.md", *(HERE / f"{page}.md" for page in "long-times theory benchmarks networks".split()))
+PAGES = tuple(HERE / f"{page}.md" for page in "catalogue result long-times theory benchmarks networks".split())
 MEASURED = HERE / "benchmarks.json"
 NETWORKS = HERE.parent / "tests" / "transformer" / "data" / "networks.json"
 """Pages with tables."""
@@ -135,7 +135,7 @@ def benchmarks() -> str:
 
 
 def speed() -> str:
-    """The figures of the last measurement that the README shows."""
+    """The figures of the last measurement at a glance."""
     found = json.loads(MEASURED.read_text(encoding="utf-8"))
     rows = []
     for row in found["density_step"]["rows"]:
@@ -163,7 +163,7 @@ def speed() -> str:
 
 
 def _once_and_long(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """The README's rows of set-up, of attention sums and of long runs."""
+    """The rows of set-up, of attention sums and of long runs."""
     rows = []
     for row in found["setup_time"]["rows"]:
         if row["what"] == "all but the import":

@@ -109,7 +109,7 @@ def test_comparison_of_outputs_sees_a_wrong_digit():
     assert not same_output("rate 0.512", "ratio 0.512")
 
 
-def test_tables_of_the_readme_are_those_of_the_package():
+def test_tables_of_the_pages_are_those_of_the_package():
     """When this fails: ``python docs/tables.py``."""
     specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
     tables = importlib.util.module_from_spec(specification)
@@ -119,7 +119,7 @@ def test_tables_of_the_readme_are_those_of_the_package():
     assert set(shown) == set(tables.TABLES) and set(shown.values()) == set(tables.PAGES)
     for path in tables.PAGES:
         assert tables.filled(pages[path]) == pages[path]
-    text = pages[ROOT / "README.md"]
+    text = pages[ROOT / "docs" / "catalogue.md"]
     for entry in (*fp.MODELS, *fp.SCHEMES, *fp.initial.LAWS):
         assert f"`{entry}" in text
 

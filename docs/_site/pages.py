@@ -50,7 +50,7 @@ def site_link(target: str, folder: Path, shown_in: Path) -> str:
     if not path.exists() or ROOT not in (path, *path.parents):
         raise FileNotFoundError(f"{target} in {folder}")
     path = PAGES.get(path, path)
-    if DOCS in path.parents and path.suffix in (".md", ".png"):
+    if DOCS in path.parents and path.suffix in (".md", ".png", ".ipynb"):
         return os.path.relpath(path, shown_in) + mark + anchor
     return f"source:{path.relative_to(ROOT)}{mark}{anchor}"
 
