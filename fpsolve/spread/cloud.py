@@ -8,18 +8,32 @@ from typing import Any
 
 import numpy as np
 
+from fpsolve.attention.source import TOLERANCE
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
 from fpsolve.measures.cloud import Cloud
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere import heat
+from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.spread.share import Share
 from fpsolve.spread.source import SpreadSource
 from fpsolve.transport.runge_kutta import combination, controlled, for_living, for_tolerance, stages, usable
-from fpsolve.transport.velocity import HarmonicField, ScaledField, SumField, Velocity, ZeroField, sites_of
+from fpsolve.transport.velocity import (
+    RESOLVING_DEGREES,
+    AmbientField,
+    HarmonicField,
+    ScaledField,
+    SumField,
+    Velocity,
+    ZeroField,
+    sites_of,
+)
 from fpsolve.values import unsettled
+
+AS_KNOWN = 10 * TOLERANCE
+"""Of a field that is not resolved: ten times the accuracy asked of F."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,11 +190,18 @@ class Flow:
             return [cloud.error_of(part, error) for part, error in zip(parts, errors, strict=True)]
 
     def _derivatives(self, states: list[Real]) -> list[Real]:
-        """The slopes of all blocks by the field that these states make."""
+        """The slopes of all blocks by the field that these states make.
+
+        Points of a stage lie off the sphere, where moments and sums over points are different continuations of M: if
+        both had a part in the field, so that it has no harmonics, it is that of the points' directions.
+        """
         cloud, d, size = self.cloud, self.cloud.dimension, self._share.size
-        place: Callable[[slice], Real] = lambda part: states[part.start // size][:, :d]  # noqa: E731
-        source = SpreadSource(self._share, place, cloud.weights, d)
-        field = harmonic(self._living(source), d)
+        at: Callable[[slice], Real] = lambda part: states[part.start // size][:, :d]  # noqa: E731
+        directions: Callable[[slice], Real] = lambda part: cloud._on_sphere(at(part).copy())  # noqa: E731
+        try:
+            field = harmonic(self._living(SpreadSource(self._share, at, cloud.weights, d)), d)
+        except UnresolvedError:
+            field = harmonic(self._living(SpreadSource(self._share, directions, cloud.weights, d)), d)
         return [derivative(cloud, field, state) for state in states]
 
 
@@ -196,19 +217,22 @@ def derivative(cloud: SpreadCloud, field: Any, state: Real) -> Real:
 def harmonic(velocity: Velocity, d: int) -> Velocity:
     """The field in harmonics, which every rank can evaluate for itself.
 
-    Raises UnresolvedError (at time 0 of the step) where it has none up to degree 255.
+    Where these are not right to 1e-10 they are taken at ``AS_KNOWN``, what attention near cancelling moments is right
+    to. Raises UnresolvedError (at time 0 of the step) where the field has none up to degree 255.
     """
+    if isinstance(velocity, SumField):
+        terms = [harmonic(term, d) for term in velocity.terms]
+        return sum(terms[1:], terms[0])
+    if isinstance(velocity, ScaledField):
+        return velocity.factor * harmonic(velocity.field, d)
     field = velocity.resolved(d)
-    if not _is_harmonic(field):
-        problem = "the field of a step has no harmonics up to degree 255, by which ranks know it"
+    if isinstance(velocity, AmbientField) and field is velocity:
+        tried = (velocity.looked_at(geometry(d), degree, AS_KNOWN) for degree in RESOLVING_DEGREES)
+        field = next((found for found in tried if found is not None), velocity)
+    if not isinstance(field, HarmonicField | ZeroField):
+        problem = f"the field of a step has no harmonics up to degree {RESOLVING_DEGREES[-1]}, by which ranks know it"
         raise UnresolvedError(0.0, problem, "run it on one process, without mpiexec, or take a smaller beta")
     return field
-
-
-def _is_harmonic(field: Velocity) -> bool:
-    if isinstance(field, SumField):
-        return all(_is_harmonic(term) for term in field.terms)
-    return _is_harmonic(field.field) if isinstance(field, ScaledField) else isinstance(field, HarmonicField | ZeroField)
 
 
 def spread(cloud: Cloud, share: Share) -> SpreadCloud:

@@ -37,27 +37,25 @@ class DrawnTokens:
 
     def rows(self, start: int, stop: int) -> Real:
         """The tokens of these numbers."""
-        x = self.law.draw(stop - start, PartOfPath(BrownianPath(self.seed, self.member), start, self.n))  # type: ignore[arg-type]
+        path: Any = PartOfPath(BrownianPath(self.seed, self.member), range(start, stop), self.n)
+        x = self.law.draw(stop - start, path)
         return x / np.sqrt(np.einsum("na,na->n", x, x))[:, None]
 
 
 class PartOfPath:
-    """A path for the draws of n tokens, of which some are asked for, from token ``start`` on."""
+    """A path for the draws of n tokens, of which ``those`` are asked for."""
 
-    def __init__(self, path: BrownianPath, start: int, n: int) -> None:
-        self._path, self._start, self._n = path, start, n
-        self._count: int | None = None
+    def __init__(self, path: BrownianPath, those: range, n: int) -> None:
+        self._path, self._those, self._n = path, those, n
 
     def initial_uniforms(self, count: int) -> Real:
         """Those of the tokens, once or several times over: n of all tokens follow n others."""
-        each = self._count = self._count or count
-        starts = [times * self._n + self._start for times in range(count // each)]
-        return np.concatenate([self._path.initial_uniforms(each, first) for first in starts])
+        starts = [times * self._n + self._those.start for times in range(count // len(self._those))]
+        return np.concatenate([self._path.initial_uniforms(len(self._those), first) for first in starts])
 
     def initial_normals(self, count: int) -> Real:
         """Those of the tokens, d to each."""
-        assert self._count is not None
-        return self._path.initial_normals(count, count // self._count * self._start)
+        return self._path.initial_normals(count, count // len(self._those) * self._those.start)
 
 
 def drawn_later(law: Law | Prompt, n: int, seed: int, member: int = 0) -> Any:
