@@ -152,7 +152,7 @@ class Mpi:
         sent = np.concatenate([rows[:, a:b].ravel() for a, b in zip(cuts, cuts[1:], strict=False)])
         got, total = np.empty(sum(counts) * width), np.empty(rows.shape[1])
         self._comm.Alltoallv([sent, len(rows) * widths], [got, np.array(counts) * width])
-        self._comm.Allgatherv(_added(got.reshape(-1, width)), [total, widths])
+        self._comm.Allgatherv(_added(got.reshape(sum(counts), width)), [total, widths])
         return total
 
     def largest(self, values: Rows) -> Rows:

@@ -145,6 +145,7 @@ class Flow:
         self.tableau = for_tolerance(cloud.rtol) if self._living is None else for_living(cloud.rtol)
         self._tried: list[Real] = []
         self._first: list[Real] | None = None
+        self._directions = False
 
     def attempt(self, h: float) -> float:
         """The error of a sub-step, ∞ where a stage cannot be."""
@@ -196,11 +197,15 @@ class Flow:
         both had a part in the field, so that it has no harmonics, it is that of the points' directions.
         """
         cloud, d, size = self.cloud, self.cloud.dimension, self._share.size
-        at: Callable[[slice], Real] = lambda part: states[part.start // size][:, :d]  # noqa: E731
-        directions: Callable[[slice], Real] = lambda part: cloud._on_sphere(at(part).copy())  # noqa: E731
-        try:
-            field = harmonic(self._living(SpreadSource(self._share, at, cloud.weights, d)), d)
-        except UnresolvedError:
+        raw: Callable[[slice], Real] = lambda part: states[part.start // size][:, :d]  # noqa: E731
+        directions: Callable[[slice], Real] = lambda part: cloud._on_sphere(raw(part).copy())  # noqa: E731
+        field = None
+        if not self._directions:
+            try:
+                field = harmonic(self._living(SpreadSource(self._share, raw, cloud.weights, d)), d)
+            except UnresolvedError:
+                self._directions = True
+        if field is None:
             field = harmonic(self._living(SpreadSource(self._share, directions, cloud.weights, d)), d)
         return [derivative(cloud, field, state) for state in states]
 

@@ -1,0 +1,89 @@
+"""``fpsolve run`` on several ranks: one cloud over all of them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from fpsolve.cli.running import summary
+from fpsolve.config import Catalogue, load_config
+from fpsolve.ensembles.comm import Ranks, communicator, die, on_first, together
+from fpsolve.errors import FPSolveError, InputError, Interrupted, exit_code
+from fpsolve.observe.own import imported
+from fpsolve.plain.schema import named_in
+from fpsolve.settings import OF_THE_CALL
+from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal
+from fpsolve.spread.drawing import drawn_later
+from fpsolve.spread.solving import Call, prepared, solved
+
+PATIENCE = 30.0
+"""Seconds that a rank with an error waits for the others to have the same; then it ends them."""
+
+
+def run_spread(
+    config: Path,
+    output: Path | None,
+    overwrite: bool,
+    changes: Sequence[str],
+    given: Mapping[str, Any],
+    observe: Sequence[str] = (),
+) -> None:
+    """Solve and save over all ranks; one message of rank 0, and one status of all.
+
+    An error that all ranks have is said once; where it is that of some alone the job is ended with it.
+    """
+    ranks = communicator()
+    if ranks.rank:
+        warnings.simplefilter("ignore")  # rank 0 has the same
+    try:
+        with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
+            try:
+                _run(ranks, config, output, overwrite, changes, given, observe, stop)
+            except Interrupted as error:
+                if ranks.rank == 0:
+                    typer.echo(f"fpsolve: {stop.name or 'stopped by another rank'}: {error}", err=True)
+                raise typer.Exit(EX_IOERR if error.lost else stop.status) from None
+    except FPSolveError as error:
+        if not ranks.all_here(PATIENCE):
+            die(ranks, "", exit_code(error))
+        if ranks.rank == 0:
+            raise
+        raise typer.Exit(exit_code(error)) from None
+    except typer.Exit:
+        raise
+    except BaseException:
+        if ranks.size > 1:
+            die(ranks, "")
+        raise
+
+
+def _run(
+    ranks: Ranks, config: Path, output: Path | None, overwrite: bool, changes: Sequence[str], given: Mapping[str, Any],
+    observe: Sequence[str], stop: Any,
+) -> None:  # fmt: skip
+    usual = Catalogue.of_fpsolve()
+    later = replace(usual, laws={**usual.laws, "samples": drawn_later})
+    described = together(ranks, lambda: load_config(config, changes, later))
+    target = output or described.output or Path(f"{config.stem}.zarr")
+    arguments = {**described.arguments, **given}
+    call = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
+    if observe:
+        arguments["observe"] = together(ranks, lambda: imported(observe))
+    if described.sweep:
+        raise InputError("sweep", dict(described.sweep), "describes several runs", "use fpsolve ensemble")
+    if "checkpoint_every" in call and "checkpoint" not in call:
+        raise InputError("checkpoint_every", call["checkpoint_every"], "there is no checkpoint", "pass --checkpoint")
+    where = Path(call["checkpoint"]) if call.get("checkpoint") is not None else None
+    with named_in("solve", set(arguments)):
+        job = prepared(described.model, described.initial, arguments, ranks)
+    asking = stop if where is not None else lambda: False
+    ds = solved(job, Call(target, overwrite, where, **{k: v for k, v in call.items() if k != "checkpoint"}, stop=asking))
+    on_first(ranks, lambda: typer.echo(summary(ds, target)))
+    sys.stdout.flush()
