@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+import socket
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import typer
 
 from fpsolve.cli.running import summary
 from fpsolve.config import Catalogue, load_config
-from fpsolve.ensembles.comm import Ranks, communicator, die, on_first, together
+from fpsolve.ensembles.comm import RANKS, Ranks, communicator, die, launched, on_first, together
 from fpsolve.errors import FPSolveError, InputError, Interrupted, exit_code
 from fpsolve.observe.own import imported
 from fpsolve.plain.schema import named_in
@@ -22,6 +23,7 @@ from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal
 from fpsolve.spread.drawing import drawn_later
 from fpsolve.spread.solving import Call, prepared, solved
+from fpsolve.surroundings import tell
 
 PATIENCE = 30.0
 """Seconds that a rank with an error waits for the others to have the same; then it ends them."""
@@ -52,7 +54,8 @@ def run_spread(
                 raise typer.Exit(EX_IOERR if error.lost else stop.status) from None
     except FPSolveError as error:
         if not ranks.all_here(PATIENCE):
-            die(ranks, "", exit_code(error))
+            tell(f"fpsolve: error: rank {ranks.rank} on {socket.gethostname()}: {error}")
+            ranks.abort(exit_code(error))
         if ranks.rank == 0:
             raise
         raise typer.Exit(exit_code(error)) from None
@@ -68,6 +71,7 @@ def _run(
     ranks: Ranks, config: Path, output: Path | None, overwrite: bool, changes: Sequence[str], given: Mapping[str, Any],
     observe: Sequence[str], stop: Any,
 ) -> None:  # fmt: skip
+    _refuse_strangers(ranks)
     usual = Catalogue.of_fpsolve()
     later = replace(usual, laws={**usual.laws, "samples": drawn_later})
     described = together(ranks, lambda: load_config(config, changes, later))
@@ -86,4 +90,11 @@ def _run(
     asking = stop if where is not None else lambda: False
     ds = solved(job, Call(target, overwrite, where, **{k: v for k, v in call.items() if k != "checkpoint"}, stop=asking))
     on_first(ranks, lambda: typer.echo(summary(ds, target)))
-    sys.stdout.flush()
+
+
+def _refuse_strangers(ranks: Ranks) -> None:
+    """Raise InputError where a launcher started several processes, of which MPI knows one: each would do all of it."""
+    launcher = launched()
+    if launcher is not None and launcher not in RANKS and ranks.size == 1:
+        problem = "the launcher's ranks know nothing of each other: it and mpi4py speak of different MPIs"
+        raise InputError(launcher, os.environ[launcher], problem, "see Installing in docs/cluster.md")
