@@ -109,6 +109,10 @@ def run(
     spread: Annotated[
         bool, typer.Option("--spread", help="Split a cloud in blocks as over several ranks, with their bits.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what a cloud over ranks would take, and compute nothing.")
+    ] = False,
+    ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
@@ -120,12 +124,14 @@ def run(
     Under mpiexec or srun one cloud is split over the ranks; the bits do not depend on how many.
     """
     from fpsolve.cli.running import run_config
-    from fpsolve.cli.spreading import run_spread
+    from fpsolve.cli.spreading import plan_spread, run_spread
 
-    if spread or launched() is not None:
+    if plan:
+        typer.echo(plan_spread(config, changes or [], given, ranks))
+    elif spread or launched() is not None:
         run_spread(config, output, overwrite, changes or [], given, observe or [])
-        return
-    run_config(config, output, overwrite, changes or [], given, observe or [])
+    else:
+        run_config(config, output, overwrite, changes or [], given, observe or [])
 
 
 @app.command()

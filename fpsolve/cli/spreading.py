@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from fpsolve.cli.running import summary
-from fpsolve.config import Catalogue, load_config
+from fpsolve.config import Catalogue, RunConfig, load_config
 from fpsolve.ensembles.comm import RANKS, Ranks, communicator, die, launched, on_first, together
 from fpsolve.errors import FPSolveError, InputError, Interrupted, exit_code
 from fpsolve.observe.own import imported
@@ -22,6 +22,7 @@ from fpsolve.plain.schema import named_in
 from fpsolve.settings import OF_THE_CALL
 from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal
 from fpsolve.spread.drawing import drawn_later
+from fpsolve.spread.planner import as_text, plan
 from fpsolve.spread.solving import Call, prepared, solved
 from fpsolve.surroundings import tell
 
@@ -72,24 +73,38 @@ def _run(
     observe: Sequence[str], stop: Any,
 ) -> None:  # fmt: skip
     _refuse_strangers(ranks)
-    usual = Catalogue.of_fpsolve()
-    later = replace(usual, laws={**usual.laws, "samples": drawn_later})
-    described = together(ranks, lambda: load_config(config, changes, later))
+    described, arguments = together(ranks, lambda: _called(config, changes, given))
     target = output or described.output or Path(f"{config.stem}.zarr")
-    arguments = {**described.arguments, **given}
     call = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}
     if observe:
         arguments["observe"] = together(ranks, lambda: imported(observe))
-    if described.sweep:
-        raise InputError("sweep", dict(described.sweep), "describes several runs", "use fpsolve ensemble")
     if "checkpoint_every" in call and "checkpoint" not in call:
         raise InputError("checkpoint_every", call["checkpoint_every"], "there is no checkpoint", "pass --checkpoint")
     where = Path(call["checkpoint"]) if call.get("checkpoint") is not None else None
     with named_in("solve", set(arguments)):
         job = prepared(described.model, described.initial, arguments, ranks)
-    asking = stop if where is not None else lambda: False
-    ds = solved(job, Call(target, overwrite, where, **{k: v for k, v in call.items() if k != "checkpoint"}, stop=asking))
+    call |= {"checkpoint": where, "stop": stop if where is not None else lambda: False}
+    ds = solved(job, Call(target, overwrite, **call))
     on_first(ranks, lambda: typer.echo(summary(ds, target)))
+
+
+def plan_spread(config: Path, changes: Sequence[str], given: Mapping[str, Any], ranks: int) -> str:
+    """What the run of this configuration would take on so many ranks; nothing of its size is made."""
+    described, arguments = _called(config, changes, given)
+    arguments = {name: one for name, one in arguments.items() if name not in OF_THE_CALL}
+    with named_in("solve", set(arguments)):
+        return as_text(plan(described.model, described.initial, arguments, ranks))
+
+
+def _called(
+    config: Path, changes: Sequence[str], given: Mapping[str, Any]
+) -> tuple[RunConfig, dict[str, Any]]:
+    """A configuration whose samples are not drawn yet, and the arguments of ``fp.solve``."""
+    usual = Catalogue.of_fpsolve()
+    described = load_config(config, changes, replace(usual, laws={**usual.laws, "samples": drawn_later}))
+    if described.sweep:
+        raise InputError("sweep", dict(described.sweep), "describes several runs", "use fpsolve ensemble")
+    return described, {**described.arguments, **given}
 
 
 def _refuse_strangers(ranks: Ranks) -> None:

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -149,7 +150,7 @@ class Mpi:
         cuts = [rows.shape[1] * rank // self.size for rank in range(self.size + 1)]
         widths = np.diff(cuts)
         width = int(widths[self.rank])
-        sent = np.concatenate([rows[:, a:b].ravel() for a, b in zip(cuts, cuts[1:], strict=False)])
+        sent = np.concatenate([rows[:, a:b].ravel() for a, b in pairwise(cuts)])
         got, total = np.empty(sum(counts) * width), np.empty(rows.shape[1])
         self._comm.Alltoallv([sent, len(rows) * widths], [got, np.array(counts) * width])
         self._comm.Allgatherv(_added(got.reshape(sum(counts), width)), [total, widths])
@@ -179,7 +180,8 @@ class Mpi:
 
 def _added(rows: Rows) -> Rows:
     """Row after row; NumPy's own sum would pair them."""
-    return np.add.accumulate(rows, axis=0)[-1].copy()
+    total: Rows = np.add.accumulate(rows, axis=0)[-1].copy()
+    return total
 
 
 def communicator(comm: Any = None) -> Ranks:

@@ -57,7 +57,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     """
     arrays, plain = split(snapshot.state)
     behind, behind_arrays = _behind(snapshot)
-    stacked, which = stacked(snapshot.records)
+    saved, which = stacked(snapshot.records)
     meta = {
         **about,
         "step": snapshot.step,
@@ -71,7 +71,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     }
     named = {f"state.{name}": value for name, value in arrays.items()}
     named |= {f"behind.{name}": value for name, value in behind_arrays.items()}
-    named |= {f"record.{name}": value for name, value in stacked.items()}
+    named |= {f"record.{name}": value for name, value in saved.items()}
     named["potentials"] = np.hstack(snapshot.fields) if snapshot.fields else np.zeros((2, 0), complex)
     write_whole(path, *sealed("checkpoint", "", meta, {"times": np.array(snapshot.times), **named}))
 

@@ -98,12 +98,16 @@ class BrownianPath(metaclass=Checked):
             raise self._refused_step(dt)
         return level
 
-    def increment(self, t0: float, t1: float, channels: int, stream: str = "common", first: int = 0) -> Array:
+    def increment(self, t0: float, t1: float, channels: int, stream: str = "common") -> Array:
         """Increments B(t1) - B(t0) of independent Brownian motions; shape (channels,), variance t1 - t0 each.
 
-        [t0, t1] is a cell [k·dt, (k+1)·dt] of a step dt = cell·2^j, recognised to 1e-9 relative. first: the number of
-        the first channel. Raises InputError for other intervals, unknown streams and a bad number of channels.
+        [t0, t1] is a cell [k·dt, (k+1)·dt] of a step dt = cell·2^j, recognised to 1e-9 relative.
+        Raises InputError for other intervals, unknown streams and a bad number of channels.
         """
+        return self.later_increment(t0, t1, 0, channels, stream)
+
+    def later_increment(self, t0: float, t1: float, first: int, channels: int, stream: str = "common") -> Array:
+        """The same of the channels from number ``first`` on, whatever stands before them; shape (channels,)."""
         channels, first = _count("channels", channels), _place(first)
         at = Address(self.seed, self.member, self._stream(stream), Purpose.INCREMENT, *self._locate(t0, t1), first)
         return self._increment(at, channels).copy()

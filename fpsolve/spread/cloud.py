@@ -70,7 +70,8 @@ class SpreadCloud(Cloud):
 
     def integral(self, of: Callable[[slice], Real]) -> Real:
         """∫ f dμ, ``of(block)`` the values at its points."""
-        return self.share.summed(lambda part: np.sum(self.weights[part] * of(part)))
+        total: Real = self.share.summed(lambda part: np.sum(self.weights[part] * of(part)))
+        return total
 
     def is_finite(self) -> bool:
         carried = self.log_density
@@ -96,7 +97,7 @@ class SpreadCloud(Cloud):
         return InputError("measure", self.name, problem, "run it on one process, without mpiexec")
 
     def transport(self, velocity: Velocity | Living) -> Cloud:
-        flow = Flow(self, velocity)
+        flow = BlockFlow(self, velocity)
         order = flow.tableau.order
         controlled(flow.attempt, flow.accept, order=order, rtol=self.rtol)
         return flow.cloud
@@ -107,7 +108,7 @@ class SpreadCloud(Cloud):
         moved, d, start = np.empty_like(self.x), self.dimension, self.share.points.start
         for part in self.share.parts:
             x, first = self.x[part], d * (start + part.start)
-            kick = path.increment(t0, t1, x.size, "tokens", first).reshape(x.shape) / np.sqrt(t1 - t0)
+            kick = path.later_increment(t0, t1, first, x.size, "tokens").reshape(x.shape) / np.sqrt(t1 - t0)
             moved[part] = heat.moved(x, sites_of(x).from_ambient(kick), amount)
         return unsettled(self, x=read_only(moved))
 
@@ -131,7 +132,7 @@ class SpreadCloud(Cloud):
         return unsettled(self, weights=self.weights[part])._error_norm(error)
 
 
-class Flow:
+class BlockFlow:
     """Sub-steps of one transport: each block moved for itself, errors added up, decisions taken by all.
 
     A frozen field is known everywhere, so that the stages of one block at a time are in memory; one that lives needs
@@ -162,7 +163,7 @@ class Flow:
 
     def _frozen(self, h: float) -> list[float] | None:
         cloud, errors = self.cloud, []
-        rhs = lambda y: derivative(cloud, self._field, y)  # noqa: E731
+        rhs: Callable[[Real], Real] = lambda y: derivative(cloud, self._field, y)  # noqa: E731
         self._tried = []
         for part in self._share.parts:
             y = cloud.state_of(part)

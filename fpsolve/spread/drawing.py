@@ -38,8 +38,9 @@ class DrawnTokens:
     def rows(self, start: int, stop: int) -> Real:
         """The tokens of these numbers."""
         path: Any = PartOfPath(BrownianPath(self.seed, self.member), range(start, stop), self.n)
-        x = self.law.draw(stop - start, path)
-        return x / np.sqrt(np.einsum("na,na->n", x, x))[:, None]
+        x: Real = self.law.draw(stop - start, path)
+        x /= np.sqrt(np.einsum("na,na->n", x, x))[:, None]
+        return x
 
 
 class PartOfPath:

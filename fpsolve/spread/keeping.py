@@ -71,8 +71,8 @@ class SpreadKeeper:
         found = on_first(self.ranks, lambda: self._progress(steps))
         if found is None:
             return Snapshot(0, self.start)
-        problem = found if isinstance(found, str) else self._state(found[0])
-        problems = [one for one in self.ranks.gather(problem if isinstance(problem, str) else "") if one]
+        state: Any = found if isinstance(found, str) else self._state(found[0])
+        problems = [one for one in self.ranks.gather(state if isinstance(state, str) else "") if one]
         if problems:
             aside = on_first(self.ranks, self._set_aside)
             text = f"{problems[0]}; kept as {aside!r}, the run begins anew"
@@ -82,7 +82,7 @@ class SpreadKeeper:
         self.step, self._slot = meta["step"], meta["slot"]
         times = arrays["times"].tolist()
         records = apart(under("record.", arrays), meta["records"], len(times))
-        return Snapshot(meta["step"], problem, times, records, meta["notes"])
+        return Snapshot(meta["step"], state, times, records, meta["notes"])
 
     def _progress(self, steps: int) -> Any:
         """(meta, arrays) of the last progress, why it is damaged, or None where there is none."""
@@ -115,7 +115,7 @@ class SpreadKeeper:
                 content = np.fromfile(self.path / name)
             except OSError as error:
                 return f"its file {name} cannot be read ({error.strerror})"
-            if len(content) != (stop - first) * columns or hashlib.sha256(content).hexdigest() != digest:
+            if len(content) != (stop - first) * columns or hashlib.sha256(content.data).hexdigest() != digest:
                 return f"its file {name} was truncated or altered"
             points, rest = np.split(content, [(stop - first) * x.shape[1]])
             own = slice(low - here.start, high - here.start)
@@ -145,9 +145,9 @@ class SpreadKeeper:
         parts = [np.ascontiguousarray(one) for one in (state.x, state.log_density) if one is not None]
         digest = hashlib.sha256()
         for part in parts:
-            digest.update(part)
+            digest.update(part.data)
         try:
-            write_whole(self.path / name, *(memoryview(part).cast("B") for part in parts))
+            write_whole(self.path / name, *(part.data.cast("B") for part in parts))
             os.sync()  # of the saved points, too
         except FPSolveError as error:
             return str(error)

@@ -29,7 +29,7 @@ KEPT = (
 
 
 class SpreadContext(Context):
-    """Energies by moments alone: those of a head A ≠ I by the quadrature of the series of μ, exact for what A reaches."""
+    """Energies by moments alone: those of a head A ≠ I by the series of μ up to the degrees that e^{β⟨Ax,y⟩} has."""
 
     def __init__(self, saved: Recorder, state: SpreadCloud) -> None:
         super().__init__(saved, state)
@@ -44,7 +44,7 @@ class SpreadContext(Context):
 
 
 class SeriesOf:
-    """The series of a cloud's moments up to a degree, as a measure whose integrals of smooth functions are the cloud's."""
+    """The series of a cloud's moments up to a degree, as a measure with the same integrals of smooth functions."""
 
     def __init__(self, cloud: SpreadCloud, degree: int) -> None:
         self.source, self.dimension, self.moments = cloud.source, cloud.dimension, cloud.moments

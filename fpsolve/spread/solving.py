@@ -16,6 +16,7 @@ from fpsolve.errors import InputError
 from fpsolve.io import check_output, check_space, replacing, save
 from fpsolve.io.checkpoint import Snapshot
 from fpsolve.io.files import POINTS, POINTS_FORMAT
+from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.laws import Tokens
 from fpsolve.observe import Result
 from fpsolve.observe.saved import SavedStates
@@ -46,23 +47,29 @@ class Call:
     stop: Callable[[], bool] = lambda: False
 
 
+def looked_at(model: Any, initial: Any, arguments: Mapping[str, Any]) -> Settings:
+    """The settings, checked as far as they need no points. Raises InputError for what is not split over ranks."""
+    settings = Settings(**checked_values(Settings, dict(arguments)))
+    refuse_own(settings.observe)
+    refuse(model, initial, settings)
+    drawn = isinstance(initial, DrawnTokens | Tokens)
+    if drawn and settings.lmax != Settings.lmax:
+        raise InputError("lmax", settings.lmax, "tokens have no degree", "leave it out")
+    check_degrees_of(initial, Settings.lmax if drawn else settings.lmax, settings.moments_lmax, False)
+    return settings
+
+
 def prepared(model: Any, initial: Any, arguments: Mapping[str, Any], ranks: Ranks) -> Job:
     """The job of every rank, its state this rank's share of the cloud. Raises InputError on all ranks alike."""
 
-    def looked_at() -> tuple[Settings, Any]:
-        settings = Settings(**checked_values(Settings, dict(arguments)))
-        refuse_own(settings.observe)
-        refuse(model, initial, settings)
-        drawn = isinstance(initial, DrawnTokens | Tokens)
-        if drawn and settings.lmax != Settings.lmax:
-            raise InputError("lmax", settings.lmax, "tokens have no degree", "leave it out")
-        check_degrees_of(initial, Settings.lmax if drawn else settings.lmax, settings.moments_lmax, False)
-        whole = points_of(initial, settings.lmax, settings.rtol)
+    def shared() -> tuple[Settings, Any, Share]:
+        settings = looked_at(model, initial, arguments)
+        whole = initial if isinstance(initial, Cloud) else points_of(initial, settings.lmax, settings.rtol)
         share = Share(ranks, whole if isinstance(whole, int) else len(whole.x))
         share.check()
-        return settings, (whole, share)
+        return settings, whole, share
 
-    settings, (whole, share) = together(ranks, looked_at)
+    settings, whole, share = together(ranks, shared)
     cloud = together(ranks, lambda: built(initial, whole, settings.rtol, share))
     asked = {**arguments, "measure": "cloud"}
     job = together(ranks, lambda: prepare(model, cloud, **{k: v for k, v in asked.items() if k != "rtol"}))

@@ -1,4 +1,4 @@
-"""What has a number for every point: arrays of one Zarr store, a chunk for each block, written by the rank that has it."""
+"""What has a number for every point: arrays of one Zarr store, a chunk for each block, written by its rank."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class PointStore:
         group = zarr.open_group(self.path, mode="w" if fresh else "a", zarr_format=2)
         for name in self.names:
             if not fresh:
-                group[name].resize(self.shape(name))
+                there: Any = group[name]
+                there.resize(self.shape(name))
                 continue
             shape = self.shape(name)
             inner = (min(self.share.size, self.share.count), *((self.d,) if name == "points" else ()))

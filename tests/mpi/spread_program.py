@@ -5,12 +5,12 @@ import sys
 from fpsolve.cli import main, spreading
 from fpsolve.ensembles.comm import communicator
 from fpsolve.errors import UnresolvedError
-from fpsolve.spread.cloud import Flow
+from fpsolve.spread.cloud import BlockFlow
 from fpsolve.spread.store import PointStore
 
 CASES = {
-    "bug": (Flow, "_frozen", KeyError("no such thing")),
-    "own": (Flow, "_frozen", UnresolvedError(0.0, "a rank lost its way", "try again")),
+    "bug": (BlockFlow, "_frozen", KeyError("no such thing")),
+    "own": (BlockFlow, "_frozen", UnresolvedError(0.0, "a rank lost its way", "try again")),
     "disk": (PointStore, "_array", OSError(28, "No space left on device")),
 }
 

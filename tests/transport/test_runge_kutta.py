@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fpsolve.errors import UnresolvedError
-from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_8, RK4, stages, integrate
+from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_8, RK4, integrate, stages
 
 TABLEAUS = {"RK4": RK4, "DP5": DORMAND_PRINCE_5, "DP8": DORMAND_PRINCE_8}
 
