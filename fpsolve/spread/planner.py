@@ -74,7 +74,9 @@ class SpreadPlan:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class SpreadTrial:
+    """Points of a small cloud; seconds, largest memory, sums over ranks and their columns of one step."""
+
     points: int
     seconds: float
     memory: int
@@ -113,7 +115,7 @@ def _smaller(initial: Any, whole: Cloud | int, n: int) -> Any:
     return Cloud(whole.x[picked], np.full(n, 1 / n), carried, whole.rtol, whole.tokens)
 
 
-def _tried(model: Any, initial: Any, arguments: Mapping[str, Any]) -> _Trial:
+def _tried(model: Any, initial: Any, arguments: Mapping[str, Any]) -> SpreadTrial:
     """Steps of a small cloud: the quicker of two, the largest memory, the sums of one."""
     counting = CountingRanks()
     asked = dict(arguments) if isinstance(initial, DrawnTokens) else {**arguments, "lmax": Settings.lmax}
@@ -133,16 +135,18 @@ def _tried(model: Any, initial: Any, arguments: Mapping[str, Any]) -> _Trial:
         tracemalloc.stop()
     held = sum(one.nbytes for one in vars(state).values() if isinstance(one, np.ndarray))
     spent = float(np.diff(begun).min())
-    return _Trial(len(state.x), spent, largest + held, counting.sums / (STEPS + 1), counting.columns / (STEPS + 1))
+    return SpreadTrial(len(state.x), spent, largest + held, counting.sums / (STEPS + 1), counting.columns / (STEPS + 1))
 
 
 def _figures(
-    settings: Settings, share: Share, points: int, base: int, few: _Trial, many: _Trial
+    settings: Settings, share: Share, points: int, base: int, few: SpreadTrial, many: SpreadTrial
 ) -> SpreadPlan:
     """The trial's lines, drawn to the points of a rank."""
     ranks, blocks = share.ranks.size, share.blocks
     each = (many.seconds - few.seconds) / (many.points - few.points)
-    once = max(0.0, few.seconds - each * few.points)
+    if each * many.points < 0.2 * many.seconds:  # a busy machine: the larger cloud alone
+        each = many.seconds / many.points
+    once = max(0.0, many.seconds - each * many.points)
     bytes_a_point = (many.memory - few.memory) / (many.points - few.points)
     own, columns = -(-blocks // ranks), many.columns
     travels = int(8 * columns * (own + 1)) if ranks > 1 else 0
