@@ -178,10 +178,11 @@ class BlockFlow:
         cloud, tableau, parts = self.cloud, self.tableau, self._share.parts
         y = [cloud.state_of(part) for part in parts]
         self._first = self._first or self._derivatives(y)
-        k = [[one] for one in self._first]
+        k, stage = [[one] for one in self._first], list(y)
         with np.errstate(over="ignore", invalid="ignore"):
             for row in (*tableau.a[1 : len(tableau.b)], tableau.b):
-                stage = [at + h * combination(row, slopes) for at, slopes in zip(y, k, strict=True)]
+                for n, (at, slopes) in enumerate(zip(y, k, strict=True)):
+                    stage[n] = at + h * combination(row, slopes)  # one block after another: the old ones go
                 if not self._share.ranks.agree(all(usable(one, cloud._near_sphere) for one in stage)):
                     return None
                 if row is not tableau.b or tableau.error[-1] != 0:
