@@ -16,6 +16,7 @@ import typer
 from fpsolve.cli.running import summary
 from fpsolve.config import Catalogue, RunConfig, load_config
 from fpsolve.ensembles.comm import RANKS, Ranks, communicator, die, launched, on_first, together
+from fpsolve.ensembles.main import crowded, one_thread
 from fpsolve.errors import FPSolveError, InputError, Interrupted, exit_code
 from fpsolve.observe.own import imported
 from fpsolve.plain.schema import named_in
@@ -24,7 +25,7 @@ from fpsolve.signals import EX_IOERR, STOPPING, stop_on_signal
 from fpsolve.spread.drawing import drawn_later
 from fpsolve.spread.planner import as_text, plan
 from fpsolve.spread.solving import Call, prepared, solved
-from fpsolve.surroundings import tell
+from fpsolve.surroundings import tell, warn
 
 PATIENCE = 30.0
 """Seconds that a rank with an error waits for the others to have the same; then it ends them."""
@@ -48,7 +49,8 @@ def run_spread(
     try:
         with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
             try:
-                _run(ranks, config, output, overwrite, changes, given, observe, stop)
+                with one_thread(ranks):
+                    _run(ranks, config, output, overwrite, changes, given, observe, stop)
             except Interrupted as error:
                 if ranks.rank == 0:
                     typer.echo(f"fpsolve: {stop.name or 'stopped by another rank'}: {error}", err=True)
@@ -73,6 +75,8 @@ def _run(
     observe: Sequence[str], stop: Any,
 ) -> None:  # fmt: skip
     _refuse_strangers(ranks)
+    for node in crowded(ranks.gather((socket.gethostname(), os.sched_getaffinity(0)))):
+        warn(f"oversubscribed: {node}", UserWarning)
     described, arguments = together(ranks, lambda: _called(config, changes, given))
     target = output or described.output or Path(f"{config.stem}.zarr")
     call = {name: arguments.pop(name) for name in OF_THE_CALL if name in arguments}

@@ -43,7 +43,7 @@ POINTS, POINTS_FORMAT = "fpsolve_points", 1
 and the metadata a digest, but nobody has read all of it."""
 
 MARK, DIGEST = "fpsolve_format", "fpsolve_sha256"
-"""The attributes of a file that are not its Dataset's."""
+"""The attributes of a file that are not its Dataset's, as that above."""
 
 CONSOLIDATED = ".zmetadata"
 
@@ -185,7 +185,7 @@ def open_result(path: Path) -> xr.Dataset:
 
 def _unmarked(ds: xr.Dataset) -> xr.Dataset:
     plain = ds.copy()
-    plain.attrs = {name: one for name, one in ds.attrs.items() if name not in (MARK, DIGEST)}
+    plain.attrs = {name: one for name, one in ds.attrs.items() if name not in (MARK, DIGEST, POINTS)}
     return plain
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fpsolve.ensembles.comm import on_first
+from fpsolve.ensembles.lock import Lock
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
 from fpsolve.io.atomic import clean, write_whole
 from fpsolve.io.checkpoint import Snapshot, apart, stacked, under
@@ -28,7 +29,7 @@ from fpsolve.spread.cloud import SpreadCloud
 from fpsolve.surroundings import user_path, warn
 from fpsolve.values import unsettled
 
-PROGRESS, KIND = "progress", "spread"
+PROGRESS, LOCK, KIND = "progress", "lock", "spread"
 
 KNOWN_BY = 8
 """The degree of the moments by which a first state is told from others."""
@@ -38,13 +39,14 @@ class SpreadKeeper:
     """The checkpoint of one run, in a folder; all ranks call its methods together.
 
     every: seconds between two writings, by the clock of rank 0. config, start: as of :class:`fpsolve.io.keeper.Keeper`.
-    Raises InputError for a place that is a file.
+    Raises InputError for a place that is a file, or a folder of something else, or of another job.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: float, config: Mapping[str, Any], start: SpreadCloud):
         self.path, self.every = user_path(path, "checkpoint").absolute(), check_number("checkpoint_every", every, 0)
         self.start, self.ranks = start, start.share.ranks
         self._about = {"config": to_plain(config), "start": told_by(start)}
+        self._lock = Lock(self.path / LOCK, self.path, "checkpoint")
         on_first(self.ranks, self._prepare)
         self._written, self._slot = time.monotonic(), 0
         self.step: int | None = None
@@ -60,11 +62,12 @@ class SpreadKeeper:
             raise InputError("checkpoint", str(self.path), problem, "choose another folder") from error
         if any(self.path.iterdir()) and not (self.path / PROGRESS).exists() and not self._is_ours():
             raise InputError("checkpoint", str(self.path), "is a folder of something else", "name another")
+        self._lock.take()
         clean(self.path)
 
     def _is_ours(self) -> bool:
         """Whether all that is in the folder is what a killed run may have left before its first ``progress``."""
-        return all(one.name.startswith(("state-", "saved.zarr", ".")) for one in self.path.iterdir())
+        return all(one.name.startswith(("state-", "saved.zarr", LOCK, ".")) for one in self.path.iterdir())
 
     def resume(self, steps: int) -> Snapshot:
         """Where the run goes on; a damaged checkpoint is set aside, with a CheckpointWarning. Raises InputError."""
@@ -124,6 +127,10 @@ class SpreadKeeper:
                 carried[own] = rest[low - first : high - first]
         return unsettled(self.start, x=x, log_density=carried)
 
+    def close(self) -> None:
+        """Let the next job in."""
+        self._lock.release()
+
     def see(self, snapshot: Snapshot, is_last: bool) -> str:
         """Write when it is time to, and the last one; why that could not be done, or nothing."""
         if not self.ranks.share(is_last or time.monotonic() - self._written >= self.every):
@@ -177,6 +184,8 @@ class SpreadKeeper:
             aside = self.path.with_name(f"{self.path.name}.damaged-{number}")
         os.rename(self.path, aside)
         self.path.mkdir()
+        self._lock.release()
+        self._lock.take()
         return str(aside)
 
 

@@ -93,6 +93,7 @@ def solved(job: Job, call: Call) -> Result:
         keeper = None
         if call.checkpoint is not None:
             keeper = SpreadKeeper(call.checkpoint, call.checkpoint_every, job.config, state)
+            stack.callback(keeper.close)
         begun = Snapshot(0, state) if keeper is None else keeper.resume(job.steps)
         store = _store(job, state, place if keeper is None else keeper.path / "saved.zarr")
         if store is not None:

@@ -8,6 +8,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.cli.spreading import plan_spread, run_spread
 from fpsolve.ensembles.comm import Serial
+from fpsolve.ensembles.lock import Lock
 from fpsolve.errors import CheckpointWarning, InputError, Interrupted
 from fpsolve.spread import planner
 from fpsolve.spread.drawing import drawn_later
@@ -69,6 +70,11 @@ def test_other_runs_and_other_places_are_refused(kept, tmp_path):
     path, _ = kept
     with pytest.raises(InputError, match=r"belongs to another run \(model.noise: 0.5 -> 0.25\)"):
         run(tmp_path, "a.zarr", fp.models.IsotropicFlow(np.full(4, 0.1), noise=0.25), checkpoint=path)
+    lock = Lock(path / "lock")
+    lock.take()
+    with pytest.raises(InputError, match=r"checkpoint = .*a.ckpt': being written by process"):
+        run(tmp_path, "a.zarr", checkpoint=path)
+    lock.release()
     (tmp_path / "file").write_bytes(b"fpsolve checkpoint")
     with pytest.raises(InputError, match="that of ranks is a folder"):
         run(tmp_path, "a.zarr", checkpoint=tmp_path / "file")
