@@ -23,7 +23,8 @@ from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
 from fpsolve.plain.arguments import checked_values
 from fpsolve.resolution import Resolution
-from fpsolve.settings import Settings, check_degrees_of
+from fpsolve.schemes import SCHEMES, named
+from fpsolve.settings import Settings, check_arguments, check_degrees_of, with_step
 from fpsolve.solving import CHECKPOINT_EVERY, Checkpointing, Job, Progress, prepare
 from fpsolve.spread.cloud import SpreadCloud
 from fpsolve.spread.drawing import DrawnTokens, built, points_of
@@ -32,6 +33,7 @@ from fpsolve.spread.recording import SpreadRecorder, refuse_own
 from fpsolve.spread.refusing import refuse
 from fpsolve.spread.share import Share
 from fpsolve.spread.store import PointStore, SavedPoints
+from fpsolve.stepping import default_scheme
 from fpsolve.surroundings import usual_arithmetic
 
 
@@ -48,10 +50,12 @@ class Call:
 
 
 def looked_at(model: Any, initial: Any, arguments: Mapping[str, Any]) -> Settings:
-    """The settings, checked as far as they need no points. Raises InputError for what is not split over ranks."""
+    """The settings, checked before any point is made. Raises InputError for what is not split over ranks."""
     settings = Settings(**checked_values(Settings, dict(arguments)))
     refuse_own(settings.observe)
     refuse(model, initial, settings)
+    name, scheme = named(SCHEMES, settings.scheme or default_scheme(model))
+    check_arguments(model, scheme, name, with_step(settings, model, scheme, name))
     drawn = isinstance(initial, DrawnTokens | Tokens)
     if drawn and settings.lmax != Settings.lmax:
         raise InputError("lmax", settings.lmax, "tokens have no degree", "leave it out")

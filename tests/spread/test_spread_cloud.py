@@ -169,6 +169,8 @@ REFUSED = {
     "labels": (ATTENTION, fp.initial.points(np.eye(3), labels=[1, 2, 3]), {}, "positions of a sequence"),
     "save_flow": (ATTENTION, VMF, {"save_flow": True}, "is not kept"),
     "observe": (ATTENTION, TOKENS, {"observe": {"height": lambda measure: 1.0}}, "which no rank has"),
+    "dt": (ATTENTION, TOKENS, {"dt": 0.03}, "not a whole number of steps"),
+    "rtol": (ATTENTION, TOKENS, {"rtol": 2.0}, "rtol = 2.0"),
     "lmax": (ATTENTION, TOKENS, {"lmax": 31}, "tokens have no degree"),
 }
 
