@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere import grid
 from fpsolve.sphere.circle import circle_grid

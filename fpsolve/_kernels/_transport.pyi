@@ -21,3 +21,43 @@ def recur_skew(
     weight: float,
     result: NDArray[complex128],
 ) -> float: ...
+def bind(SH_to_spat: int, SHsph_to_spat: int, SHsphtor_to_spat: int, spat_to_SH: int, spat_to_SHsphtor: int) -> None:
+    """Addresses of SHTns's transforms, for the series below; ``plan`` is the address of a plan."""
+
+def polynomial_flux(
+    plan: int,
+    v: NDArray[float64],
+    rates: NDArray[float64],
+    u: NDArray[complex128],
+    weights: NDArray[float64],
+    rests: NDArray[float64],
+    scale: float,
+    rtol: float,
+    growth: float,
+    result: NDArray[complex128],
+) -> bool: ...
+def polynomial_skew(
+    plan: int,
+    v: NDArray[float64],
+    rates: NDArray[float64],
+    u: NDArray[complex128],
+    weights: NDArray[float64],
+    rests: NDArray[float64],
+    scale: float,
+    rtol: float,
+    growth: float,
+    result: NDArray[complex128],
+) -> bool: ...
+def polynomial_log(
+    plan: int,
+    lmax: int,
+    v: NDArray[float64],
+    divergence: NDArray[complex128],
+    u: NDArray[complex128],
+    weights: NDArray[float64],
+    rests: NDArray[float64],
+    scale: float,
+    rtol: float,
+    growth: float,
+    result: NDArray[complex128],
+) -> bool: ...

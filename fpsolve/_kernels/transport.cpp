@@ -1,14 +1,18 @@
-// What a transport step does beside the transforms: products on the grid and the Chebyshev recurrence on coefficients,
-// each in one pass over memory. One thread, fixed order of summation: the same bits on every machine.
+// A transport step: products on the grid and the Chebyshev recurrence on coefficients, each in one pass over memory,
+// and the whole polynomial of a frozen field in one call, without the interpreter. One thread, fixed order of
+// summation: the same bits on every machine.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
+#include <cmath>
 #include <complex>
 #include <cstddef>
 #include <stdexcept>
 
 #include "clones.hpp"
+#include "sht.hpp"
 
 namespace nb = nanobind;
 
@@ -94,7 +98,117 @@ FPSOLVE_CLONES double fpsolve_recur_along(std::size_t lmax, const double* x, con
     return recur<true>(lmax, x, along, rates, factor, -0.5 * factor, y, weight, result);
 }
 
+// y -= factor * (along + constant * divergence); result += weight * y; sums of y^2. Pairs of doubles, the last pair the
+// constant itself, which stays.
+FPSOLVE_CLONES double fpsolve_recur_log(std::size_t n, const double* __restrict along, double constant,
+                                        const double* __restrict divergence, double factor, double* __restrict y,
+                                        double weight, double* __restrict result) {
+    double part[LANES] = {};
+    const auto one = [&](std::size_t i, double& sum) {
+        const double value = y[i] - factor * (along[i] + constant * divergence[i]);
+        y[i] = value;
+        result[i] += weight * value;
+        sum += value * value;
+    };
+    std::size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (std::size_t l = 0; l < LANES; ++l) one(i + l, part[l]);
+    for (std::size_t l = 0; i < n; ++i, ++l) one(i, part[l]);
+    for (i = n; i < n + 2; ++i) {
+        result[i] += weight * y[i];
+        part[0] += y[i] * y[i];
+    }
+    return total(part);
+}
+
+FPSOLVE_CLONES double fpsolve_sum_of_squares(std::size_t n, const double* __restrict y) {
+    double part[LANES] = {};
+    std::size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (std::size_t l = 0; l < LANES; ++l) part[l] += y[i + l] * y[i + l];
+    for (std::size_t l = 0; i < n; ++i, ++l) part[l] += y[i] * y[i];
+    return total(part);
+}
+
 namespace {
+
+// What the three generators share: a frozen field on a grid of n points, work arrays of their own.
+struct Frozen {
+    void* plan;
+    std::size_t lmax, n;
+    const double* v;
+    sht::Room<double> field{2 * n};
+    sht::Room<sht::Complex> potential{(lmax + 1) * (lmax + 2) / 2}, unused{(lmax + 1) * (lmax + 2) / 2};
+
+    double* first() { return field.get(); }
+    double* second() { return field.get() + n; }
+    static double* parts(sht::Room<sht::Complex>& modes) { return reinterpret_cast<double*>(modes.get()); }
+};
+
+// L u = -div(u v).
+struct Advection : Frozen {
+    const double* rates;
+
+    double recur(sht::Complex* u, double* out, double factor, double weight, double* result) {
+        sht::transforms.SH_to_spat(plan, u, second());
+        fpsolve_flux(n, second(), v, v + n, first());
+        sht::transforms.spat_to_SHsphtor(plan, first(), second(), potential.get(), unused.get());
+        return fpsolve_recur(lmax, parts(potential), rates, factor, out, weight, result);
+    }
+};
+
+// L u = -[v.grad u + div(v u)]/2.
+struct Skew : Frozen {
+    const double* rates;
+    sht::Room<sht::Complex> along{(lmax + 1) * (lmax + 2) / 2};
+
+    double recur(sht::Complex* u, double* out, double factor, double weight, double* result) {
+        sht::transforms.SHsph_to_spat(plan, u, first(), second());
+        fpsolve_dot(n, first(), second(), v, v + n);
+        sht::transforms.spat_to_SH(plan, first(), along.get());
+        sht::transforms.SH_to_spat(plan, u, second());
+        fpsolve_flux(n, second(), v, v + n, first());
+        sht::transforms.spat_to_SHsphtor(plan, first(), second(), potential.get(), unused.get());
+        return fpsolve_recur_along(lmax, parts(potential), parts(along), rates, factor, out, weight, result);
+    }
+};
+
+// L (phi, a) = (-v.grad phi - a div v, 0).
+struct Log : Frozen {
+    const double* divergence;
+
+    double recur(sht::Complex* u, double* out, double factor, double weight, double* result) {
+        const std::size_t modes = (lmax + 1) * (lmax + 2) / 2;
+        sht::transforms.SHsph_to_spat(plan, u, first(), second());
+        fpsolve_dot(n, first(), second(), v, v + n);
+        sht::transforms.spat_to_SH(plan, first(), potential.get());
+        return fpsolve_recur_log(2 * modes, parts(potential), u[modes].real(), divergence, factor, out, weight, result);
+    }
+};
+
+// result = w_0 u + sum_k w_k phi_k(L/R), as fpsolve.transport.exponential.polynomial; false where the polynomials outgrow
+// the bound on the spectrum.
+template <typename Generator>
+bool polynomial(Generator& generator, std::size_t count, const double* u, const double* weights, const double* rests,
+                std::size_t terms, double scale, double rtol, double growth, double* result) {
+    sht::Room<double> room(2 * count);
+    double *before = room.get(), *now = before + count;
+    std::copy(u, u + count, before);
+    std::fill(now, now + count, 0.0);
+    for (std::size_t i = 0; i < count; ++i) result[i] = weights[0] * u[i];
+    const auto modes = [](double* y) { return reinterpret_cast<sht::Complex*>(y); };
+    const double norm = std::sqrt(fpsolve_sum_of_squares(count, u));
+    double last = norm;
+    double size = std::sqrt(generator.recur(modes(before), now, scale, weights[1], result));
+    for (std::size_t k = 2; k < terms; ++k) {
+        if (!(size <= growth * norm)) return false;
+        if (rests[k] * std::max({norm, last, size}) <= 0.1 * rtol * norm) break;
+        last = size;
+        size = std::sqrt(generator.recur(modes(now), before, 2 * scale, weights[k], result));
+        std::swap(before, now);
+    }
+    return true;
+}
 
 template <typename T>
 using Array = nb::ndarray<T, nb::numpy, nb::c_contig, nb::device::cpu>;
@@ -145,6 +259,38 @@ double recur_skew(ConstModes x, ConstModes along, Rates rates, double factor, Mo
     return fpsolve_recur_along(lmax, parts(x), parts(along), rates.data(), factor, parts(y), weight, parts(result));
 }
 
+bool polynomial_flux(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
+                     double scale, double rtol, double growth, Modes result) {
+    const std::size_t lmax = degree_of(rates, u, result, result);
+    same(weights.size(), rests.size());
+    nb::gil_scoped_release free;
+    Advection generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, rates.data()};
+    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
+                      growth, parts(result));
+}
+
+bool polynomial_skew(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
+                     double scale, double rtol, double growth, Modes result) {
+    const std::size_t lmax = degree_of(rates, u, result, result);
+    same(weights.size(), rests.size());
+    nb::gil_scoped_release free;
+    Skew generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, rates.data()};
+    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
+                      growth, parts(result));
+}
+
+bool polynomial_log(std::uintptr_t plan, std::size_t lmax, Array<const double> v, ConstModes divergence, ConstModes u,
+                    Rates weights, Rates rests, double scale, double rtol, double growth, Modes result) {
+    same(divergence.size(), (lmax + 1) * (lmax + 2) / 2);
+    same(u.size(), divergence.size() + 1);
+    same(result.size(), u.size());
+    same(weights.size(), rests.size());
+    nb::gil_scoped_release free;
+    Log generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, parts(divergence)};
+    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
+                      growth, parts(result));
+}
+
 }  // namespace
 
 NB_MODULE(_transport, m) {
@@ -157,4 +303,13 @@ NB_MODULE(_transport, m) {
           "weight"_a, "result"_a.noconvert());
     m.def("recur_skew", &recur_skew, "x"_a.noconvert(), "along"_a.noconvert(), "rates"_a.noconvert(), "factor"_a,
           "y"_a.noconvert(), "weight"_a, "result"_a.noconvert());
+    m.def("bind", &sht::bind, "SH_to_spat"_a, "SHsph_to_spat"_a, "SHsphtor_to_spat"_a, "spat_to_SH"_a,
+          "spat_to_SHsphtor"_a);
+    m.def("polynomial_flux", &polynomial_flux, "plan"_a, "v"_a.noconvert(), "rates"_a.noconvert(), "u"_a.noconvert(),
+          "weights"_a.noconvert(), "rests"_a.noconvert(), "scale"_a, "rtol"_a, "growth"_a, "result"_a.noconvert());
+    m.def("polynomial_skew", &polynomial_skew, "plan"_a, "v"_a.noconvert(), "rates"_a.noconvert(), "u"_a.noconvert(),
+          "weights"_a.noconvert(), "rests"_a.noconvert(), "scale"_a, "rtol"_a, "growth"_a, "result"_a.noconvert());
+    m.def("polynomial_log", &polynomial_log, "plan"_a, "lmax"_a, "v"_a.noconvert(), "divergence"_a.noconvert(),
+          "u"_a.noconvert(), "weights"_a.noconvert(), "rests"_a.noconvert(), "scale"_a, "rtol"_a, "growth"_a,
+          "result"_a.noconvert());
 }

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.attention.kernel import SphereSource, sampling
 from fpsolve.attention.laws import PRODUCT_REACH, Cutoffs, KeyQueryLaw
 from fpsolve.attention.radial import Real, half_line
 from fpsolve.attention.source import PointSource, by_moments
+from fpsolve.attention.spheres import SphereSource, sampling
 from fpsolve.cached import lru_cache
 from fpsolve.sphere.geometry import geometry
 

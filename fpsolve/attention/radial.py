@@ -41,9 +41,14 @@ class RadialMesh:
         return (2 * np.arange(2 * self.count) + 1) * np.pi / (4 * self.count)
 
     @cached_property
+    def angles(self) -> Real:
+        """θ_j with u_j = cos θ_j, of the radii."""
+        return self._angles[: self.count][::-1]
+
+    @cached_property
     def radii(self) -> Real:
         """r_j in increasing order, shape (J,)."""
-        positive = np.cos(self._angles[: self.count])[::-1]
+        positive = np.cos(self.angles)
         return RADIUS_SCALE * np.sinh(positive * np.arcsinh(self.radius_max / RADIUS_SCALE))
 
     def interpolation(self, r: Real, even: bool) -> Real:

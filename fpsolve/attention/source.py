@@ -14,13 +14,16 @@ from weakref import ref
 
 import numpy as np
 
+from fpsolve._kernels import _fields
 from fpsolve.attention import off_sphere
 from fpsolve.attention.bessel import TINY, moment_degree, plane_wave, plane_wave_derivative
 from fpsolve.attention.direct import PointSource, Source, TiledSource
 from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.thinning import FINE, NEGLIGIBLE, Series, ThinnedSets, on_rings, resampled
-from fpsolve.cached import cached_property, lru_cache
+from fpsolve.cached import cached_property, lru_cache, read_only
+from fpsolve.sphere._shtns import BOUND, address
 from fpsolve.sphere.geometry import SPHERE, Geometry, geometry
+from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.scattered import HIGHEST_DEGREE, Points, SpherePoints
 
@@ -36,6 +39,9 @@ ACCURACY = 1e-14
 SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 """Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
+SMALL = 1e-2
+"""Smaller spheres are left to the moments of the coordinates, where nothing cancels."""
+
 DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once each for a measure."""
 
@@ -48,7 +54,7 @@ class MomentSource(Source):
     ``moments(degree)`` gives ρ_ℓm; ``points()`` gives a positive quadrature ``(x, weights)`` of μ; ``accuracy`` is
     that of the moments relative to their mass; moments above ``highest`` vanish. ``density()`` gives (f, p), ρ = f^p,
     of a band-limited f, or a :class:`LogSeries`: safe routes on S² then take few points; by default (ρ, 1) where there
-    are ``coarse_points``.
+    are ``coarse_points``. ``rtol``: accuracy of a step of the measure, which spectra of the noise follow.
     """
 
     def __init__(
@@ -60,12 +66,14 @@ class MomentSource(Source):
         geometry: Geometry = SPHERE,
         coarse_points: Callable[[], tuple[Real, Real]] | None = None,
         density: Callable[[], Series | LogSeries] | None = None,
+        rtol: float = SMOOTH_TOLERANCE,
     ) -> None:
         self._coarse_points = coarse_points
         self.geometry, self.dimension = geometry, geometry.dimension
-        self._moments, self._points, self._accuracy = moments, points, accuracy
+        self._moments, self._points, self.accuracy, self.rtol = moments, points, accuracy, rtol
         self._highest = highest
         self._known: dict[int, Coefficients] = {}
+        self._last: dict[tuple[float, int], tuple[Real, Real, Real]] = {}
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
@@ -128,7 +136,8 @@ class MomentSource(Source):
 
     def _log_M_at(self, radius: float, sites: Points, widest: float) -> Real:
         thin = self.coarse_points if self.dimension == 2 else self._thinned.serving(radius, widest)
-        by_moments = SECONDS_A_SYNTHESIS[0] + SECONDS_A_SYNTHESIS[1] * len(sites.x) * self._degree(radius) ** 2
+        degree = self.degree_of_moments(radius)
+        by_moments = SECONDS_A_SYNTHESIS[0] + SECONDS_A_SYNTHESIS[1] * len(sites.x) * degree**2
         if len(sites.x) * len(thin.x) * off_sphere.SECONDS_A_PAIR <= by_moments:
             return thin.log_M(radius * sites.x)
         weighted = self._weighted(radius)
@@ -143,13 +152,13 @@ class MomentSource(Source):
     def mean(self) -> Real:
         return self.geometry.mean_vector(self.moments(1))
 
-    def _degree(self, radius: float) -> int:
+    def degree_of_moments(self, radius: float) -> int:
         """The degree at which the series in ℓ has ended, by the Bessel functions or by the moments."""
         degree = moment_degree(radius)
         return degree if self._highest is None else min(degree, self._highest)
 
     def log_M_sphere(self, radius: float, sites: Any) -> Real:
-        if not _fits(sites, self._degree(radius)):
+        if not _fits(sites, self.degree_of_moments(radius)):
             return self.log_M_sphere(radius, self._scattered(sites)).reshape(sites.shape)
         weighted = self._weighted(radius)
         m = sites.scalar(weighted)
@@ -161,34 +170,65 @@ class MomentSource(Source):
         return log_m
 
     def F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        degree = self._degree(radius)
+        degree = self.degree_of_moments(radius)
         if not _fits(sites, degree):
             return _reshaped(self.F_sphere(radius, self._scattered(sites)), sites)
         if radius < TINY:  # M = 1 + g·mean + O(r²): F is the mean
             return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
         weighted = self._weighted(radius)
-        slopes = _wave_factors(self.dimension, radius, degree, True)
-        m, radial, gradient = sites.jet(weighted, slopes * self.moments(degree))
-        bad = self._cancelled(m, weighted, sites)
+        if _compiled(sites, radius):
+            m, f, _ = self._attention(radius, sites, False)
+        else:
+            slopes = _wave_factors(self.dimension, radius, degree, True)
+            m, radial, gradient = sites.jet(weighted, slopes * self.moments(degree))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                f = (radial[..., None] * sites.x + gradient / radius) / m[..., None]
+        bad = self._cancelled(m, weighted, sites) | _too_long(f)
         with np.errstate(invalid="ignore", divide="ignore"):
-            f = (radial[..., None] * sites.x + gradient / radius) / m[..., None]
             log_m = np.log(m) + radius
-        bad |= _too_long(f)
         if bad.any():
+            f = np.array(f)
             log_m[bad], f[bad] = self.safe(radius).evaluate(radius * sites.x[bad])
         return log_m, f
 
     def hessian_F_sphere(self, radius: float, sites: Any) -> tuple[Real, Real]:
-        degree = self._degree(radius)
+        degree = self.degree_of_moments(radius)
         if not _fits(sites, degree):
             flat = self.hessian_F_sphere(radius, self._scattered(sites))
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
+        if _compiled(sites, radius):
+            m, f, product = self._attention(radius, sites, True)
+        else:
+            m, f, product = self._by_coordinates(radius, sites)
+        bad = self._cancelled(m, self._weighted(radius), sites) | _too_long(f) | _too_long(product)
+        if bad.any():
+            f, product = np.array(f), np.array(product)
+            f[bad], product[bad] = self.safe(radius).hessian_F_sphere(radius, Points(sites.x[bad]))
+        return f, product
+
+    def _attention(self, radius: float, grid: Grid, second: bool) -> tuple[Real, Real, Real]:
+        """e^{-r}M, F and, with ``second``, (∇² log M)F on a sphere in one compiled call; the last ones are kept."""
+        kept = self._last.get((radius, id(grid)))
+        if kept is None or (second and not kept[2].size):
+            degree, x = self.degree_of_moments(radius), grid.x
+            value, slope = (_wave_factors(3, radius, degree, which) * self.moments(degree) for which in (False, True))
+            m, f = np.empty(grid.shape), np.empty(x.shape)
+            product = np.empty(x.shape if second else (0, 0, 3))
+            at, flat = address(grid.plan(degree)), (-1, 3)
+            _fields.attention(
+                at, degree, radius, value, slope, *grid.flat, m.ravel(), f.reshape(flat), product.reshape(flat)
+            )
+            kept = m, f, product
+            self._last = {(radius, id(grid)): read_only(kept)}
+        return kept
+
+    def _by_coordinates(self, radius: float, sites: Any) -> tuple[Real, Real, Real]:
+        """e^{-r}M, F and (∇² log M)F by the moments of the coordinates and of their products."""
+        degree = self.degree_of_moments(radius)
         resized, times_coordinates = self.geometry.resized, self.geometry.times_coordinates
         factors = _wave_factors(self.dimension, radius, degree)
         first = times_coordinates(self.moments(degree + 2))
-        weighted = factors * self.moments(degree)
-        m = sites.scalar(weighted)
-        bad = self._cancelled(m, weighted, sites)
+        m = sites.scalar(factors * self.moments(degree))
         with np.errstate(invalid="ignore", divide="ignore"):
             f = np.stack([sites.scalar(factors * resized(row, degree)) for row in first], -1) / m[..., None]
             product = -f * np.einsum("...a,...a", f, f)[..., None]
@@ -199,10 +239,7 @@ class MomentSource(Source):
                     product[..., a] += entry * f[..., b]
                     if b > a:
                         product[..., b] += entry * f[..., a]
-        bad |= _too_long(f) | _too_long(product)
-        if bad.any():
-            f[bad], product[bad] = self.safe(radius).hessian_F_sphere(radius, Points(sites.x[bad]))
-        return f, product
+        return m, f, product
 
     def evaluate(self, g: Real) -> tuple[Real, Real]:
         radii = np.sqrt(np.einsum("na,na->n", g, g))
@@ -221,7 +258,7 @@ class MomentSource(Source):
     def _worth_moments(self, g: Real, radii: Real, count: int) -> bool:
         """Whether moments, with ``count`` points where they cancel, cost less than these points alone."""
         by_points = len(g) * count * off_sphere.SECONDS_A_PAIR
-        degree = self._degree(float(radii.max()))
+        degree = self.degree_of_moments(float(radii.max()))
         by_moments = off_sphere.seconds(len(g), degree)
         if by_moments > by_points or degree > HIGHEST_DEGREE:
             return False
@@ -242,16 +279,16 @@ class MomentSource(Source):
 
     def _sums_off_sphere(self, g: Real, radii: Real) -> tuple[Real, Real, Real]:
         """e^{-r} M, e^{-r} ∇M and a bound on the former over the sphere of each point."""
-        highest = max(1, self._degree(float(radii.max())))
-        return off_sphere.sums(g, radii, self.moments(highest), self._degree)
+        highest = max(1, self.degree_of_moments(float(radii.max())))
+        return off_sphere.sums(g, radii, self.moments(highest), self.degree_of_moments)
 
     def _reliable(self, m: Real, largest: Any) -> Any:
         """Where the error of e^{-r}M, the accuracy times its largest value, is small against it."""
-        return m > max(self._accuracy, SpherePoints.accuracy) / TOLERANCE * largest
+        return m > max(self.accuracy, SpherePoints.accuracy) / TOLERANCE * largest
 
     def _weighted(self, radius: float) -> Coefficients:
         """Coefficients of e^{-r} M(rω): 4π e^{-r} i_ℓ(r) ρ_ℓm."""
-        degree = self._degree(radius)
+        degree = self.degree_of_moments(radius)
         return _wave_factors(self.dimension, radius, degree) * self.moments(degree)
 
     def _scattered(self, sites: Any) -> Points:
@@ -263,7 +300,7 @@ class MomentSource(Source):
 
         The bound is over the sphere (the sites may all lie where M is small): Σ_ℓ √((2ℓ+1) Σ_m|c_ℓm|² / 4π).
         """
-        accuracy = max(self._accuracy, sites.accuracy) if isinstance(sites, Points) else self._accuracy
+        accuracy = max(self.accuracy, sites.accuracy) if isinstance(sites, Points) else self.accuracy
         spectrum = self.geometry.power(weighted)
         orders = 2 * np.arange(len(spectrum)) + 1 if self.dimension == 3 else np.full(len(spectrum), 2)
         largest = np.sum(np.sqrt(orders * spectrum / self.geometry.area))
@@ -284,9 +321,18 @@ def _wave_factors(d: int, radius: float, degree: int, derivative: bool = False) 
     Kept, since a law asks for the same radii at every step.
     """
     sphere = geometry(d)
+    return sphere.by_degree(wave_factors_by_degree(d, radius, degree, derivative), degree)
+
+
+def wave_factors_by_degree(d: int, radius: float, degree: int, derivative: bool = False) -> Real:
+    """4π e^{-r} i_ℓ(r) (2π e^{-r} I_m(r) for d = 2), or with i'_ℓ, for each degree, (degree+1,)."""
     wave = plane_wave_derivative if derivative else plane_wave
-    factors = sphere.area * sphere.by_degree(wave(d, degree, radius), degree)
-    return factors
+    return geometry(d).area * wave(d, degree, radius)
+
+
+def _compiled(sites: Any, radius: float) -> bool:
+    """Whether attention on these sites is one compiled call, which divides by the radius squared."""
+    return BOUND and isinstance(sites, Grid) and radius >= SMALL
 
 
 def _points_of(source: MomentSource | None) -> tuple[Real, Real]:

@@ -182,6 +182,7 @@ def _places(clock: Clock, model: Any) -> list[Wrapped]:
         "pairwise sums": [(_softmax, ("first", "first_and_second"))],
         "grid products": [(_transport, ("flux", "dot", "largest_square"))],
         "recurrence": [(_transport, ("recur_flux", "recur_skew"))],
+        "Chebyshev series": [(_transport, ("polynomial_flux", "polynomial_skew", "polynomial_log"))],
         "noise": [(BrownianPath, ("increment", "normals")), (type(model), ("noise_field", "drawn"))],
         "drift": [(type(model), ("drift_field", "correction_field"))],
         "fields at sites": [(AmbientField, ("ambient",))],

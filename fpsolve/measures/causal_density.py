@@ -237,8 +237,8 @@ class CellSource(DensitySource):
     """The source of μ, which tells the laws of the cells' pasts, too."""
 
     def __init__(self, cells: Coefficients, whole: Coefficients, rtol: float, d: int) -> None:
-        super().__init__(geometry(d), whole)
-        self._cells, self._rtol = cells, rtol
+        super().__init__(geometry(d), whole, rtol)
+        self._cells = cells
         self._pasts: dict[Past, list[Source | None]] = {}
 
     def past(self, mask: Past) -> list[Source | None]:
@@ -248,7 +248,7 @@ class CellSource(DensitySource):
             seen = past_of_cells(self._cells, middles(count), 1 / count, mask)
             mass = seen[:, 0].real * to_mass
             self._pasts[mask] = [
-                Density(row / z, self._rtol, None, self.dimension).source if z > 0 else None
+                Density(row / z, self.rtol, None, self.dimension).source if z > 0 else None
                 for row, z in zip(seen, mass.tolist(), strict=True)
             ]
         return self._pasts[mask]

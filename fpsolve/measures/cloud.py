@@ -179,6 +179,7 @@ class Cloud(Measure):
             lambda: (x, weights),
             SpherePoints.accuracy,
             geometry=geometry(self.dimension),
+            rtol=self.rtol,
         )
 
     @property

@@ -73,11 +73,15 @@ class Density(Expansion):
 
     @cached_property
     def source(self) -> Source:
-        return DensitySource(self.geometry, self.coefficients)
+        return DensitySource(self.geometry, self.coefficients, self.rtol)
 
     @cached_property
     def floor(self) -> Floor:
         return Floor(self.geometry, self.grid, self.coefficients, self.values, self.coarsest)
+
+    @property
+    def mean(self) -> Real:
+        return self.geometry.mean_vector(self.coefficients)
 
     @property
     def mass(self) -> float:
@@ -134,7 +138,7 @@ class Density(Expansion):
 class DensitySource(MomentSource):
     """That of ρ = Σ ρ_ℓm Y_ℓm; it holds the coefficients and not their density, so that states are freed at once."""
 
-    def __init__(self, sphere: Geometry, coefficients: Coefficients) -> None:
+    def __init__(self, sphere: Geometry, coefficients: Coefficients, rtol: float) -> None:
         lmax = sphere.degree_of(coefficients)
         grid = sphere.grid(lmax)
         super().__init__(
@@ -143,6 +147,7 @@ class DensitySource(MomentSource):
             highest=lmax,
             geometry=sphere,
             coarse_points=lambda: thin_quadrature(sphere, coefficients),
+            rtol=rtol,
         )
 
 

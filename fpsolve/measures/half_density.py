@@ -111,6 +111,7 @@ class HalfDensity(Expansion):
             highest=2 * square.lmax,
             geometry=self.geometry,
             density=lambda: (square.coefficients, 2),
+            rtol=self.rtol,
         )
 
     @cached_property

@@ -173,6 +173,7 @@ class LogDensity(Expansion):
             highest=known.needed,
             geometry=self.geometry,
             density=lambda: known.series,
+            rtol=self.rtol,
         )
 
     @property

@@ -17,9 +17,9 @@ from numpy.polynomial.legendre import leggauss
 from scipy.special import gammaincinv, ndtri
 from scipy.stats import qmc
 
-from fpsolve.attention.kernel import sampling
 from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, radius_weights
 from fpsolve.attention.source import Source
+from fpsolve.attention.spheres import sampling
 from fpsolve.cached import lru_cache
 from fpsolve.models.weights import Gaussian, Product
 from fpsolve.sphere.gegenbauer import zonal_grid

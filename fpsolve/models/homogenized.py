@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.ends import kernel_ends
 from fpsolve.attention.floor import Heads, RandomHeads
-from fpsolve.attention.kernel import IsotropicKernel, kernel, spectrum_engine
+from fpsolve.attention.kernel import IsotropicKernel, kernel
 from fpsolve.attention.laws import DIMENSIONS, KeyQueryLaw
 from fpsolve.attention.source import Source
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.build import source_of
 from fpsolve.models.base import (

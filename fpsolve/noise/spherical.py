@@ -27,6 +27,7 @@ import numpy as np
 from numpy.polynomial.legendre import legval, legvander
 from numpy.typing import ArrayLike, NDArray
 
+from fpsolve._kernels import _fields
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.noise.law import Array, IsotropicNoise, Modes, VectorModes, checked_degree
 
@@ -73,6 +74,12 @@ class SphericalNoise(IsotropicNoise):
         return _angular_weights(self.degree)
 
     def _potentials(self, root: Array, increments: Array) -> VectorModes:
+        out = np.empty((3, len(self._places[0])), complex)
+        _fields.potentials(self.degree, self._amplitudes(root), np.ascontiguousarray(increments, float), out)
+        return VectorModes(*out)
+
+    def readable_potentials(self, root: Array, increments: Array) -> VectorModes:
+        """S, T and R by whole arrays, as the formula stands: the same bits as those of :meth:`field`."""
         minus, zero, plus = self._coefficients(increments)
         s_minus, s_plus, t_zero, r_minus, r_plus = self._amplitudes(root)[:, self._places[0]]
         return VectorModes(s_minus * minus + s_plus * plus, t_zero * zero, r_minus * minus + r_plus * plus)
@@ -87,7 +94,8 @@ class SphericalNoise(IsotropicNoise):
 
     def _amplitudes(self, root: Array) -> Array:
         """The five factors of ξ⁻, ξ⁺ in S, ξ⁰ in T and ξ⁻, ξ⁺ in R, by degree J; shape (5, L+2)."""
-        padded = np.concatenate([[0.0], root, [0.0, 0.0]])
+        padded = np.zeros(len(root) + 3)
+        padded[1:-2] = root
         below, same, above = padded[:-2], padded[1:-1], padded[2:]
         radicals: Array = np.stack([below, above, same, below, above])
         return self._angular * radicals

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+from typing import Any
+
+from fpsolve._kernels import _fields, _transport
 
 with contextlib.redirect_stdout(io.StringIO()):
     import shtns
@@ -11,4 +15,29 @@ with contextlib.redirect_stdout(io.StringIO()):
 BANNER: str = shtns.build_info()
 """What SHTns was built as: version, build date, SIMD level."""
 
-__all__ = ["BANNER", "shtns"]
+TRANSFORMS = ("SH_to_spat", "SHsph_to_spat", "SHsphtor_to_spat", "spat_to_SH", "spat_to_SHsphtor")
+"""The transforms that compiled code calls without the interpreter, in the order in which it is told them."""
+
+
+def _bound() -> bool:
+    """Tell compiled code where the transforms of the installed extension are; False where it does not export them."""
+    library = ctypes.CDLL(shtns._shtns.__file__)
+    try:
+        addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in TRANSFORMS]
+    except AttributeError:
+        return False
+    for kernels in (_transport, _fields):
+        kernels.bind(*addresses)
+    return True
+
+
+BOUND: bool = _bound()
+"""Whether transports and attention run in compiled calls; otherwise by the same transforms from Python."""
+
+
+def address(plan: Any) -> int:
+    """Where a plan is, for compiled code; it lives as long as the plan."""
+    return int(plan.this)
+
+
+__all__ = ["BANNER", "BOUND", "TRANSFORMS", "address", "shtns"]

@@ -115,6 +115,12 @@ class Grid:
         gauss = np.concatenate([north, north[: self.nlat // 2][::-1]])
         return self._along_theta(gauss * (2 * np.pi / self.nphi) * (2 / gauss.sum()))
 
+    @cached_property
+    def flat(self) -> tuple[Real, Real, Real, Real]:
+        """cos θ, sin θ (n,), x (n, 3) and frame (2, n, 3) as compiled code takes them."""
+        parts = self.cos_theta.ravel(), self.sin_theta.ravel(), self.x.reshape(-1, 3), self.frame.reshape(2, -1, 3)
+        return parts[0].copy(), parts[1].copy(), np.ascontiguousarray(parts[2]), np.ascontiguousarray(parts[3])
+
     def integral(self, field: Real) -> float:
         """∫ f over the sphere."""
         return float(np.sum(self.weights * field))

@@ -15,6 +15,8 @@ Normalisation block (everything else in the package links here)
 
 from __future__ import annotations
 
+from math import isqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ def size(lmax: int) -> int:
 
 def degree_of(coefficients: Coefficients) -> int:
     """The truncation degree of a coefficient array."""
-    return round((np.sqrt(8 * coefficients.shape[-1] + 1) - 3) / 2)
+    return (isqrt(8 * coefficients.shape[-1] + 1) - 2) // 2
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ stability :cite:`talezer1984`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -32,11 +33,51 @@ GROWTH = 1e3
 class Generator(Protocol):
     """A linear operator L on coefficients."""
 
+    def polynomial(self, u: Coefficients, series: Series) -> Coefficients | None:
+        """The sum of a series in L u; None where its polynomials outgrow the bound on the spectrum."""
+
     def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
         """out += factor · L u, result += weight · out; returns Σ|out|²."""
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
         """out += factor · L u."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Σ_k w_k φ_k, φ_0 = u, φ_1 = s L u, φ_{k+1} = 2s L φ_k + φ_{k-1}, s = ``scale``, to ``rtol`` of ‖u‖.
+
+    ``rests``: Σ_{j≥k} |w_j| for every k.
+    """
+
+    weights: Real
+    rests: Real
+    scale: float
+    rtol: float
+
+    @property
+    def numbers(self) -> tuple[Real, Real, float, float]:
+        """All of it, for compiled code."""
+        return self.weights, self.rests, self.scale, self.rtol
+
+
+def polynomial(operator: Generator, u: Coefficients, series: Series) -> Coefficients | None:
+    """The sum, term by term; None once a polynomial has grown by ``GROWTH``.
+
+    Where SHTns's own functions can be called, fields on S² have this loop compiled, to the same bits.
+    """
+    weights, rests, scale = series.weights, series.rests, series.scale
+    before, now, result = u.copy(), np.zeros_like(u), weights[0] * u
+    norm = float(np.linalg.norm(u))
+    size = [norm, np.sqrt(operator.recur(u, now, scale, weights[1], result))]
+    for k in range(2, len(weights)):
+        if not size[-1] <= GROWTH * norm:
+            return None
+        if rests[k] * max(norm, *size) <= 0.1 * series.rtol * norm:
+            break
+        size = [size[-1], np.sqrt(operator.recur(now, before, 2 * scale, weights[k], result))]
+        before, now = now, before
+    return result
 
 
 def exponential(operator: Generator, u: Coefficients, radius: float, rtol: float) -> Coefficients:
@@ -63,19 +104,7 @@ def exponential(operator: Generator, u: Coefficients, radius: float, rtol: float
 def _chebyshev(operator: Generator, u: Coefficients, radius: float, parts: int, rtol: float) -> Coefficients | None:
     """exp(L/parts) u, or None when the polynomials outgrow the bound."""
     radius = float(LADDER ** np.ceil(np.log(radius) / np.log(LADDER)))
-    weights, rests = _weights(radius)
-    scale = 1 / (parts * radius)
-    before, now, result = u.copy(), np.zeros_like(u), weights[0] * u
-    norm = float(np.linalg.norm(u))
-    size = [norm, np.sqrt(operator.recur(u, now, scale, weights[1], result))]
-    for k in range(2, len(weights)):
-        if not size[-1] <= GROWTH * norm:
-            return None
-        if rests[k] * max(norm, *size) <= 0.1 * rtol * norm:
-            break
-        size = [size[-1], np.sqrt(operator.recur(now, before, 2 * scale, weights[k], result))]
-        before, now = now, before
-    return result
+    return operator.polynomial(u, Series(*_weights(radius), 1 / (parts * radius), rtol))
 
 
 @lru_cache(maxsize=1024)
@@ -84,4 +113,4 @@ def _weights(radius: float) -> tuple[Real, Real]:
     longest = int(radius + 12 * (1 + radius) ** (1 / 3) + 30)
     weights = 2 * jv(np.arange(longest), radius)
     weights[0] /= 2
-    return weights, np.cumsum(np.abs(weights)[::-1])[::-1]
+    return weights, np.ascontiguousarray(np.cumsum(np.abs(weights)[::-1])[::-1])

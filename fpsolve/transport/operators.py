@@ -7,88 +7,134 @@ from typing import Any
 import numpy as np
 
 from fpsolve._kernels import _transport
-from fpsolve.cached import lru_cache
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere import fourier
+from fpsolve.sphere._shtns import BOUND, address
 from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real, laplacian, size
-from fpsolve.transport.exponential import Generator
+from fpsolve.transport.exponential import GROWTH, Generator, Series, polynomial
 from fpsolve.transport.velocity import RESOLVED, HarmonicField, Velocity
 
 
-class AdvectionOperator:
-    """L u = -div(u v) on S²; an application allocates nothing."""
+class _Applied:
+    """What all operators share: L u added, and series in L by the readable loop."""
 
-    def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
-        self._first, self._rho = np.empty((2, *sphere.shape))
-        self._potential, self._unused, self._nothing = np.zeros((3, size(sphere.lmax)), complex)
-        self._rates = _rates(sphere.lmax)
+    @property
+    def _nothing(self) -> Coefficients:
+        raise NotImplementedError
 
     def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
-        """out += factor · L u, result += weight · out; returns Σ|out|². One scalar synthesis, one vector analysis."""
-        self._plan.SH_to_spat(u, self._rho)
-        _transport.flux(self._rho, self._v, self._first)
-        self._plan.spat_to_SHsphtor(self._first, self._rho, self._potential, self._unused)
-        return _transport.recur_flux(self._potential, self._rates, factor, out, weight, result)
+        raise NotImplementedError
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
         """out += factor · L u."""
         self.recur(u, out, factor, 0.0, self._nothing)
 
+    def polynomial(self, u: Coefficients, series: Series) -> Coefficients | None:
+        """The sum of a series in L u; None where its polynomials outgrow the bound on the spectrum."""
+        return polynomial(self, u, series)
 
-class SkewOperator:
-    """L u = -½[v·∇u + div(vu)] on S²; with analysis the adjoint of synthesis, ⟨w, Lu⟩ = -⟨Lw, u⟩ to round-off."""
+
+class _OnSphere(_Applied):
+    """Those on S²: a field on a grid, and the series in one compiled call. Work arrays come with their first use."""
+
+    extra = 0
+    """Numbers beside the coefficients."""
 
     def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
-        self._field = np.empty((2, *sphere.shape))
-        self._potential, self._along, self._unused = np.zeros((3, size(sphere.lmax)), complex)
-        self._rates = 0.5 * _rates(sphere.lmax)
+        self._sphere, self._v, self._plan = sphere, np.ascontiguousarray(v), sphere.plan(sphere.lmax)
+        if self._v.shape != (2, *sphere.shape):
+            raise ValueError(f"a field of shape {self._v.shape} on a grid of {sphere.shape}")
+        self._rooms: tuple[Real, Coefficients] | None = None
+
+    @property
+    def _room(self) -> tuple[Real, Coefficients]:
+        """A tangent field and three sets of coefficients."""
+        if self._rooms is None:
+            count = size(self._sphere.lmax) + self.extra
+            self._rooms = np.empty((2, *self._sphere.shape)), np.zeros((3, count), complex)
+        return self._rooms
+
+    @property
+    def _nothing(self) -> Coefficients:
+        return self._room[1][2]
+
+    def polynomial(self, u: Coefficients, series: Series) -> Coefficients | None:
+        if not BOUND:
+            return super().polynomial(u, series)
+        result = np.empty_like(u)
+        return result if self._compiled(np.ascontiguousarray(u), series, result) else None
+
+    def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
+        raise NotImplementedError
+
+
+class AdvectionOperator(_OnSphere):
+    """L u = -div(u v) on S²; an application allocates nothing."""
+
+    def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
+        """out += factor · L u, result += weight · out; returns Σ|out|². One scalar synthesis, one vector analysis."""
+        (first, rho), (potential, unused, _) = self._room
+        self._plan.SH_to_spat(u, rho)
+        _transport.flux(rho, self._v, first)
+        self._plan.spat_to_SHsphtor(first, rho, potential, unused)
+        return _transport.recur_flux(potential, _rates(self._sphere.lmax), factor, out, weight, result)
+
+    def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
+        at = address(self._plan)
+        return _transport.polynomial_flux(at, self._v, _rates(self._sphere.lmax), u, *series.numbers, GROWTH, result)
+
+
+class SkewOperator(_OnSphere):
+    """L u = -½[v·∇u + div(vu)] on S²; with analysis the adjoint of synthesis, ⟨w, Lu⟩ = -⟨Lw, u⟩ to round-off."""
 
     def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
         """out += factor · L u, result += weight · out; returns Σ|out|².
 
         A vector and a scalar synthesis, a scalar and a vector analysis.
         """
-        first, second = self._field
+        field, (potential, along, unused) = self._room
+        first, second = field
         self._plan.SHsph_to_spat(u, first, second)
-        _transport.dot(self._field, self._v)
-        self._plan.spat_to_SH(first, self._along)
+        _transport.dot(field, self._v)
+        self._plan.spat_to_SH(first, along)
         self._plan.SH_to_spat(u, second)
         _transport.flux(second, self._v, first)
-        self._plan.spat_to_SHsphtor(first, second, self._potential, self._unused)
-        return _transport.recur_skew(self._potential, self._along, self._rates, factor, out, weight, result)
+        self._plan.spat_to_SHsphtor(first, second, potential, unused)
+        return _transport.recur_skew(potential, along, _half_rates(self._sphere.lmax), factor, out, weight, result)
 
-    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
-        """out += factor · L u."""
-        self.recur(u, out, factor, 0.0, self._unused)
+    def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
+        at, rates = address(self._plan), _half_rates(self._sphere.lmax)
+        return _transport.polynomial_skew(at, self._v, rates, u, *series.numbers, GROWTH, result)
 
 
-class LogOperator:
+class LogOperator(_OnSphere):
     """L (φ, a) = (-v·∇φ - a div v, 0) on S²: the affine generator of φ = log ρ, linear beside its constant a = 1.
 
     Coefficients are those of φ and, after them, a.
     """
 
-    def __init__(self, sphere: Grid, v: Real) -> None:
-        self._v, self._plan = np.ascontiguousarray(v), sphere.plan(sphere.lmax)
-        self._field, self._along = np.empty((2, *sphere.shape)), np.zeros(size(sphere.lmax), complex)
-        self._divergence, self._nothing = sphere.surface_div(v), np.zeros(size(sphere.lmax) + 1, complex)
+    extra = 1
+
+    @cached_property
+    def _divergence(self) -> Coefficients:
+        return self._sphere.surface_div(self._v)
 
     def recur(self, u: Coefficients, out: Coefficients, factor: float, weight: float, result: Coefficients) -> float:
         """out += factor · L u, result += weight · out; returns Σ|out|². One vector synthesis, one scalar analysis."""
-        first, second = self._field
+        field, work = self._room
+        (first, second), along = field, work[0, :-1]
         self._plan.SHsph_to_spat(u[:-1], first, second)
-        _transport.dot(self._field, self._v)
-        self._plan.spat_to_SH(first, self._along)
-        out[:-1] -= factor * (self._along + u[-1].real * self._divergence)
+        _transport.dot(field, self._v)
+        self._plan.spat_to_SH(first, along)
+        out[:-1] -= factor * (along + u[-1].real * self._divergence)
         result += weight * out
         return float(np.einsum("n,n->", out.view(float), out.view(float)))  # BLAS's bits vary with its threads
 
-    def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
-        """out += factor · L u."""
-        self.recur(u, out, factor, 0.0, self._nothing)
+    def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
+        at, lmax = address(self._plan), self._sphere.lmax
+        return _transport.polynomial_log(at, lmax, self._v, self._divergence, u, *series.numbers, GROWTH, result)
 
 
 @lru_cache(maxsize=16)
@@ -98,8 +144,14 @@ def _rates(lmax: int) -> Real:
     return values
 
 
-class _OnCircle:
-    """What both operators on S¹ share."""
+@lru_cache(maxsize=16)
+def _half_rates(lmax: int) -> Real:
+    """Half of them (read-only)."""
+    return 0.5 * _rates(lmax)
+
+
+class _OnCircle(_Applied):
+    """Those on S¹."""
 
     def add_to(self, u: Coefficients, out: Coefficients, factor: float) -> None:
         raise NotImplementedError

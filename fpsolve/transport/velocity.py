@@ -122,6 +122,8 @@ class HarmonicField(Velocity):
         )
 
     def __mul__(self, factor: float) -> HarmonicField:
+        if factor == 1:
+            return self
         radial = None if self.radial is None else factor * self.radial
         return HarmonicField(factor * self.spheroidal, factor * self.toroidal, radial, self.geometry.dimension)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import comb, ive
 
-from fpsolve.attention.kernel import kernel, sampling, spectrum_engine
+from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import (
     Cutoffs,
     KeyQueryLaw,
@@ -19,6 +19,8 @@ from fpsolve.attention.laws import (
 )
 from fpsolve.attention.radial import chaos_projection, half_line
 from fpsolve.attention.source import PointSource
+from fpsolve.attention.spectrum import spectrum_engine
+from fpsolve.attention.spheres import sampling
 from fpsolve.errors import InputError
 from fpsolve.models import Homogenized
 from fpsolve.noise import isotropic

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import PointSource
+from fpsolve.attention.spectrum import spectrum_engine
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "product"])

@@ -13,8 +13,8 @@ import pytest
 from scipy.special import eval_genlaguerre, gammaln
 
 import fpsolve as fp
-from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.defects import ATTENTION_UNRESOLVED, attention_floor, defects, is_resolved
 from fpsolve.measures.build import build
 from fpsolve.noise import BrownianPath

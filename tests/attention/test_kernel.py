@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from fpsolve.attention.kernel import kernel, spectrum_engine
+from fpsolve.attention.kernel import kernel
 from fpsolve.attention.laws import KeyQueryLaw
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.errors import InputError
 from fpsolve.noise import isotropic
 

@@ -9,10 +9,10 @@ import fpsolve as fp
 from fpsolve._kernels.rings import LARGEST_RADIUS, RingSources
 from fpsolve._kernels.softmax_numpy import softmax_attention
 from fpsolve.attention.coarse_sphere import coarse_grid, product_sites
-from fpsolve.attention.kernel import NEARER, SpectrumEngine, spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource
+from fpsolve.attention.spectrum import NEARER, SpectrumEngine, spectrum_engine
 from fpsolve.attention.thinning import LONGITUDES, SMOOTH, ThinnedSets, in_rings, longitudes, on_rings
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build

@@ -111,7 +111,7 @@ def test_on_a_grid_as_at_points(kind: str) -> None:
 @pytest.mark.parametrize("radius", [30.0, 300.0])
 def test_a_grid_too_coarse_for_the_degree(radius: float) -> None:
     sphere, source = Grid(3), vmf(20.0, "cloud").source
-    assert source._degree(radius) >= sphere.nlat  # type: ignore[attr-defined]
+    assert source.degree_of_moments(radius) >= sphere.nlat  # type: ignore[attr-defined]
     log_m, f = von_mises_fisher(AXIS, 20.0, radius * sphere.x)
     found = source.F_sphere(radius, sphere)
     np.testing.assert_allclose(found[0], log_m, rtol=0, atol=1e-9)

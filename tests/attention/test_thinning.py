@@ -15,9 +15,9 @@ import fpsolve as fp
 from fpsolve._kernels.softmax import softmax_attention
 from fpsolve.attention import thinning
 from fpsolve.attention.coarse_sphere import CoarseGrid
-from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.source import MomentSource
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.attention.thinning import SMOOTH, ThinnedSets, in_clumps, resampled
 from fpsolve.measures.build import build
 from fpsolve.sphere import Grid, SpherePoints

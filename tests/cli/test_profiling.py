@@ -64,12 +64,11 @@ def test_rows_of_a_density_run_add_up(tmp_path):
 
 def test_rows_of_a_density_run(tmp_path):
     rows, _, text = table(tmp_path)
-    named = "scalar synthesis,vector analysis,grid products,recurrence,noise,spectrum,scheme,transport,checks"
+    named = "scalar synthesis,vector synthesis,grid products,Chebyshev series,noise,spectrum,scheme,transport,checks"
     for name in named.split(","):
         assert rows[name][1] >= 0, text
     calls = {name: row[2] for name, row in rows.items()}
-    assert calls["vector analysis"] == calls["recurrence"] > 10  # one recurrence for each application
-    assert calls["transport"] == calls["scheme"] == 1
+    assert calls["transport"] == calls["Chebyshev series"] == calls["scheme"] == 1
     assert calls["observers"] == 0.5  # every second step is saved; the first state belongs to the set-up
     assert calls["spectrum"] == 2.0  # of every step, and looked up by the observers for noise_tail and noise_level
 
@@ -84,7 +83,7 @@ def test_milliseconds_are_those_of_the_clock(tmp_path, monkeypatch):
     looks = count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(looks)))
     rows, once, text = table(tmp_path, steps=4)
-    for name in ("recurrence", "vector analysis", "vector synthesis"):
+    for name in ("Chebyshev series", "vector synthesis"):
         assert rows[name][0] == 1000 * rows[name][2] > 0, text
     assert once["all"] == 4 * rows["a step"][0] + once["set-up"] + once["result"], text
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve.attention.kernel import spectrum_engine
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.log_series import LogSeries
+from fpsolve.attention.spectrum import spectrum_engine
 from fpsolve.config import parse_config
 from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import InputError, UnderResolvedWarning, UnresolvedError

@@ -101,7 +101,8 @@ def test_sums_of_points_and_their_bound(longest: float) -> None:
     radii = longest * np.random.default_rng(4).random(3000)
     radii[:2] = 0.0, longest
     g, source = radii[:, None] * directions(3000), cloud.source
-    m, gradient, bound = off_sphere.sums(g, radii, source.moments(source._degree(longest) + 1), source._degree)
+    degree_of = source.degree_of_moments
+    m, gradient, bound = off_sphere.sums(g, radii, source.moments(degree_of(longest) + 1), degree_of)
     exact = np.exp(g @ cloud.x.T - radii[:, None]) * cloud.weights
     np.testing.assert_allclose(m, exact.sum(axis=1), rtol=0, atol=1e-14)
     np.testing.assert_allclose(gradient, exact @ cloud.x, rtol=0, atol=1e-14)

@@ -198,3 +198,12 @@ def test_wrong_shapes_and_degrees_are_refused():
                 call(bad)
     with pytest.raises(InputError, match=r"^d = 4: .* d = 2 and d = 3"):
         isotropic(4, 2)
+
+
+@pytest.mark.parametrize("lmax", [0, 1, 8, 33])
+def test_compiled_potentials_have_the_bits_of_the_formula(lmax):
+    law, rng = isotropic(3, lmax), np.random.default_rng(2)
+    root, increments = rng.random(lmax + 1), rng.standard_normal(law.channels)
+    for fast, slow in zip(law._potentials(root, increments), law.readable_potentials(root, increments), strict=True):
+        assert np.array_equal(fast, slow)
+    assert np.abs(law.readable_potentials(root, increments).R).max() > 0

@@ -6,9 +6,10 @@ from scipy.linalg import expm
 
 import fpsolve as fp
 from fpsolve.sphere import grid
+from fpsolve.sphere._shtns import BOUND
 from fpsolve.sphere.harmonics import size
-from fpsolve.transport.exponential import _weights, exponential
-from fpsolve.transport.operators import AdvectionOperator, SkewOperator, spectral_bound
+from fpsolve.transport.exponential import Series, _weights, exponential, polynomial
+from fpsolve.transport.operators import AdvectionOperator, LogOperator, SkewOperator, spectral_bound
 
 LMAX = 7
 
@@ -109,3 +110,31 @@ def test_weights_are_those_of_the_exponential():
     (w, _), x = _weights(17.0), np.linspace(-1, 1, 11)
     terms = w[:, None] * 1j ** np.arange(len(w))[:, None] * np.cos(np.arange(len(w))[:, None] * np.arccos(x))
     assert np.abs(terms.sum(axis=0) - np.exp(17j * x)).max() < 1e-13
+
+
+@pytest.mark.parametrize("kind", [AdvectionOperator, SkewOperator, LogOperator])
+@pytest.mark.parametrize("lmax", [7, 31, 128])
+@pytest.mark.parametrize("strength", [0.01, 0.4])
+def test_compiled_series_has_the_bits_of_the_readable_one(kind, lmax, strength):
+    assert BOUND  # this SHTns exports its transforms
+    operator = kind(grid(lmax), velocity(lmax, strength))
+    u = np.random.default_rng(3).standard_normal(size(lmax)) + 0j
+    u = np.append(u, 1.0) if kind is LogOperator else u
+    radius = 0.02 * strength * lmax * lmax + 0.5
+    series = Series(*_weights(radius), 1 / radius, 1e-9)
+    compiled, readable = operator.polynomial(u, series), polynomial(operator, u, series)
+    assert compiled is not None and np.array_equal(compiled, readable)
+    assert np.abs(compiled - u).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", [AdvectionOperator, SkewOperator, LogOperator])
+def test_compiled_series_says_that_the_bound_was_too_small(kind):
+    operator = kind(grid(15), velocity(15, 3.0))
+    u = np.ones(size(15) + (kind is LogOperator), complex)
+    series = Series(*_weights(40.0), 10.0, 1e-9)
+    assert polynomial(operator, u, series) is None and operator.polynomial(u, series) is None
+
+
+def test_a_field_of_another_grid_is_refused():
+    with pytest.raises(ValueError, match="on a grid of"):
+        AdvectionOperator(grid(7), velocity(31))

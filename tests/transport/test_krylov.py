@@ -12,7 +12,7 @@ from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere.harmonics import size
 from fpsolve.transport import krylov as module
-from fpsolve.transport.exponential import exponential
+from fpsolve.transport.exponential import exponential, polynomial
 from fpsolve.transport.krylov import krylov
 from fpsolve.transport.operators import AdvectionOperator, SkewOperator, spectral_bound
 from tests.command import said
@@ -34,6 +34,9 @@ class Counted:
     def add_to(self, *arguments):
         self.count += 1
         self.operator.add_to(*arguments)
+
+    def polynomial(self, u, series):
+        return polynomial(self, u, series)
 
 
 @pytest.mark.parametrize("kind", [AdvectionOperator, SkewOperator])
