@@ -54,7 +54,7 @@ class SpreadCloud(Cloud):
     @cached_property
     def source(self) -> SpreadSource:
         x, weights = self.x, self.weights  # and not self: states are freed at once
-        return SpreadSource(self.share, lambda part: x[part], weights, self.dimension)
+        return SpreadSource(self.share, lambda part: x[part], weights, self.dimension, self.rtol)
 
     @property
     def mean(self) -> Real:
@@ -204,11 +204,11 @@ class BlockFlow:
         field = None
         if not self._directions:
             try:
-                field = harmonic(self._living(SpreadSource(self._share, raw, cloud.weights, d)), d)
+                field = harmonic(self._living(SpreadSource(self._share, raw, cloud.weights, d, cloud.rtol)), d)
             except UnresolvedError:
                 self._directions = True
         if field is None:
-            field = harmonic(self._living(SpreadSource(self._share, directions, cloud.weights, d)), d)
+            field = harmonic(self._living(SpreadSource(self._share, directions, cloud.weights, d, cloud.rtol)), d)
         return [derivative(cloud, field, state) for state in states]
 
 

@@ -64,15 +64,15 @@ class SpreadPoints(PointSource):
 
 
 class SpreadSource(MomentSource):
-    """Moments of points given block by block, with ``weights`` of this rank's."""
+    """Moments of points given block by block, with ``weights`` of this rank's; ``rtol`` as of any moments."""
 
-    def __init__(self, share: Share, points: Points, weights: Real, d: int) -> None:
+    def __init__(self, share: Share, points: Points, weights: Real, d: int, rtol: float) -> None:
         def moments(degree: int) -> Coefficients:
             return share.summed(
                 lambda part: sites_of(points(part)).moments(weights[part], degree).view(float)  # type: ignore[attr-defined]
             ).view(complex)
 
-        super().__init__(moments, self._refused, SpherePoints.accuracy, geometry=geometry(d))
+        super().__init__(moments, self._refused, SpherePoints.accuracy, geometry=geometry(d), rtol=rtol)
         self._all = SpreadPoints(share, points, weights, d)
 
     @staticmethod
@@ -88,7 +88,7 @@ class SpreadSource(MomentSource):
         common = float(radii.mean()) if len(g) else 0.0
         if common > 0 and np.ptp(radii) <= 1e-13 * common:
             return self.F_sphere(common, self.geometry.points(g / common))
-        if self.dimension != 3 or not len(g) or self._degree(float(radii.max())) > HIGHEST_DEGREE:
+        if self.dimension != 3 or not len(g) or self.degree_of_moments(float(radii.max())) > HIGHEST_DEGREE:
             return self._all.evaluate(g)
         return self._evaluate_off_sphere(g, radii)
 
