@@ -41,6 +41,7 @@ def large() -> list[dict[str, object]]:
     return [
         _row("drawing", told, found["making"], "s"),
         _row("a step", told, found["seconds"] / 2, "s"),
+        _row("processor time of the busiest rank in a step", told, found["working"] / 2, "s"),
         _row("memory of a rank", told, found["megabytes"], "MB"),
     ]
 
