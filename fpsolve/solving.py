@@ -45,7 +45,7 @@ from fpsolve.settings import (
 )
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
-from fpsolve.surroundings import is_terminal, usual_arithmetic, warn
+from fpsolve.surroundings import shows_progress, usual_arithmetic, warn
 from fpsolve.times import saved_time
 
 CHECKPOINT_EVERY = 60.0
@@ -110,9 +110,9 @@ def solve(
     saved; or a policy of ``fp.policies``, or one's own. Under all but ``warn`` coordinates ``method``, ``lmax`` and
     ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with the
     attribute ``stopped_at``.
-    progress: a bar (by default on a terminal). checkpoint: a file that keeps the run's progress, written every
-    ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later t_end, in the
-    bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
+    progress: a bar (by default on a terminal and in a notebook). checkpoint: a file that keeps the run's progress,
+    written every ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later
+    t_end, in the bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
     min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for
@@ -245,7 +245,7 @@ class Progress:
     """A bar, where one is wanted; it tells how far a cloud is that catches up."""
 
     def __init__(self, steps: int, before: int, wanted: bool | None) -> None:
-        bar = is_terminal() and steps >= LONG_RUN if wanted is None else wanted
+        bar = shows_progress() and steps >= LONG_RUN if wanted is None else wanted
         self._line = tqdm(initial=before, total=steps + 1, disable=not bar, unit="step", desc="fpsolve")
 
     def __enter__(self) -> Progress:

@@ -38,6 +38,12 @@ def is_terminal() -> bool:
         return False
 
 
+def shows_progress() -> bool:
+    """Whether a bar is seen: on a terminal, and in a notebook, where ``tqdm.auto`` makes it a widget."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return is_terminal() or type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def tell(line: str) -> None:
     """A line on standard error, where there is one."""
     if sys.stderr is not None:

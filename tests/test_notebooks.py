@@ -1,13 +1,20 @@
 """What a notebook shows: tables of models, laws and measures, names escaped; bars that suit it; types for checkers."""
 
+import json
 import re
+import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import fpsolve as fp
+from fpsolve.surroundings import shows_progress
 from tests.public.calls import LAWS, MODELS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def rows(html):
@@ -46,6 +53,31 @@ def test_names_are_text():
         pass
 
     assert "<caption>Bare</caption>" in Bare()._repr_html_()
+
+
+def test_bars_are_shown_in_notebooks(monkeypatch):
+    """IPython's shell in a kernel has this name; a shell on a pipe and plain Python show none."""
+    shells = {"ZMQInteractiveShell": True, "TerminalInteractiveShell": False}
+    for name, shown in shells.items():
+        shell = type(name, (), {})()
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda shell=shell: shell))
+        assert shows_progress() is shown
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert shows_progress() is False
+
+
+def test_the_tutorial(tmp_path, monkeypatch):
+    """Every cell in turn, and what its text says of the numbers; ``make docs`` runs it in a kernel of Jupyter."""
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((DOCS / "tutorial.ipynb").read_text("utf-8"))
+    names: dict[str, object] = {}
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 10 and not any(cell["outputs"] for cell in cells)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for cell in cells:
+            exec(compile("".join(cell["source"]), "tutorial.ipynb", "exec"), names)  # noqa: S102
+    assert (tmp_path / "run.html").stat().st_size > 1e5
 
 
 def test_bars_are_those_of_the_surroundings():

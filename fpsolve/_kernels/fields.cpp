@@ -4,6 +4,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/tuple.h>
 
 #include <algorithm>
 #include <bit>
@@ -13,7 +14,9 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "clones.hpp"
 #include "sht.hpp"
@@ -23,6 +26,7 @@ namespace nb = nanobind;
 namespace {
 
 constexpr std::size_t LANES = 8;
+constexpr double SPHERE = 4 * 3.14159265358979323846;  // its area
 
 // log x of a positive normal number: x = 2^e m, m in [sqrt(1/2), sqrt(2)), log m = 2 artanh((m-1)/(m+1)); 2 ulp.
 FPSOLVE_INLINE double logarithm(double x) {
@@ -127,6 +131,40 @@ FPSOLVE_CLONES void fpsolve_ambient(std::size_t n, const double* __restrict fiel
                              field[2 * n + i] * frame[3 * (n + i) + a];
 }
 
+// The largest sum of three squares in the rows of (n, 3); a NaN where there is one.
+FPSOLVE_CLONES double fpsolve_largest(std::size_t n, const double* __restrict v) {
+    double top[LANES] = {};
+    for (std::size_t i = 0; i < n; ++i) {
+        const double size = (v[3 * i] * v[3 * i] + v[3 * i + 1] * v[3 * i + 1]) + v[3 * i + 2] * v[3 * i + 2];
+        double& one = top[i % LANES];
+        one = size <= one || one != one ? one : size;
+    }
+    for (const double one : top) top[0] = one <= top[0] || top[0] != top[0] ? top[0] : one;
+    return top[0];
+}
+
+// out_a = sum_b matrix_ab v_b for every row.
+FPSOLVE_CLONES void fpsolve_times(std::size_t n, const double* __restrict matrix, const double* __restrict v,
+                                  double* __restrict out) {
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t a = 0; a < 3; ++a)
+            out[3 * i + a] = (matrix[3 * a] * v[3 * i] + matrix[3 * a + 1] * v[3 * i + 1]) +
+                             matrix[3 * a + 2] * v[3 * i + 2];
+}
+
+// The components of each row along the two vectors of its frame.
+FPSOLVE_CLONES void fpsolve_tangential(std::size_t n, const double* __restrict v, const double* __restrict frame,
+                                       double* __restrict out) {
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = (frame[3 * i] * v[3 * i] + frame[3 * i + 1] * v[3 * i + 1]) + frame[3 * i + 2] * v[3 * i + 2];
+    }
+    frame += 3 * n;
+    out += n;
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = (frame[3 * i] * v[3 * i] + frame[3 * i + 1] * v[3 * i + 1]) + frame[3 * i + 2] * v[3 * i + 2];
+    }
+}
+
 namespace {
 
 using sht::Complex;
@@ -185,11 +223,10 @@ std::size_t log_m(Array<const std::uint64_t, 2> plans, Array<const std::int64_t,
     nb::gil_scoped_release free;
     sht::Room<double> field(most);
     sht::Room<Complex> room(modes_of(top));
-    const double area = 4 * 3.14159265358979323846;
     for (std::size_t j = 0; j < count; ++j) {
         const double bound =
             weighted(static_cast<std::size_t>(degrees(j)), top, moments.data(), &factors(j, 0), room.get()) /
-            std::sqrt(area);
+            std::sqrt(SPHERE);
         const std::size_t n = static_cast<std::size_t>(points(j));
         sht::transforms.SH_to_spat(sht::plan(plans(j, 0)), room.get(), field.get());
         if (!(fpsolve_least(n, field.get()) > floor * bound)) return j;
@@ -227,53 +264,92 @@ void contracted(Array<const Complex, 2> modes, std::size_t degree, Array<const d
         out(p) = fpsolve_weighted(tensor.shape(1), &tensor(p, 0), room.get());
 }
 
-// log M up to r, F and, where `product` is not empty, (grad^2 log M) F at r times the points of a grid, vectors of R^3.
-// `value`, `slope`: modes of e^-r M and of its derivative in r, of one degree.
-void attention(std::uintptr_t address, std::size_t degree, double r, Array<const Complex, 1> value,
-               Array<const Complex, 1> slope, Array<const double, 1> cos_theta, Array<const double, 1> sin_theta,
-               Array<const double, 2> x, Array<const double, 3> frame, Array<double, 1> m, Array<double, 2> f,
-               Array<double, 2> product) {
-    const std::size_t n = m.size(), modes = modes_of(degree);
-    for (const std::size_t size : {value.size(), slope.size()}) same(size, modes);
-    for (const std::size_t size : {cos_theta.size(), sin_theta.size(), x.shape(0), f.shape(0), frame.shape(1)})
-        same(size, n);
-    for (const std::size_t size : {x.shape(1), f.shape(1), frame.shape(2)}) same(size, 3);
-    same(frame.shape(0), 2);
-    if (product.shape(0) != 0) same(product.size(), 3 * n);
-    nb::gil_scoped_release free;
-    void* plan = sht::plan(address);
-    const bool second = product.shape(0) != 0;
+// What tells whether attention is good: the least e^-r M in parts of a bound on the largest, the largest |F|^2, and that
+// of the product.
+struct Quality {
+    double least, f, product;
+};
+
+struct Sphere {
+    void* plan;
+    std::size_t degree, n;
+    double r;
+    const double *cos_theta, *sin_theta, *x, *frame;
+};
+
+// e^-r M, F and, where `product` is not null, (grad^2 log M) F at r times the points of a grid, vectors of R^3. `value`,
+// `slope`: modes of e^-r M and of its derivative in r.
+Quality attention(const Sphere& on, const Complex* value, const Complex* slope, double* m, double* f, double* product) {
+    const std::size_t n = on.n, modes = modes_of(on.degree);
     sht::Room<Complex> copies(3 * modes);
     Complex *w = copies.get(), *s = w + modes, *turned = s + modes;
-    std::memcpy(static_cast<void*>(w), value.data(), modes * sizeof(Complex));
-    std::memcpy(static_cast<void*>(s), slope.data(), modes * sizeof(Complex));
-    sht::Room<double> fields((second ? 14 : 6) * n);
+    const std::vector<double> ones(on.degree + 1, 1.0);
+    const double bound = weighted(on.degree, on.degree, value, ones.data(), w) / std::sqrt(SPHERE);
+    std::copy(slope, slope + modes, s);
+    sht::Room<double> fields((product ? 11 : 6) * n);
     double* at = fields.get();
     const auto next = [&]() { return std::exchange(at, at + n); };
     double *radial = next(), *theta = next(), *phi = next(), *in_frame = at;
     at += 3 * n;
-    sht::transforms.SH_to_spat(plan, w, m.data());
-    sht::transforms.SH_to_spat(plan, s, radial);
-    sht::transforms.SHsph_to_spat(plan, w, theta, phi);
-    fpsolve_attention(n, r, m.data(), radial, theta, phi, in_frame);
-    fpsolve_ambient(n, in_frame, x.data(), frame.data(), f.data());
-    if (!second) return;
+    sht::transforms.SH_to_spat(on.plan, w, m);
+    sht::transforms.SH_to_spat(on.plan, s, radial);
+    sht::transforms.SHsph_to_spat(on.plan, w, theta, phi);
+    fpsolve_attention(n, on.r, m, radial, theta, phi, in_frame);
+    fpsolve_ambient(n, in_frame, on.x, on.frame, f);
+    const Quality first{fpsolve_least(n, m) / bound, fpsolve_largest(n, f), 0.0};
+    if (!product) return first;
     double *radial_theta = next(), *radial_phi = next(), *theta_phi = next(), *phi_phi = next(), *laplacian = next();
-    sht::transforms.SHsph_to_spat(plan, s, radial_theta, radial_phi);
+    sht::transforms.SHsph_to_spat(on.plan, s, radial_theta, radial_phi);
     std::size_t k = 0;
-    for (std::size_t order = 0; order <= degree; ++order)
-        for (std::size_t l = order; l <= degree; ++l, ++k) {
+    for (std::size_t order = 0; order <= on.degree; ++order)
+        for (std::size_t l = order; l <= on.degree; ++l, ++k) {
             turned[k] = Complex(-static_cast<double>(order) * w[k].imag(), static_cast<double>(order) * w[k].real());
             w[k] *= -static_cast<double>(l * (l + 1));
         }
-    sht::transforms.SHsph_to_spat(plan, turned, theta_phi, phi_phi);
-    sht::transforms.SH_to_spat(plan, w, laplacian);
-    const Jet jet{m.data(),   radial,  theta,     phi,  radial_theta, radial_phi, theta_phi,
-                  phi_phi, laplacian, cos_theta.data(), sin_theta.data()};
-    double* out = next();
-    fpsolve_along_f(n, r, jet, in_frame, out);
-    fpsolve_ambient(n, out, x.data(), frame.data(), product.data());
+    sht::transforms.SHsph_to_spat(on.plan, turned, theta_phi, phi_phi);
+    sht::transforms.SH_to_spat(on.plan, w, laplacian);
+    const Jet jet{m,       radial,    theta,     phi,          radial_theta, radial_phi, theta_phi,
+                  phi_phi, laplacian, on.cos_theta, on.sin_theta};
+    sht::Room<double> along(3 * n);
+    fpsolve_along_f(n, on.r, jet, in_frame, along.get());
+    fpsolve_ambient(n, along.get(), on.x, on.frame, product);
+    return {first.least, first.f, fpsolve_largest(n, product)};
 }
+
+std::tuple<double, double, double> attention_on(std::uintptr_t plan, std::size_t degree, double r,
+                                                Array<const Complex, 1> value, Array<const Complex, 1> slope,
+                                                Array<const double, 1> cos_theta, Array<const double, 1> sin_theta,
+                                                Array<const double, 2> x, Array<const double, 3> frame,
+                                                Array<double, 1> m, Array<double, 2> f, Array<double, 2> product) {
+    const std::size_t n = m.size();
+    for (const std::size_t size : {value.size(), slope.size()}) same(size, modes_of(degree));
+    for (const std::size_t size : {cos_theta.size(), sin_theta.size(), x.shape(0), f.shape(0), frame.shape(1)})
+        same(size, n);
+    for (const std::size_t size : {x.shape(1), f.shape(1), frame.shape(2)}) same(size, 3);
+    same(frame.shape(0), 2);
+    const bool second = product.shape(0) != 0;
+    if (second) same(product.size(), 3 * n);
+    nb::gil_scoped_release free;
+    const Sphere sphere{sht::plan(plan), degree, n, r, cos_theta.data(), sin_theta.data(), x.data(), frame.data()};
+    const Quality found =
+        attention(sphere, value.data(), slope.data(), m.data(), f.data(), second ? product.data() : nullptr);
+    return {found.least, found.f, found.product};
+}
+
+void times(Array<const double, 2> matrix, Array<const double, 2> v, Array<double, 2> out) {
+    for (const std::size_t size : {matrix.shape(0), matrix.shape(1), v.shape(1), out.shape(1)}) same(size, 3);
+    same(v.shape(0), out.shape(0));
+    fpsolve_times(v.shape(0), matrix.data(), v.data(), out.data());
+}
+
+void tangential(Array<const double, 2> v, Array<const double, 3> frame, Array<double, 2> out) {
+    for (const std::size_t size : {v.shape(1), frame.shape(2)}) same(size, 3);
+    for (const std::size_t size : {frame.shape(0), out.shape(0)}) same(size, 2);
+    for (const std::size_t size : {frame.shape(1), out.shape(1)}) same(size, v.shape(0));
+    fpsolve_tangential(v.shape(0), v.data(), frame.data(), out.data());
+}
+
+void logarithms(Array<double, 1> m, double shift) { fpsolve_logarithms(m.size(), m.data(), shift); }
 
 // S, T and R of isotropic noise, as fpsolve.noise.spherical tells: `amplitudes` (5, L+2) by degree J of xi-, xi+ in S,
 // xi0 in T, xi- and xi+ in R; `increments` (3 (L+2)^2,) of the channels, 3 (J^2 + J + m) + component.
@@ -313,7 +389,10 @@ NB_MODULE(_fields, module) {
                "out"_a.noconvert());
     module.def("potentials", &potentials, "degree"_a, "amplitudes"_a.noconvert(), "increments"_a.noconvert(),
                "out"_a.noconvert());
-    module.def("attention", &attention, "plan"_a, "degree"_a, "r"_a, "value"_a.noconvert(), "slope"_a.noconvert(),
+    module.def("times", &times, "matrix"_a.noconvert(), "v"_a.noconvert(), "out"_a.noconvert());
+    module.def("tangential", &tangential, "v"_a.noconvert(), "frame"_a.noconvert(), "out"_a.noconvert());
+    module.def("logarithms", &logarithms, "m"_a.noconvert(), "shift"_a);
+    module.def("attention", &attention_on, "plan"_a, "degree"_a, "r"_a, "value"_a.noconvert(), "slope"_a.noconvert(),
                "cos_theta"_a.noconvert(), "sin_theta"_a.noconvert(), "x"_a.noconvert(), "frame"_a.noconvert(),
                "m"_a.noconvert(), "f"_a.noconvert(), "product"_a.noconvert());
 }

@@ -12,6 +12,7 @@ On a sphere ‖C‖² is |∂_r F|² + |∇_S F|²/r² and C ω = ∂_r F.
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -30,7 +31,19 @@ STEP = 1e-4
 
 
 def kernel_ends(law: KeyQueryLaw, beta: float, value_std: float, source: SphereSource) -> tuple[float, float]:
-    """κ = k(1) and k'(1) of a source, to about 1e-4 of themselves; d = 2, 3."""
+    """κ = k(1) and k'(1) of a source, to about 1e-4 of themselves; d = 2, 3. Kept while the source lives."""
+    known = _KNOWN.setdefault(source, {})
+    if (law, beta) not in known:
+        known[law, beta] = _kernel_ends(law, beta, source)
+    kappa, slope = known[law, beta]
+    return value_std**2 * kappa, value_std**2 * slope
+
+
+_KNOWN: WeakKeyDictionary[SphereSource, dict[tuple[KeyQueryLaw, float], tuple[float, float]]] = WeakKeyDictionary()
+
+
+def _kernel_ends(law: KeyQueryLaw, beta: float, source: SphereSource) -> tuple[float, float]:
+    """Those of σ_V = 1."""
     d = law.d
     few = isinstance(source, PointSource) and len(source.x) <= FEW
     if isinstance(source, PointSource) and d == 3 and not few:
@@ -50,9 +63,9 @@ def kernel_ends(law: KeyQueryLaw, beta: float, value_std: float, source: SphereS
         for odd in (0, 1):
             moving = np.einsum("ij,jm->im", slopes[odd], modes * (parity == odd))
             radial += np.stack([geometry(d).power(one).sum() for one in moving])
-    kappa, whole = value_std**2 * float((plain * strength).sum()), radial + around
+    kappa, whole = float((plain * strength).sum()), radial + around
     slope = (plain * whole).sum() if law.kind == "gaussian" else (squared * radial + (d - 1) * plain * whole).sum()
-    return kappa, value_std**2 * law.scale(beta) ** 2 * float(slope)
+    return kappa, law.scale(beta) ** 2 * float(slope)
 
 
 @lru_cache(maxsize=16)

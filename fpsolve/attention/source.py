@@ -9,7 +9,7 @@ points. A density that is truncated at round-off of its peak determines F to 1e-
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import numpy as np
@@ -39,6 +39,12 @@ ACCURACY = 1e-14
 SECONDS_A_SYNTHESIS = 5e-5, 6e-11
 """Cost a + b n ℓ² of moments of degree ℓ at n scattered sites."""
 
+LONGEST = 1 + 1e-9
+"""|F|² of every measure, and |Cov F|², up to round-off."""
+
+MOST_LATITUDES = 128
+"""On finer grids second derivatives along θ and φ, which grow as 1/sin² θ and cancel, would lose too many digits."""
+
 SMALL = 1e-2
 """Smaller spheres are left to the moments of the coordinates, where nothing cancels."""
 
@@ -46,6 +52,15 @@ DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 """Moments are computed up to the first of these that suffices, once each for a measure."""
 
 __all__ = ["MomentSource", "PointSource", "Source", "TiledSource", "by_moments"]
+
+
+class _Attention(NamedTuple):
+    """e^{-r}M, F and (∇² log M)F on a grid, and whether no point of it needs to be looked at again."""
+
+    m: Real
+    f: Real
+    product: Real
+    good: bool
 
 
 class MomentSource(Source):
@@ -73,7 +88,7 @@ class MomentSource(Source):
         self._moments, self._points, self.accuracy, self.rtol = moments, points, accuracy, rtol
         self._highest = highest
         self._known: dict[int, Coefficients] = {}
-        self._last: dict[tuple[float, int], tuple[Real, Real, Real]] = {}
+        self._last: dict[tuple[float, int], _Attention] = {}
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
@@ -175,15 +190,18 @@ class MomentSource(Source):
             return _reshaped(self.F_sphere(radius, self._scattered(sites)), sites)
         if radius < TINY:  # M = 1 + g·mean + O(r²): F is the mean
             return np.zeros(sites.shape), np.broadcast_to(self.mean, sites.x.shape).copy()
-        weighted = self._weighted(radius)
         if _compiled(sites, radius):
-            m, f, _ = self._attention(radius, sites, False)
+            m, f, _, good = self._attention(radius, sites, False)
+            if good:
+                log_m = m.copy()
+                _fields.logarithms(log_m.ravel(), radius)
+                return log_m, f
         else:
             slopes = _wave_factors(self.dimension, radius, degree, True)
-            m, radial, gradient = sites.jet(weighted, slopes * self.moments(degree))
+            m, radial, gradient = sites.jet(self._weighted(radius), slopes * self.moments(degree))
             with np.errstate(invalid="ignore", divide="ignore"):
                 f = (radial[..., None] * sites.x + gradient / radius) / m[..., None]
-        bad = self._cancelled(m, weighted, sites) | _too_long(f)
+        bad = self._cancelled(m, self._weighted(radius), sites) | _too_long(f)
         with np.errstate(invalid="ignore", divide="ignore"):
             log_m = np.log(m) + radius
         if bad.any():
@@ -196,8 +214,10 @@ class MomentSource(Source):
         if not _fits(sites, degree):
             flat = self.hessian_F_sphere(radius, self._scattered(sites))
             return flat[0].reshape(sites.x.shape), flat[1].reshape(sites.x.shape)
-        if _compiled(sites, radius):
-            m, f, product = self._attention(radius, sites, True)
+        if _compiled(sites, radius) and sites.nlat <= MOST_LATITUDES:
+            m, f, product, good = self._attention(radius, sites, True)
+            if good:
+                return f, product
         else:
             m, f, product = self._by_coordinates(radius, sites)
         bad = self._cancelled(m, self._weighted(radius), sites) | _too_long(f) | _too_long(product)
@@ -206,19 +226,20 @@ class MomentSource(Source):
             f[bad], product[bad] = self.safe(radius).hessian_F_sphere(radius, Points(sites.x[bad]))
         return f, product
 
-    def _attention(self, radius: float, grid: Grid, second: bool) -> tuple[Real, Real, Real]:
+    def _attention(self, radius: float, grid: Grid, second: bool) -> _Attention:
         """e^{-r}M, F and, with ``second``, (∇² log M)F on a sphere in one compiled call; the last ones are kept."""
         kept = self._last.get((radius, id(grid)))
-        if kept is None or (second and not kept[2].size):
+        if kept is None or (second and not kept.product.size):
             degree, x = self.degree_of_moments(radius), grid.x
             value, slope = (_wave_factors(3, radius, degree, which) * self.moments(degree) for which in (False, True))
             m, f = np.empty(grid.shape), np.empty(x.shape)
             product = np.empty(x.shape if second else (0, 0, 3))
             at, flat = address(grid.plan(degree)), (-1, 3)
-            _fields.attention(
+            least, *sizes = _fields.attention(
                 at, degree, radius, value, slope, *grid.flat, m.ravel(), f.reshape(flat), product.reshape(flat)
             )
-            kept = m, f, product
+            good = least > self.accuracy / TOLERANCE and max(sizes) <= LONGEST
+            kept = _Attention(m, f, product, good)
             self._last = {(radius, id(grid)): read_only(kept)}
         return kept
 
@@ -342,7 +363,7 @@ def _points_of(source: MomentSource | None) -> tuple[Real, Real]:
 
 def _too_long(f: Real) -> Any:
     """Where |F| or |Cov F| is above one, which no measure has: a density rings there and its lobes show."""
-    return ~(np.einsum("...a,...a", f, f) <= 1 + 1e-9)
+    return ~(np.einsum("...a,...a", f, f) <= LONGEST)
 
 
 def _fits(sites: Any, degree: int) -> bool:

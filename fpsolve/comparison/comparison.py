@@ -25,7 +25,7 @@ from fpsolve.plain import to_plain
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.schemes import Scheme
 from fpsolve.settings import Settings
-from fpsolve.surroundings import is_terminal
+from fpsolve.surroundings import shows_progress
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000
@@ -109,7 +109,7 @@ def compare_until(stop: Callable[[], bool], model: Model, initial: Initial, **ar
     if isinstance(chain, str):
         plan.left_out.append(chain)
     cells = _cells(given["wasserstein_cells"], plan.left_out)
-    bar = is_terminal() if progress is None else progress
+    bar = shows_progress() if progress is None else progress
     paths = members if isinstance(chain, RandomTransformer) else 0
     with tqdm(total=len(plan.rungs) + paths, disable=not bar, unit="run", desc="fpsolve") as shown:
         outcomes = _run_all(problem, plan, shown.update)

@@ -9,7 +9,7 @@ import time
 from tqdm.auto import tqdm
 
 from fpsolve.ensembles.worker import News
-from fpsolve.surroundings import is_terminal, tell
+from fpsolve.surroundings import shows_progress, tell
 
 EVERY = 10.0
 """Seconds between two lines."""
@@ -23,7 +23,7 @@ class Watch:
     def __init__(self, members: int, progress: bool | None) -> None:
         self.members, self.done, self.failed, self.computed = members, 0, 0, 0
         self._started = self._said = time.monotonic()
-        terminal = is_terminal()
+        terminal = shows_progress()
         self._lines = not terminal and progress is not False
         self._bar = tqdm(total=members, disable=not terminal or progress is False, unit="member", desc="fpsolve")
         self._sum = self._squares = 0.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, unknown_name
@@ -26,6 +28,9 @@ MEASURES: dict[str, type[Measure]] = {
 """Every representation by name; a new one is a file and an entry here."""
 
 QUADRATURE_DEGREES = (63, 127, 255)
+
+MOST_KEPT = 4
+"""First states that are kept, with all that was computed of them, for the next member."""
 
 
 def measure_class(measure: str | type[Measure]) -> type[Measure]:
@@ -67,9 +72,47 @@ def build(
         problem = f"a {cls.name} has no positions, which a prompt has"
         raise InputError("measure", cls.name, problem, 'use measure="causal_density" or "cloud"')
     else:
-        taking: Any = cls  # of prompts only those that were let through
-        built = taking.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+        built = _first(cls, initial, lmax, rtol, filter)
     return built if flow == EXPLICIT else replace(built, flow=flow)  # type: ignore[type-var]
+
+
+def _first(cls: Any, initial: Law | Tokens | Prompt, lmax: int, rtol: float, filter: float | None) -> Measure:
+    """The measure of a law or of tokens. Laws are the same for all members of an ensemble: the last ones are kept."""
+    key = _Key(cls, initial, lmax, rtol, filter)  # type: ignore[arg-type]
+    keep = isinstance(initial, Law) and cls in MEASURES.values() and _is_hashable(key)
+    with _LOCK:
+        if keep and key in _KEPT:
+            return _KEPT[key]
+    first: Measure = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
+    with _LOCK:
+        if keep:
+            first = _KEPT.setdefault(key, first)  # another thread may have been first
+        while len(_KEPT) > MOST_KEPT:
+            _KEPT.popitem(last=False)
+    return first
+
+
+class _Key(NamedTuple):
+    """What a first state is made of; laws are equal where their data is."""
+
+    cls: type[Measure]
+    law: Law
+    lmax: int
+    rtol: float
+    filter: float | None
+
+
+def _is_hashable(key: _Key) -> bool:
+    """A law of the caller's own may hold what is not."""
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+_KEPT: OrderedDict[_Key, Measure] = OrderedDict()
+_LOCK = Lock()
 
 
 def _has_flow(cls: Any) -> bool:

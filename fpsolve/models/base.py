@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from fpsolve._kernels import _fields
 from fpsolve.attention.bessel import check_sharpness
 from fpsolve.attention.floor import Heads
 from fpsolve.attention.source import Source
@@ -299,4 +300,9 @@ def apply_matrix(matrix: Real, vectors: Real, argument: str = "value") -> Real:
         if factor is not None:
             return factor * vectors
         raise InputError(argument, matrix.shape, f"the tokens live in d = {vectors.shape[-1]}", "match the dimensions")
+    if len(matrix) == 3 and vectors.ndim > 1:
+        flat = np.ascontiguousarray(vectors, float).reshape(-1, 3)
+        out = np.empty(vectors.shape)
+        _fields.times(np.ascontiguousarray(matrix, float), flat, out.reshape(-1, 3))
+        return out
     return np.einsum("ab,...b->...a", matrix, vectors)

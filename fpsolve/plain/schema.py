@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.plain.annotations import checkable, hints
 
@@ -59,7 +60,7 @@ def checked(
 
     known = parameters(call, skip)
     try:
-        found = _schema(call, known, whole).model_validate(dict(keys))
+        found = _schema(call, tuple(skip), whole).model_validate(dict(keys))
     except ValidationError as refused:
         by_key: dict[str, list[Any]] = {}
         for item in refused.errors(include_url=False):
@@ -81,11 +82,12 @@ def _field(key: str) -> str:
     return f"key_{key}"
 
 
-def _schema(call: Callable[..., Any], known: Mapping[str, inspect.Parameter], whole: bool) -> type[BaseModel]:
+@lru_cache(maxsize=256)
+def _schema(call: Callable[..., Any], skip: tuple[str, ...], whole: bool) -> type[BaseModel]:
     """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
     from pydantic import ConfigDict, Field, create_model
 
-    known_hints = hints(call)
+    known, known_hints = parameters(call, skip), hints(call)
     fields: dict[str, Any] = {}
     for name, parameter in known.items():
         default = parameter.default if parameter.default is not inspect.Parameter.empty else ... if whole else None

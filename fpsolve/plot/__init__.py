@@ -1,5 +1,7 @@
 """Pictures of a result: each function takes the Dataset of ``fpsolve.solve`` and returns a matplotlib Figure.
 
+Those of one picture take ``ax=`` and return it then.
+
 Nothing here touches matplotlib's global state, and matplotlib itself is imported at the first use.
 """
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from fpsolve.plot.layer_curves import layers, phases
     from fpsolve.plot.maps import density_map, density_orthographic
     from fpsolve.plot.pages import overview
-    from fpsolve.plot.series import observables
+    from fpsolve.plot.series import observable, observables
     from fpsolve.plot.spread import ensemble
     from fpsolve.plot.zonal import zonal_profile
     from fpsolve.plot.zoom import zoomed
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _HOME = {
     "density_map": "maps",
     "density_orthographic": "maps",
+    "observable": "series",
     "observables": "series",
     "overview": "pages",
     "animation": "animate",
@@ -45,6 +48,7 @@ __all__ = [
     "density_orthographic",
     "ensemble",
     "layers",
+    "observable",
     "observables",
     "overview",
     "phases",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import xarray as xr
@@ -26,14 +26,27 @@ WIDTH = 40
 """Letters on one line of the label at the side."""
 
 
+@overload
+def branches(
+    datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = ..., labels: Sequence[str] | None = ...
+) -> Figure: ...
+@overload
+def branches(
+    datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = ..., labels: Sequence[str] | None = ..., *, ax: Axes
+) -> Axes: ...
 @checked_arguments
 def branches(
-    datasets: xr.Dataset | Sequence[xr.Dataset], quantity: str = "order_parameter", labels: Sequence[str] | None = None
-) -> Figure:
+    datasets: xr.Dataset | Sequence[xr.Dataset],
+    quantity: str = "order_parameter",
+    labels: Sequence[str] | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """``quantity`` (a variable by ``point``) of branches of ``fp.stationary.continuation`` by their parameter.
 
     Stable parts are solid, unstable ones dashed, all solid where no eigenvalues were computed; squares are folds,
     circles branch points, triangles Hopf points. A branch is drawn from the branch point that it came from, if known.
+    ``ax``: where to draw; it is returned then, otherwise a new figure.
     Raises InputError for results that are no branches, branches in different parameters, or a quantity that they do
     not have.
     """
@@ -42,8 +55,7 @@ def branches(
     if len(names) != len(given):
         raise InputError("labels", labels, f"{len(given)} branches are given", "pass one label for each")
     parameter = _parameter(given, quantity)
-    figure = style.new_figure(6.0, 4.0)
-    axes = figure.subplots()
+    figure, axes = style.place(ax, 6.0, 4.0)
     for index, (ds, name) in enumerate(zip(given, names, strict=True)):
         _draw(axes, ds, parameter, quantity, style.COLOURS[index % len(style.COLOURS)], name)
     axes.set_xlabel(given[0][parameter].attrs.get("long_name", parameter))
@@ -58,8 +70,12 @@ def branches(
         signs += [Line2D([], [], color="0.3", linestyle="--", label="unstable")]
     named, _ = axes.get_legend_handles_labels()
     if named or signs:
-        figure.legend(handles=[*named, *signs], loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    return figure
+        legend: dict[str, Any] = {"handles": [*named, *signs], "fontsize": 9, "frameon": False}
+        if ax is None:
+            figure.legend(loc="outside lower center", ncols=4, **legend)
+        else:
+            axes.legend(**legend)
+    return figure if ax is None else axes
 
 
 def _parameter(given: Sequence[xr.Dataset], quantity: str) -> str:

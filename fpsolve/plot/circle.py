@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 Real = NDArray[np.float64]
 
 
-def density_profile(ds: xr.Dataset, time: float | None = None) -> Figure:
+def density_profile(ds: xr.Dataset, time: float | None = None, ax: Axes | None = None) -> Figure | Axes:
     """ρ against the angle at the saved time nearest to ``time`` (the last for None).
 
     Raises :class:`~fpsolve.errors.InputError` naming ``time`` or ``density``.
     """
     index = fields.saved_index(ds, time)
     angle, values, source = profiles(ds.isel(time=[index]))
-    figure = style.new_figure(7.0, 3.6)
-    axes = figure.subplots()
+    figure, axes = style.place(ax, 7.0, 3.6)
     draw_profiles(axes, angle, values, [float(ds["time"].values[index])])
     heading = [style.time_label(float(ds["time"].values[index]))] + ([source] if source else [])
     axes.set_title(",  ".join(heading), fontsize=12)
-    return figure
+    return figure if ax is None else axes
 
 
 def draw_profiles(axes: Axes, angle: Real, values: Real, times: list[float]) -> None:

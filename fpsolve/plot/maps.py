@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from matplotlib.colors import Normalize
@@ -26,6 +26,15 @@ _MOST_POINTS, _MOST_OVER = 20_000, 400
 """More dots than this hide each other, or the density under them."""
 
 
+@overload
+def density_map(
+    ds: xr.Dataset, time: float | None = ..., projection: str = ..., *, lon0: float = ..., points: bool | None = ...
+) -> Figure: ...
+@overload
+def density_map(
+    ds: xr.Dataset, time: float | None = ..., projection: str = ..., *, lon0: float = ..., points: bool | None = ...,
+    ax: Axes,
+) -> Axes: ...  # fmt: skip
 @checked_arguments
 def density_map(
     ds: xr.Dataset,
@@ -34,25 +43,36 @@ def density_map(
     *,
     lon0: float = 0.0,
     points: bool | None = None,
-) -> Figure:
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """The density over the sphere at the saved time nearest to ``time`` (the last for None).
 
     Without ``density`` at this time the map is the sum of the ``moments``, and says so; where there are points it shows
     these too (area by weight) unless ``points`` is False. ``lon0`` is the meridian in the middle, in degrees.
-    On the circle it is the profile against the angle.
+    On the circle it is the profile against the angle. ``ax``: where to draw; it is returned then, otherwise a new
+    figure with the run's heading.
 
-    Raises :class:`~fpsolve.errors.InputError` naming ``projection``, ``time``, ``points`` or ``density``.
+    Raises :class:`~fpsolve.errors.InputError` naming ``projection``, ``time``, ``points``, ``density`` or ``ax``.
     """
     if projection not in PROJECTIONS:
         raise unknown_name("projection", projection, PROJECTIONS)
     ds = fields.one_run(ds)
     if circle.on_circle(ds) and not points:
-        return circle.density_profile(ds, time)
+        return circle.density_profile(ds, time, ax)
     if projection == "orthographic":
-        return density_orthographic(ds, time, points=points)
-    return _figure(ds, time, Mollweide(lon0), (8.6, 4.1), points)
+        return _figure(ds, time, _above(ds, time, None), (6.4, 5.6), points, ax)
+    return _figure(ds, time, Mollweide(lon0), (8.6, 4.1), points, ax)
 
 
+@overload
+def density_orthographic(
+    ds: xr.Dataset, time: float | None = ..., view: tuple[float, float] | None = ..., *, points: bool | None = ...
+) -> Figure: ...
+@overload
+def density_orthographic(
+    ds: xr.Dataset, time: float | None = ..., view: tuple[float, float] | None = ..., *, points: bool | None = ...,
+    ax: Axes,
+) -> Axes: ...  # fmt: skip
 @checked_arguments
 def density_orthographic(
     ds: xr.Dataset,
@@ -60,8 +80,11 @@ def density_orthographic(
     view: tuple[float, float] | None = None,
     *,
     points: bool | None = None,
-) -> Figure:
+    ax: Axes | None = None,
+) -> Figure | Axes:
     """The hemisphere seen from above ``view`` = (lat, lon) in degrees; from above the mean vector for None.
+
+    ``ax``: where to draw; it is returned then, otherwise a new figure.
 
     Raises as :func:`density_map`.
     """
@@ -69,18 +92,26 @@ def density_orthographic(
         raise InputError("view", view, "not a latitude and a longitude", "pass view=(30.0, 0.0), in degrees")
     ds = fields.one_run(ds)
     if circle.on_circle(ds) and not points:
-        return circle.density_profile(ds, time)
+        return circle.density_profile(ds, time, ax)
+    return _figure(ds, time, _above(ds, time, view), (6.4, 5.6), points, ax)
+
+
+def _above(ds: xr.Dataset, time: float | None, view: tuple[float, float] | None) -> Orthographic:
     lat, lon = fields.mean_direction(ds, fields.saved_index(ds, time)) if view is None else view
-    return _figure(ds, time, Orthographic(float(lat), float(lon)), (6.4, 5.6), points)
+    return Orthographic(float(lat), float(lon))
 
 
 def _figure(
-    ds: xr.Dataset, time: float | None, projection: Projection, size: tuple[float, float], points: bool | None
-) -> Figure:
+    ds: xr.Dataset,
+    time: float | None,
+    projection: Projection,
+    size: tuple[float, float],
+    points: bool | None,
+    ax: Axes | None,
+) -> Figure | Axes:
     index = fields.saved_index(ds, time)
     points = _wants_points(ds, points, index)
-    figure = style.new_figure(*size)
-    axes = figure.subplots()
+    figure, axes = style.place(ax, *size)
     heading = [style.time_label(float(ds["time"].values[index]))]
     colour = "white"
     if not points or "density" in ds or "moments" in ds:
@@ -101,8 +132,10 @@ def _figure(
     if lost := lost_at(ds, float(ds["time"].values[index])):
         heading.append(lost)
     axes.set_title(",  ".join(heading), fontsize=12, color=style.LOST if lost else style.PLAIN)
+    if ax is not None:
+        return axes
     figure.suptitle(page_heading(ds), fontsize=10)
-    return figure
+    return figure  # type: ignore[no-any-return]
 
 
 def draw_field(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
-from fpsolve.errors import InputError
+from fpsolve.errors import InputError, unknown_name
 from fpsolve.observe import Panel
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.plot import fields, style
@@ -43,6 +43,27 @@ def observables(ds: xr.Dataset) -> Figure:
         axes.set_xlabel(time_axis(ds))
     figure.suptitle(heading(ds), fontsize=12)
     return figure
+
+
+@overload
+def observable(ds: xr.Dataset, name: str) -> Figure: ...
+@overload
+def observable(ds: xr.Dataset, name: str, ax: Axes) -> Axes: ...
+@checked_arguments
+def observable(ds: xr.Dataset, name: str, ax: Axes | None = None) -> Figure | Axes:
+    """One observable of the result against time, a panel of :func:`observables`.
+
+    ``ax``: where to draw; it is returned then, otherwise a new figure. Raises
+    :class:`~fpsolve.errors.InputError` naming ``name`` for one that the result does not have.
+    """
+    ds = fields.one_run(ds)
+    found = panels(ds)
+    if name not in found:
+        raise unknown_name("name", name, found)
+    figure, axes = style.place(ax, 4.6, 3.2)
+    draw(axes, ds, name, found[name])
+    axes.set_xlabel(time_axis(ds))
+    return figure if ax is None else axes
 
 
 def page(count: int) -> tuple[Figure, list[Axes]]:

@@ -6,9 +6,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes as MatplotlibAxes
 from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 
+from fpsolve.errors import InputError
 from fpsolve.plot.palette import CMAP as CMAP
 from fpsolve.plot.palette import COLOURS as COLOURS
 from fpsolve.plot.palette import DECADES, HUGE_RANGE, WIDE_RANGE
@@ -31,6 +33,16 @@ class Shown(Figure):
 def new_figure(width: float, height: float, **options: Any) -> Figure:
     """A figure of its own, in inches, known to no window manager."""
     return Shown(figsize=(width, height), layout="constrained", **options)
+
+
+def place(ax: Axes | None, width: float, height: float) -> tuple[Any, Axes]:
+    """The figure and the axes to draw on: those given, or new ones of this size. Raises InputError for what is none."""
+    if ax is None:
+        figure = new_figure(width, height)
+        return figure, figure.subplots()
+    if not isinstance(ax, MatplotlibAxes) or ax.get_figure() is None:
+        raise InputError("ax", ax, "no axes of a figure", "pass one of plt.subplots()")
+    return ax.get_figure(), ax
 
 
 def colour_scale(lowest: float, highest: float) -> Normalize:

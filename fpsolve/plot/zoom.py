@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -21,23 +21,24 @@ DECADES = 8
 """A density that varies by more than a factor of ten is shown by its logarithm, over at most so many decades."""
 
 
+@overload
+def zoomed(ds: xr.Dataset) -> Figure: ...
+@overload
+def zoomed(ds: xr.Dataset, ax: Axes) -> Axes: ...
 @checked_arguments
-def zoomed(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
+def zoomed(ds: xr.Dataset, ax: Axes | None = None) -> Figure | Axes:
     """The density of an ``fp.zoom``, per steradian, lengths in radians; logarithmic where it varies by more than ten.
 
-    ``axes``: where to draw, on a figure of its own by default. Raises InputError for other Datasets.
+    ``ax``: where to draw; it is returned then, otherwise a new figure. Raises InputError for other Datasets.
     """
     if "density" not in ds or not {"plane_x", "offset"} & set(map(str, ds.coords)):
         found = sorted(map(str, ds.variables))
         raise InputError("ds", found, "not the result of fp.zoom", "pass what fp.zoom returned")
-    if axes is None:
-        axes = style.new_figure(6.2, 4.8).subplots()
+    figure, axes = style.place(ax, 6.2, 4.8)
     (_draw_arc if "offset" in ds.coords else _draw_disc)(axes, ds)
     mass = f"mass within {ds.attrs['radius']:.3g}: {ds.attrs['mass']:.4g}"
     axes.set_title(f"{style.time_label(ds.attrs['time'])},  {mass}")
-    figure = axes.get_figure()
-    assert figure is not None
-    return figure  # type: ignore[return-value]
+    return figure if ax is None else axes
 
 
 def _draw_disc(axes: Axes, ds: xr.Dataset) -> None:

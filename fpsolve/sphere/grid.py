@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import next_fast_len
 
+from fpsolve._kernels import _fields
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere._shtns import shtns
@@ -178,7 +179,10 @@ class Grid:
 
     def from_ambient(self, field: Real) -> Real:
         """Tangential components of an ambient field ``(*shape, 3)``: shape ``(2, *shape)``."""
-        return np.stack([np.einsum("...a,...a", self.frame[0], field), np.einsum("...a,...a", self.frame[1], field)])
+        out = np.empty((2, *self.shape))
+        flat = np.ascontiguousarray(field, float).reshape(-1, 3)
+        _fields.tangential(flat, self.flat[3], out.reshape(2, -1))
+        return out
 
     def to_ambient(self, tangent: Real) -> Real:
         """The tangent field as vectors of R³, shape ``(*shape, 3)``."""

@@ -25,7 +25,7 @@ from fpsolve.plain.arguments import checked_arguments
 from fpsolve.settings import Settings
 from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
-from fpsolve.surroundings import is_terminal
+from fpsolve.surroundings import shows_progress
 from fpsolve.times import saved_time
 from fpsolve.transformer.blocks import Block, HeadBlock, Weights, heads_on
 from fpsolve.transformer.limits import limit
@@ -126,7 +126,7 @@ class RandomTransformer(metaclass=Named):
         check_integer("moments_lmax", moments_lmax, 1)
         start = self._start(initial, self.member)
         recorder = Recorder(self.beta, moments_lmax, False, save_points)
-        bar = is_terminal() and self.depth >= LONG_RUN if progress is None else progress
+        bar = shows_progress() and self.depth >= LONG_RUN if progress is None else progress
         states = tqdm(self._layers(start), total=self.depth + 1, disable=not bar, unit="layer", desc="fpsolve")
         saved = [(layer, recorder(cloud)) for layer, cloud in states if layer % save_every == 0]
         config = self._config(initial, save_every=save_every, moments_lmax=moments_lmax, save_points=save_points)

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.surroundings import is_terminal
+from fpsolve.surroundings import shows_progress
 from fpsolve.validate import (
     attention_floor,
     collapse,
@@ -90,14 +90,14 @@ def validate(
     """The rows of the catalogue, all computed now; ``report`` sees each as soon as it is known.
 
     only: names of entries, all by default. quick: the small subset, with less work in each entry. seed: of what is
-    drawn. progress: a bar (by default on a terminal). An entry that stops with an error of the package becomes a row
-    that did not pass. Raises InputError for unknown names and bad seeds, before any computing.
+    drawn. progress: a bar (by default on a terminal and in a notebook). An entry that stops with an error of the
+    package becomes a row that did not pass. Raises InputError for unknown names and bad seeds, before any computing.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError("seed", seed, "must be an integer in [0, 2^32)", "pass seed=0, for example")
     entries = chosen(only, quick)
     rows: list[Row] = []
-    shown = is_terminal() if progress is None else progress
+    shown = shows_progress() if progress is None else progress
     with tqdm(entries, disable=not shown, unit="entry", desc="fpsolve") as bar:
         for entry in bar:
             bar.set_postfix_str(entry.name)

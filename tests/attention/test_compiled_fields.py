@@ -15,7 +15,7 @@ from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere._shtns import BOUND
 
-CASES = [(2.0, 4.0, 31), (20.0, 1.0, 63), (5.0, 0.02, 31), (3.0, 8.0, 128)]
+CASES = [(2.0, 4.0, 31), (20.0, 1.0, 63), (5.0, 0.02, 31), (3.0, 8.0, 79)]
 
 
 def density(kappa, lmax, rtol=1e-9):

@@ -29,6 +29,31 @@ def test_density_map(wandering):
     assert figure.axes[1].get_ylabel().startswith("density ρ  [1/sr]")
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("density_map", {"time": 0.8}), ("density_orthographic", {"time": 0.8}), ("observable", {"name": "overlap"})],
+)
+def test_pictures_are_drawn_where_they_are_asked(wandering, name, arguments):
+    """On the axes given, which are returned: the same picture as on a figure of its own."""
+    own = getattr(plot, name)(wandering, **arguments)
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert getattr(plot, name)(wandering, **arguments, ax=right) is right
+    assert not left.has_data() and right.has_data()
+    assert right.get_title("left") + right.get_title() == "".join(titles(own)[:1])
+    if right.images:
+        assert np.array_equal(right.images[0].get_array(), own.axes[0].images[0].get_array(), equal_nan=True)
+    else:
+        assert np.array_equal(right.lines[0].get_ydata(), wandering.overlap)
+
+
+def test_axes_that_are_none(wandering):
+    with pytest.raises(InputError, match=r"ax .* pass one of plt.subplots"):
+        plot.density_map(wandering, ax=Figure())
+    with pytest.raises(InputError, match="overlap"):
+        plot.observable(wandering, "overlaps")
+
+
 def test_seam_is_closed(wandering):
     """The left and right ends of every row of pixels are neighbours on the sphere."""
     values = plot.density_map(wandering, 0.8).axes[0].images[0].get_array()

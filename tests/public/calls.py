@@ -242,8 +242,10 @@ def plots(folder: Path) -> dict[str, dict[str, Any]]:
     return {
         "animation": {"ds": result(), "path": folder / "a.gif", "projection": "mollweide", "fps": 10,
                       "overwrite": True},
-        "density_map": {"ds": result(), "time": 0.01, "projection": "mollweide", "lon0": 0.0, "points": None},
-        "density_orthographic": {"ds": result(), "time": 0.01, "view": (0.0, 0.0), "points": None},
+        "density_map": {"ds": result(), "time": 0.01, "projection": "mollweide", "lon0": 0.0, "points": None,
+                        "ax": None},
+        "density_orthographic": {"ds": result(), "time": 0.01, "view": (0.0, 0.0), "points": None, "ax": None},
+        "observable": {"ds": result(), "name": "overlap", "ax": None},
         "ensemble": {"ds": members()},
         "observables": {"ds": result()},
         "zonal_profile": {"ds": zonal_result(), "time": 0.01},
