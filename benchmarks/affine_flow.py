@@ -13,7 +13,7 @@ import numpy as np
 import fpsolve as fp
 from fpsolve.measures.build import build
 from fpsolve.sphere.harmonics import Coefficients
-from fpsolve.transport.exponential import Generator
+from fpsolve.transport.exponential import Generator, Series, polynomial
 from fpsolve.transport.flows import flow_of
 from fpsolve.transport.operators import log_advection, spectral_bound
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_8, RK4, Tableau, integrate
@@ -36,6 +36,10 @@ class Counting:
         """As the operator."""
         self.count += 1
         self.operator.add_to(u, out, factor)
+
+    def polynomial(self, u: Coefficients, series: Series) -> Coefficients | None:
+        """Term by term, so that they are counted."""
+        return polynomial(self, u, series)
 
 
 def run(quick: bool = False) -> list[dict[str, object]]:

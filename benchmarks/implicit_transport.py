@@ -21,7 +21,7 @@ from fpsolve.errors import FPSolveError
 from fpsolve.measures.build import build
 from fpsolve.sphere import grid
 from fpsolve.sphere.harmonics import Coefficients, size
-from fpsolve.transport.exponential import exponential
+from fpsolve.transport.exponential import exponential, polynomial
 from fpsolve.transport.implicit import RealForm
 from fpsolve.transport.operators import spectral_bound
 
@@ -38,7 +38,7 @@ class Counting:
     def __init__(self, inner: Any) -> None:
         self.count = 0
         kind = type(inner)
-        counting = type(kind.__name__, (kind,), {"recur": self._recur(kind)})
+        counting = type(kind.__name__, (kind,), {"recur": self._recur(kind), "polynomial": polynomial})
         self.operator = object.__new__(counting)
         self.operator.__dict__ = inner.__dict__
 

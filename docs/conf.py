@@ -14,7 +14,7 @@ copyright = "The fpsolve authors, GPL-3.0-or-later"
 version = release = fp.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinxcontrib.bibtex",
@@ -34,12 +34,19 @@ language = "en"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 site_contents = {
-    "Start": ["quickstart", "choosing", "gallery/index", "README <readme>"],
+    "Start": ["quickstart", "tutorial", "choosing", "gallery/index", "README <readme>"],
     "Guide": ["notation", "mathematics", "sums", "noise", "ensembles", "cluster", "long-times", "compare", "petsc"],
     "Results": ["report", "stationary", "networks", "transformers", "theory", "validation", "benchmarks"],
     "Reference": ["api/index", "extending", "design/house", "references", "changelog"],
 }
 """The table of contents by caption; every page stands in it."""
+
+# --- the tutorial, run in a kernel of Jupyter whenever the site is built ----------------------------------------------
+
+nb_execution_mode = "force"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 
 # --- API --------------------------------------------------------------------------------------------------------------
 

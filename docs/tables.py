@@ -140,7 +140,7 @@ def speed() -> str:
     rows = []
     for row in found["density_step"]["rows"]:
         measured = f"{row['step_ms']:.3g} ms, {100 * row['outside_shtns']:.0f} %"
-        what = f"a density step, {row['model']}, at ℓmax = {row['lmax']}: time, share outside SHTns"
+        what = f"a density step, {row['model']}, at ℓmax = {row['lmax']}: time, share outside its transforms"
         rows.append((what, measured, row.get("aim", ""), "density_step"))
     rows += _once_and_long(found)
     for name in ("dedalus_step", "torch_attention"):

@@ -101,7 +101,10 @@ def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str
         raise InputError("dt", "auto", problem, 'pass dt, or use scheme="petsc_ts" on a density')
     if settings.save_every is None:
         raise InputError("save_every", None, 'dt="auto" steps from one saved time to the next', "pass save_every=…")
-    return replace(settings, dt=settings.save_every)
+    every = check_number("save_every", settings.save_every, 0, LONGEST, above=True)
+    if every > settings.t_end * (1 + 1e-9):
+        raise InputError("save_every", every, f"longer than t_end = {settings.t_end}", "save more often, or end later")
+    return replace(settings, dt=every)
 
 
 def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:

@@ -112,7 +112,8 @@ def solve(
     attribute ``stopped_at``.
     progress: a bar (by default on a terminal and in a notebook). checkpoint: a file that keeps the run's progress,
     written every ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later
-    t_end, in the bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set aside.
+    t_end, in the bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set
+    aside.
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
     min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for

@@ -104,7 +104,7 @@ def count_steps(t_end: float, dt: float) -> int:
         raise InputError("dt", dt, f"longer than t_end = {t_end}", f"pass dt <= {t_end}")
     steps = round(t_end / dt)
     if abs(steps * dt - t_end) > 1e-9 * t_end:
-        raise InputError("t_end", t_end, f"not a whole number of steps dt = {dt}", f"pass t_end={steps * dt!r}")
+        raise InputError("t_end", t_end, f"not a whole number of steps dt = {dt}", f"pass t_end={steps * dt:.12g}")
     return steps
 
 

@@ -76,7 +76,7 @@ def test_the_tutorial(tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for cell in cells:
-            exec(compile("".join(cell["source"]), "tutorial.ipynb", "exec"), names)  # noqa: S102
+            exec(compile("".join(cell["source"]), "tutorial.ipynb", "exec"), names)
     assert (tmp_path / "run.html").stat().st_size > 1e5
 
 

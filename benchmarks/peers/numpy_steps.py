@@ -7,6 +7,7 @@ its terms fall below ``RTOL``; F is that of β ≤ 8 by its moments, and its It�
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import ive, jv
@@ -89,16 +90,17 @@ class Loop:
         return result
 
 
-def stepping(name: str, lmax: int) -> object:
+NAMED = ("isotropic flow", "value noise, beta 4")
+
+
+def stepping(name: str, lmax: int) -> Callable[[int], float] | None:
     """``steps(count)``: seconds of each of so many steps; None for noises that nobody writes in an hour."""
-    loop = Loop(lmax)
-    if name == "isotropic flow":
-        spectrum = 2 * np.pi * np.array([0.1, 0.34, 0.0, 0.08 / 7, *[0.0] * 5])
-        field = lambda rho: loop.isotropic(spectrum)  # noqa: E731
-    elif name == "value noise, beta 4":
-        field = lambda rho: loop.value_noise(rho, 4.0)  # noqa: E731
-    else:
+    if name not in NAMED:
         return None
+    loop = Loop(lmax)
+    # k(t) = 0.05 + 0.45 t + 0.1 t³ = Σ (2ℓ+1)/(4π) C_ℓ P_ℓ: t³ = (3 P_1 + 2 P_3)/5
+    spectrum = 4 * np.pi * np.array([0.05, 0.51 / 3, 0.0, 0.04 / 7, *[0.0] * 5])
+    field = (lambda rho: loop.isotropic(spectrum)) if name == NAMED[0] else (lambda rho: loop.value_noise(rho, 4.0))
 
     def steps(count: int) -> float:
         rho, start = loop.start, time.perf_counter()

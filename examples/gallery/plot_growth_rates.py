@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fpsolve as fp
+from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
 DEGREES = range(1, 11) if FULL else range(1, 6)
@@ -42,7 +43,7 @@ def measured(beta: float, degree: int) -> float:
 
 figure = Figure(figsize=(5.6, 3.8), layout="constrained")
 axes = figure.add_subplot(xlabel="degree ℓ", ylabel="growth rate", xticks=DEGREES)
-for beta, colour, marker in zip(BETAS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "osD^", strict=False):
+for beta, colour, marker in zip(BETAS, COLOURS, "osD^", strict=False):
     rates = np.array([measured(beta, degree) for degree in DEGREES])
     exact = fp.theory.uniform_growth_rate(np.array(DEGREES), beta)
     axes.plot(DEGREES, exact, color=colour, linewidth=1)

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fpsolve as fp
+from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
 MEMBERS, LMAX, STEPS = (5, 95, 16) if FULL else (2, 47, 8)
@@ -49,9 +50,8 @@ def orbit(path: fp.BrownianPath) -> np.ndarray:
 
 figure = Figure(figsize=(5.6, 3.8), layout="constrained")
 axes = figure.add_subplot(xlabel="time", ylabel="|∫ x dμ|")
-colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 worst = 0.0
-for member, colour in zip(range(MEMBERS), colours, strict=False):
+for member, colour in zip(range(MEMBERS), COLOURS, strict=False):
     exact = orbit(fp.BrownianPath(1, member, cell=DT))
     ds = fp.solve(MODEL, LAW, t_end=STEPS * DT, dt=DT, path_cell=DT, lmax=LMAX, rtol=1e-9, seed=1, member=member)
     times, moved = ds.time.values, ds.mean_vector.values

@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fpsolve as fp
+from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
 MEMBERS, STEP = (100_000, 0.1) if FULL else (8_000, 0.2)
@@ -52,7 +53,7 @@ figure = Figure(figsize=(5.6, 3.8), layout="constrained")
 axes = figure.add_subplot(xlabel="time η²L", ylabel="mean overlap E⟨x,y⟩", ylim=(-1, 1))
 off, errors = [], []
 for n, (start, marker) in enumerate(zip(STARTS, "osD^", strict=True)):
-    colour = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")[n]
+    colour = COLOURS[n]
     mean, error = simulated(start, seed=n)
     axes.plot(times, exact[:, n], color=colour, label=f"q₀ = {start:g}")
     axes.errorbar(times[::2], mean, 4 * error, color=colour, fmt=marker, markersize=4, capsize=2)

@@ -54,7 +54,7 @@ DEGREES = (24, 32, 48, 64, 96, 128, 192, 256, 384)
 __all__ = ["MomentSource", "PointSource", "Source", "TiledSource", "by_moments"]
 
 
-class _Attention(NamedTuple):
+class _OnGrid(NamedTuple):
     """e^{-r}M, F and (∇² log M)F on a grid, and whether no point of it needs to be looked at again."""
 
     m: Real
@@ -88,7 +88,7 @@ class MomentSource(Source):
         self._moments, self._points, self.accuracy, self.rtol = moments, points, accuracy, rtol
         self._highest = highest
         self._known: dict[int, Coefficients] = {}
-        self._last: dict[tuple[float, int], _Attention] = {}
+        self._last: dict[tuple[float, int], _OnGrid] = {}
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
@@ -226,7 +226,7 @@ class MomentSource(Source):
             f[bad], product[bad] = self.safe(radius).hessian_F_sphere(radius, Points(sites.x[bad]))
         return f, product
 
-    def _attention(self, radius: float, grid: Grid, second: bool) -> _Attention:
+    def _attention(self, radius: float, grid: Grid, second: bool) -> _OnGrid:
         """e^{-r}M, F and, with ``second``, (∇² log M)F on a sphere in one compiled call; the last ones are kept."""
         kept = self._last.get((radius, id(grid)))
         if kept is None or (second and not kept.product.size):
@@ -239,7 +239,7 @@ class MomentSource(Source):
                 at, degree, radius, value, slope, *grid.flat, m.ravel(), f.reshape(flat), product.reshape(flat)
             )
             good = least > self.accuracy / TOLERANCE and max(sizes) <= LONGEST
-            kept = _Attention(m, f, product, good)
+            kept = _OnGrid(m, f, product, good)
             self._last = {(radius, id(grid)): read_only(kept)}
         return kept
 

@@ -100,14 +100,16 @@ def checked_law(model: Any, initial: Any, seed: int, member: int) -> None:
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
     if model.measures is not None and "density" not in model.measures:
-        problem = f"{type(model).__name__} acts on points with their positions, which have no mean-field law"
-        raise InputError("model", type(model).__name__, problem, "compare runs of fp.solve by hand")
+        problem = "it acts on laws and tokens of positions, which are not compared here"
+        remedy = 'compare fp.solve(…, measure="causal_density") with tokens, measure="cloud"'
+        raise InputError("model", type(model).__name__, problem, remedy)
     if not isinstance(initial, Law):
         problem = "not a law that tokens can be drawn from"
         raise InputError("initial", initial, problem, "give the law itself, fp.initial.von_mises_fisher(...), …")
     if initial.dimension not in GEOMETRIES:
-        problem = "densities and quadratures, the mean-field side, exist for d = 2 and d = 3"
-        raise InputError("initial", f"d = {initial.dimension}", problem, "start on the circle or the sphere")
+        problem = "harmonics, in which routes are compared, exist for d = 2 and d = 3"
+        remedy = 'start there, or compare fp.solve(…, measure="zonal") with tokens, measure="cloud"'
+        raise InputError("initial", f"d = {initial.dimension}", problem, remedy)
     path = BrownianPath(seed, member)
     try:
         initial.draw(1, path)

@@ -241,6 +241,11 @@ class CellSource(DensitySource):
         self._cells = cells
         self._pasts: dict[Past, list[Source | None]] = {}
 
+    @cached_property
+    def tokens(self) -> list[DensitySource]:
+        """The source of μ_s, the law of each cell's own tokens."""
+        return [DensitySource(self.geometry, row, self.rtol) for row in self._cells]
+
     def past(self, mask: Past) -> list[Source | None]:
         """The source of μ̄_s, the law of what each cell sees, of mass one; None for a cell that sees nothing."""
         if mask not in self._pasts:

@@ -22,9 +22,10 @@ Calculus = Literal["any", "ito"]
 
 
 class Head(NamedTuple):
-    """One head of deterministic attention, P_x w V F(βAx), or w V (MF)(βAx) without its denominator.
+    """One head of deterministic attention, P_x w V F(βAx), or w V (MF)(βAx) e^{-s} without its denominator.
 
     key_query, value: A and V of shape () or (d, d). weight: w. normalised: whether it keeps its denominator M.
+    log_unit: s, time without the denominator being in units of e^{-s}.
     """
 
     beta: float
@@ -32,6 +33,7 @@ class Head(NamedTuple):
     value: Real
     weight: float = 1.0
     normalised: bool = True
+    log_unit: float = 0.0
 
     @property
     def scores(self) -> Real:

@@ -17,7 +17,7 @@ from fpsolve.attention.source import Source
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.models.base import Calculus, Head, Model, WithValueStd, apply_matrix, checked_matrix, checked_number
 from fpsolve.models.deep_stochastic import attention_hessian
-from fpsolve.models.self_attention import attention, attention_field
+from fpsolve.models.self_attention import attention, attention_field, mean_square_attention
 from fpsolve.models.unnormalised import checked_exponent, head_attention
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import JointField, PositionField, Velocity, ZeroField
@@ -103,6 +103,18 @@ class CausalAttention(WithValueStd, Model):
     def queries(self, d: int) -> Heads:
         return (Head(self.beta, np.array(1.0), np.array(1.0), normalised=self.kind == "sa"),)
 
+    def noise_level(self, source: Source) -> float | None:
+        """∫ |F_{μ̄_s}(βx)|² μ_s(dx) ds; zero of positions that see nothing."""
+        if not self.is_stochastic:
+            return None
+        those: Any = source
+        if not hasattr(source, "past"):
+            f = self._in_order(source, True)
+            return float(np.einsum("n,na,na->", those.weights, f, f))
+        pasts = zip(those.past(self.past(HALF)), those.tokens, strict=True)
+        levels = [0.0 if one is None else mean_square_attention(one, self._scores, own) for one, own in pasts]
+        return float(np.mean(levels))
+
     def channels(self, d: int) -> int:
         return d * d
 
@@ -159,10 +171,13 @@ class CausalAttention(WithValueStd, Model):
 
     def _joint(self, source: Any, value: Real, normalised: bool) -> JointField:
         """P_x V F at the points of a cloud."""
-        x, labels = source.x, _labels(source)
-        f = attention_in_order(x, source.weights, labels, self.beta, self.past(0.0), normalised)
-        moved = apply_matrix(value, f)
+        x, moved = source.x, apply_matrix(value, self._in_order(source, normalised))
         return JointField(moved - np.einsum("na,na->n", moved, x)[:, None] * x)
+
+    def _in_order(self, source: Any, normalised: bool) -> Real:
+        """F, or M F, of the pasts at the points of a cloud."""
+        labels, past = _labels(source), self.past(0.0)
+        return attention_in_order(source.x, source.weights, labels, self.beta, past, normalised)
 
 
 def _labels(source: Any) -> Real:

@@ -103,14 +103,17 @@ def attention(source: Source, scores: Real, sites: Sites) -> tuple[Real, Real]:
     return log_m.reshape(sites.shape), f.reshape(sites.x.shape)
 
 
-def mean_square_attention(source: Source, scores: Real) -> float:
-    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``: on a sphere by moments of |F|², elsewhere at points that stand for μ."""
+def mean_square_attention(source: Source, scores: Real, tokens: MomentSource | None = None) -> float:
+    """∫ |F_μ(Bx)|² μ(dx), B = ``scores``: on a sphere by moments of |F|², elsewhere at points that stand for μ.
+
+    tokens: the law of x where it is another than the μ they attend to, on a sphere.
+    """
     if isinstance(source, MomentSource) and scores.ndim == 0 and scores >= 0:
         degree = min(LARGEST, max(COARSE, int(np.ceil(MOMENTS * float(scores)))))
         space = source.geometry
         f = source.F_sphere(float(scores), grid := space.grid(degree))[1]
         square = grid.to_modes(np.ascontiguousarray((f * f).sum(-1)), degree)
-        return float(space.to_real(square) @ space.to_real(source.moments(degree)))
+        return float(space.to_real(square) @ space.to_real((tokens or source).moments(degree)))
     points: Any = getattr(source, "coarse_points", source)
     sites = Points(points.x) if source.dimension > 3 else geometry(source.dimension).points(points.x)
     f = attention(source, scores, sites)[1]

@@ -30,13 +30,19 @@ class UnnormalisedSelfAttention(Model):
     The drift is as large as e^{β|A|} where μ is concentrated and about e^{β|A|}/β^{(d-1)/2} where it is spread, a
     factor of time: densities ask for t_end and dt of order β e^{-β|A|}. Few tokens (n d ≤ 1024) may take longer steps:
     sub-steps adapt, and where clusters relax faster than they meet LSODA takes over; a step that is still too long
-    ends in UnresolvedError. Raises InputError for bad values, and for β|A| > 700, where e^{β|A|} overflows.
+    ends in UnresolvedError.
+
+    rescaled: time in units of e^{-β|A|}, |A| the largest singular value: e^{β(⟨Ax,y⟩ - |A|)} in place of e^{β⟨Ax,y⟩}
+    (and ν in that time), so that speeds are at most |V| and no β overflows, as for the staircase of
+    :cite:`dynamic2024`. Energies stay those of e^{β⟨Ax,y⟩}. Raises InputError for bad values, and unless rescaled for
+    β|A| > 700.
     """
 
     beta: float
     value: ArrayLike = 1.0
     key_query: ArrayLike = 1.0
     diffusion: float = 0.0
+    rescaled: bool = False
 
     summary: ClassVar[str] = "deterministic attention without the denominator, gradient flow of the energy"
     reference: ClassVar[str] = "arXiv:2504.14697, arXiv:2512.01868"
@@ -47,23 +53,28 @@ class UnnormalisedSelfAttention(Model):
         for name in ("beta", "diffusion"):
             checked_number(name, getattr(self, name))
         self._freeze_matrices()
-        checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
+        if not self.rescaled:
+            checked_exponent(self.beta * checked_matrix("key_query", self.key_query))
 
     @property
     def fixed_heads(self) -> Sequence[Head]:
         key_query, value = checked_matrix("key_query", self.key_query), checked_matrix("value", self.value)
-        return (Head(self.beta, key_query, value, normalised=False),)
+        log_unit = spectral_norm(self.beta * key_query) if self.rescaled else 0.0
+        return (Head(self.beta, key_query, value, normalised=False, log_unit=log_unit),)
 
     def drift_field(self, source: Source) -> Velocity:
-        value = checked_matrix("value", self.value)
-        scores = self.beta * checked_matrix("key_query", self.key_query)
-        return attention_field(scores, lambda sites: apply_matrix(value, unnormalised_attention(source, scores, sites)))
+        (head,) = self.fixed_heads
+
+        def at(sites: Sites) -> Real:
+            return apply_matrix(head.value, unnormalised_attention(source, head.scores, sites, head.log_unit))
+
+        return attention_field(head.scores, at)
 
 
-def unnormalised_attention(source: Source, scores: Real, sites: Sites) -> Real:
-    """M F = ∫ y e^{g·y} μ(dy) at g = Bx, B = ``scores`` = βA, shape (..., d)."""
+def unnormalised_attention(source: Source, scores: Real, sites: Sites, log_unit: float = 0.0) -> Real:
+    """e^{-s} M F = ∫ y e^{g·y - s} μ(dy) at g = Bx, B = ``scores`` = βA, s = ``log_unit``, shape (..., d)."""
     log_m, f = attention(source, scores, sites)
-    return np.exp(log_m)[..., None] * f
+    return np.exp(log_m - log_unit)[..., None] * f
 
 
 def head_attention(source: Source, scores: Real, sites: Sites, normalised: bool) -> Real:
@@ -73,11 +84,16 @@ def head_attention(source: Source, scores: Real, sites: Sites, normalised: bool)
 
 def checked_exponent(scores: Real) -> None:
     """Raise InputError when e^{|Bx|}, B = ``scores`` = βA, may overflow on the unit sphere."""
-    largest = float(np.abs(scores) if scores.ndim == 0 else np.linalg.norm(scores, 2))
+    largest = spectral_norm(scores)
     if largest > LARGEST_EXPONENT:
         raise InputError(
             "beta",
             largest,
             f"without the denominator attention grows like e^{{β|A|}}, beyond a double above {LARGEST_EXPONENT:g}",
-            "use a smaller beta, or attention with its denominator (SelfAttention)",
+            "use a smaller beta, SelfAttention, or UnnormalisedSelfAttention with rescaled=True",
         )
+
+
+def spectral_norm(matrix: Real) -> float:
+    """|B|, of a number or a matrix."""
+    return float(np.abs(matrix) if matrix.ndim == 0 else np.linalg.norm(matrix, 2))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures.base import Measure
@@ -25,7 +26,10 @@ SHARE = 1e-3
 """Clusters of less mass are not counted."""
 
 MOST_POINTS = 4096
-"""Of clouds of more points a run does not count the clusters; ``fp.clusters`` does."""
+"""Of clouds of more points a run does not count the clusters; ``fp.clusters`` does.
+
+So many take about 15 ms a saved time on S², spread, on filaments or in one point, 70 ms in hundreds of clumps, and up
+to 0.3 s in a few clumps in d = 64."""
 
 NEAREST = 8
 """Neighbours of each point, itself among them, that are looked at first."""
@@ -122,12 +126,23 @@ def linked(x: Real, tolerance: float) -> Labels:
 
 
 def _joined(x: Real, of: Labels, within: float, parts: Labels) -> Labels:
-    """``parts`` with those united that have crowded points ``x``, in part ``of``, within the distance."""
+    """``parts`` with those united that have crowded points ``x``, in part ``of``, within the distance.
+
+    Only parts whose balls, about the means of their points, come so near are compared: of many clumps hardly any.
+    """
+    names, sizes = np.unique(of, return_counts=True)
+    x, first = x[np.argsort(of, kind="stable")], np.cumsum(sizes) - sizes
     pairs: list[tuple[int, int]] = []
-    for part in np.unique(of)[:-1]:
-        later = of > part
-        distances, _ = KDTree(x[of == part]).query(x[later], distance_upper_bound=within)
-        pairs += [(int(part), int(other)) for other in np.unique(of[later][np.isfinite(distances)])]
+    if len(names) > 1:
+        centres = np.add.reduceat(x, first) / sizes[:, None]
+        reach = np.maximum.reduceat(np.linalg.norm(x - np.repeat(centres, sizes, axis=0), axis=1), first) + within
+        near = np.triu(cdist(centres, centres) <= reach[:, None] + reach, 1)
+        owner = np.repeat(np.arange(len(names)), sizes)
+        for part in np.flatnonzero(near.any(axis=1)):
+            others = near[part][owner]
+            distances, _ = KDTree(x[owner == part]).query(x[others], distance_upper_bound=within)
+            found = np.unique(names[owner[others][np.isfinite(distances)]])
+            pairs += [(int(names[part]), int(other)) for other in found]
     if not pairs:
         return parts
     one, other = np.array(pairs).T

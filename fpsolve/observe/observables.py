@@ -165,7 +165,7 @@ _ALL = (
     Observable(
         "noise_level", _of_model(lambda state, model: model.noise_level(state.source)),
         "∫ E|m|² dμ, attention's output m before the value matrix: strength of the noise over σ_V²",
-        where="isotropic noise of attention or MLPs",
+        where="noise of value matrices",
     ),
     Observable(
         "attention_floor", _of_model(attention_floor),

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.plain.annotations import checkable, hints
 
@@ -82,7 +82,7 @@ def _field(key: str) -> str:
     return f"key_{key}"
 
 
-@lru_cache(maxsize=256)
+@cache
 def _schema(call: Callable[..., Any], skip: tuple[str, ...], whole: bool) -> type[BaseModel]:
     """The pydantic model of a signature: strict (``"4"`` and ``true`` are no numbers), no other keys."""
     from pydantic import ConfigDict, Field, create_model

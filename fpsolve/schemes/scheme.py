@@ -59,7 +59,7 @@ def check_scheme(name: str, scheme: Scheme, model: Model, measure_name: str) -> 
         raise InputError(
             "measure",
             measure_name,
-            f"{_named(model, lambda one: one.measures is not None)} acts on points with their positions, not on a law",
+            f"{_named(model, lambda one: one.measures is not None)} acts on positions, not on one law",
             f"use measure={' or measure='.join(map(repr, model.measures))}",
         )
     if model.is_stochastic and scheme.deterministic:

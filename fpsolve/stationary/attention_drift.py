@@ -94,7 +94,7 @@ class AttentionDrift:
             return apply_matrix(head.weight * head.value, vectors)
 
         if not head.normalised:
-            scale = np.exp(wave.radius)
+            scale = np.exp(wave.radius - head.log_unit)
             return output(scale * self._G(wave, rho)), lambda sigma: output(scale * self._G(wave, sigma))
         m = self._M(wave, rho)[..., None]
         f = self._G(wave, rho) / m

@@ -55,7 +55,7 @@ class AxialDrift:
             return np.einsum("nl,l->n", waves.slope, signs * sigma) * (strength / scores)
 
         if not head.normalised:
-            scale = float(np.exp(waves.log_first))
+            scale = float(np.exp(waves.log_first - head.log_unit))
             return scale * rising(c), lambda sigma: scale * rising(sigma)
         h = np.einsum("nl,l->n", waves.value, signs * c)
         v = rising(c) / h

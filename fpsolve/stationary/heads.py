@@ -34,7 +34,7 @@ def parts_of(model: Model) -> tuple[list[Head], list[Model]]:
 def is_gradient_flow(heads: list[Head]) -> bool:
     """Whether the drift is P_x∇ of the first variation of Σ w (1/2β)∬e^{β⟨Ax,y⟩}.
 
-    So it is without denominators when V = Aᵀ in every head and the heads are closed under A ↦ Aᵀ.
+    So it is without denominators and in its own time when V = Aᵀ in every head and the heads are closed under A ↦ Aᵀ.
     """
 
     def is_transpose(a: Head, b: Head) -> bool:
@@ -42,6 +42,7 @@ def is_gradient_flow(heads: list[Head]) -> bool:
 
     return all(
         not head.normalised
+        and head.log_unit == 0
         and head.beta > 0
         and np.array_equal(head.value, head.key_query.T)
         and any(is_transpose(head, other) for other in heads)

@@ -55,6 +55,6 @@ def _pull(head: Head, d: int, degrees: int) -> Real:
     if r == 0:
         return np.where(np.arange(1, degrees + 1) == 1, strength / d, 0.0)
     a, signs = ratios(d, degrees - 1, abs(r)), np.where(r < 0, -1.0, 1.0) ** np.arange(1, degrees + 1)
-    log_first = 0.0 if head.normalised else float(log_multiplier(d, np.array(abs(r)))[0])
+    log_first = 0.0 if head.normalised else float(log_multiplier(d, np.array(abs(r)))[0]) - head.log_unit
     with np.errstate(divide="ignore"):
         return np.asarray(strength * signs * np.exp(np.cumsum(np.log(a)) + log_first) / r)

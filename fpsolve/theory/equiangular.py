@@ -2,7 +2,9 @@
 
 Attention with A = V = I keeps n equiangular tokens equiangular in any d that holds them. In the variable
 u = log[(ρ + (1-ρ)/n)/(1-ρ)] the two reductions are u̇ = 2/(1 + (e^{β(1-ρ)} - 1)/n) for SA and u̇ = 2e^{βρ} for USA:
-bounded, without fixed points, and 1-ρ = 1/(1 + e^u - 1/n) keeps its relative accuracy near synchrony.
+bounded, without fixed points, and 1-ρ = 1/(1 + e^u - 1/n) keeps its relative accuracy near synchrony. ``rescaled``
+takes the times of USA in units of e^{-β}, u̇ = 2e^{-β(1-ρ)}: those of ``UnnormalisedSelfAttention(rescaled=True)``, for
+every β.
 """
 
 from __future__ import annotations
@@ -28,42 +30,48 @@ Share = float | Callable[[Any], Any]
 
 
 @elementwise
-def equiangular_drift(overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa") -> Real:
+def equiangular_drift(
+    overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa", rescaled: bool = False
+) -> Real:
     """ρ̇ of n equiangular tokens under attention with A = V = I; arguments broadcast, n = ∞ is the mean field.
 
         SA   2 e^{βρ} (1-ρ) ((n-1)ρ + 1) / (e^β + (n-1) e^{βρ}),     USA  (2/n) e^{βρ} (1-ρ) ((n-1)ρ + 1)
 
-    InputError: ρ outside [-1/(n-1), 1], β < 0, n < 2. Source: :cite:`clustering2025`, :cite:`meanfield2025`.
+    rescaled: times e^{-β}, for USA. InputError: ρ outside [-1/(n-1), 1], β < 0, n < 2, SA rescaled.
+    Source: :cite:`clustering2025`, :cite:`meanfield2025`.
     """
-    rho, b, number = _checked(overlap, beta, n, kind)
-    return np.asarray((1 - rho) * (rho + (1 - rho) / number) * _speed(rho, b, number, kind))
+    rho, b, number = _checked(overlap, beta, n, kind, rescaled=rescaled)
+    return np.asarray((1 - rho) * (rho + (1 - rho) / number) * _speed(rho, b, number, kind, rescaled))
 
 
 @elementwise
 def equiangular_overlap(
-    t: ArrayLike, overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa", deficit: bool = False
-) -> Real:
+    t: ArrayLike, overlap: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa", deficit: bool = False,
+    rescaled: bool = False,
+) -> Real:  # fmt: skip
     """ρ(t) from ρ(0) = ``overlap``; 1 - ρ(t), accurate near synchrony, for ``deficit``; arguments broadcast, t >= 0.
 
     The equation of u by an eighth-order Runge–Kutta method at tolerance 1e-12. Raises InputError as
     :func:`equiangular_drift`, and where rates outgrow doubles (USA, β(1-ρ) of some hundreds, times at which the
-    tokens have met). Source: :cite:`clustering2025`, :cite:`meanfield2025`.
+    tokens have met). rescaled: t in units of e^{-β}, for USA. Source: :cite:`clustering2025`, :cite:`meanfield2025`.
     """
-    rho, b, number = _checked(overlap, beta, n, kind)
+    rho, b, number = _checked(overlap, beta, n, kind, rescaled=rescaled)
     time = reals("t", t, 0)
-    values = np.vectorize(_deficit, otypes=[float])(time, rho, b, number, kind)
+    values = np.vectorize(_deficit, otypes=[float])(time, rho, b, number, kind, rescaled)
     return np.asarray(values if deficit else 1 - values)
 
 
 @elementwise
-def equiangular_time(overlap: ArrayLike, target: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa") -> Real:
+def equiangular_time(
+    overlap: ArrayLike, target: ArrayLike, beta: ArrayLike, n: ArrayLike, kind: str = "sa", rescaled: bool = False
+) -> Real:
     """Time from ρ(0) = ``overlap`` to ρ = ``target``, ∫ dρ/ρ̇ by Gauss quadrature in u; arguments broadcast.
 
     Infinite for a target of 1 or a start at -1/(n-1), which stays; InputError for a target below the start. It measures
-    metastability: from ρ = 0 tokens need about ½ log n under USA, (1 + e^β/n) times as long under SA.
-    Source: :cite:`meanfield2025`.
+    metastability: from ρ = 0 tokens need about ½ log n under USA, (1 + e^β/n) times as long under SA. rescaled: in
+    units of e^{-β}, for USA. Source: :cite:`meanfield2025`.
     """
-    rho, b, number = _checked(overlap, beta, n, kind)
+    rho, b, number = _checked(overlap, beta, n, kind, rescaled=rescaled)
     goal = _checked(target, beta, n, kind, "target")[0]
     if (goal < rho).any():
         raise InputError("target", target, "below the initial overlap, which only rises", "exchange the two")
@@ -71,7 +79,7 @@ def equiangular_time(overlap: ArrayLike, target: ArrayLike, beta: ArrayLike, n: 
     never = ~(np.isfinite(start) & np.isfinite(end))
     first, last = np.where(never, 0.0, start), np.where(never, 0.0, end)
     u, weights = _composite(first, last)
-    inverse = 1 / _speed(1 - _from_potential(u, number[..., None]), b[..., None], number[..., None], kind)
+    inverse = 1 / _speed(1 - _from_potential(u, number[..., None]), b[..., None], number[..., None], kind, rescaled)
     return np.where(never & (start != end), np.inf, (weights * inverse).sum(-1))
 
 
@@ -143,8 +151,11 @@ def _share(value: Share, gamma: Real) -> Any:
     return value(gamma) if callable(value) else value
 
 
-def _checked(overlap: Any, beta: Any, n: Any, kind: str, name: str = "overlap") -> tuple[Real, Real, Real]:
-    one_of("kind", kind, KINDS)
+def _checked(
+    overlap: Any, beta: Any, n: Any, kind: str, name: str = "overlap", rescaled: bool = False
+) -> tuple[Real, Real, Real]:
+    if one_of("kind", kind, KINDS) == "sa" and rescaled:
+        raise InputError("rescaled", True, "times of softmax attention have no factor e^{-β}", 'pass kind="usa"')
     rho, number = reals(name, overlap, -1, 1), token_numbers(n)
     least = -1 / (number - 1)
     if (rho < least - 1e-12).any():
@@ -152,10 +163,10 @@ def _checked(overlap: Any, beta: Any, n: Any, kind: str, name: str = "overlap") 
     return np.maximum(rho, least), reals("beta", beta, 0), number
 
 
-def _speed(rho: Real, beta: Real, n: Real, kind: str) -> Real:
+def _speed(rho: Real, beta: Real, n: Real, kind: str, rescaled: bool = False) -> Real:
     """u̇."""
     if kind == "usa":
-        return np.asarray(2 * np.exp(beta * rho))
+        return np.asarray(2 * np.exp(beta * (rho - rescaled)))
     shrink = np.exp(-beta * (1 - rho))
     return np.asarray(2 * shrink / (shrink + (1 - shrink) / n))
 
@@ -172,12 +183,13 @@ def _from_potential(u: Any, n: Any) -> Any:
         return 1 / (1 + np.exp(u) - 1 / n)
 
 
-def _deficit(t: float, rho: float, beta: float, n: float, kind: str) -> float:
+def _deficit(t: float, rho: float, beta: float, n: float, kind: str, rescaled: bool) -> float:
     start = float(_potential(np.array(rho), np.array(n)))
     if t == 0 or not np.isfinite(start):
         return 1 - rho
 
-    shift = beta * rho if kind == "usa" else 0.0  # in units of its first speed: the integrator squares its rates
+    # in units of its first speed, as the integrator squares its rates
+    shift = beta * (rho - rescaled) if kind == "usa" else 0.0
 
     def rate(_: float, u: Real) -> Real:
         left = _from_potential(u, n)

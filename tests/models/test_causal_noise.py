@@ -102,3 +102,44 @@ def test_schemes_that_read_another_calculus_are_refused():
     for scheme in ("heun", "ninomiya"):
         with pytest.raises(fp.errors.CalculusError):
             fp.solve(model, fp.initial.prompt(LAW, 2), t_end=0.01, dt=0.01, measure="causal_density", scheme=scheme)
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_the_level_of_tokens_is_that_of_their_pasts(d):
+    """∫ |F_{μ̄_s}(βx)|² dμ by all pairs, kind by kind of mask; the first of strictly earlier tokens has none."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(7, d))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    labels = np.arange(1, 8) / 7
+    for own in (0.0, 1.0):
+        model = CausalAttention(1.5, 2.0, kind="sa", own_weight=own, noise=0.3)
+        apart = labels[:, None] - labels
+        weight = np.where(apart > 0, np.exp(-2.0 * apart), own * (apart == 0)) * np.exp(1.5 * x @ x.T)
+        f = weight @ x / np.maximum(weight.sum(1, keepdims=True), 1e-300)
+        run = {"t_end": 0.01, "dt": 0.01, "measure": "cloud"}
+        ds = fp.solve(model, fp.initial.points(x, labels=labels), **run)
+        assert ds.noise_level.values[0] == pytest.approx((f * f).sum(1).mean(), rel=1e-9)
+    assert "noise_level" not in fp.solve(CausalAttention(1.5), fp.initial.points(x, labels=labels), **run)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_level_of_cells_is_that_of_a_quadrature(d):
+    """One cell is the bidirectional model; several by points of each cell's law and sums over those of its past."""
+    laws = [fp.initial.von_mises_fisher(np.eye(d)[k], 3.0) for k in (0, 1)]
+    run = {"t_end": 0.01, "dt": 0.01, "lmax": 23}
+    one = fp.solve(CausalAttention(3.0, kind="sa", noise=0.3), fp.initial.prompt(laws[0], 1), **run,
+                   measure="causal_density")  # fmt: skip
+    known = fp.solve(DeepStochasticTransformer(3.0), laws[0], **run)
+    assert one.noise_level.values[0] == pytest.approx(known.noise_level.values[0], rel=1e-12)
+    prompt = fp.initial.prompt(laws, 4)
+    ds = fp.solve(CausalAttention(3.0, 1.0, kind="sa", noise=0.3), prompt, **run, measure="causal_density")
+    cells = [fp.Cloud.from_law(laws[k // 2], lmax=23, rtol=1e-8) for k in range(4)]
+    levels = []
+    for j, cell in enumerate(cells):
+        seen = [(np.exp(-(j - k) / 4) if k < j else 0.5) * cells[k].weights for k in range(j + 1)]
+        m = f = 0.0
+        for weight, other in zip(seen, cells, strict=False):
+            kernel = np.exp(3.0 * cell.x @ other.x.T) * weight
+            m, f = m + kernel.sum(1, keepdims=True), f + kernel @ other.x
+        levels.append(cell.weights @ ((f / m) ** 2).sum(1))
+    assert ds.noise_level.values[0] == pytest.approx(np.mean(levels), rel=1e-7)

@@ -73,6 +73,8 @@ def run(model, measure="density", scheme=None, start=LAW, **settings):
         settings.pop("rtol")
     if not isinstance(start, type(LAW)):
         settings.pop("lmax")
+    elif measure == "causal_density":
+        start = fp.initial.prompt(start, 2)
     return fp.solve(model, start, measure=measure, scheme=scheme, **settings)
 
 
@@ -103,6 +105,19 @@ def test_a_sum_is_the_model_with_both_parts(name):
         tokens = fp.initial.samples(fp.initial.uniform(5), 12, 3)
         one, other = run(whole, "cloud", start=tokens), run(parts, "cloud", start=tokens)
         assert_same(one[["mean_vector", "overlap"]], other[["mean_vector", "overlap"]], 1e-12)
+
+
+@pytest.mark.parametrize(("measure", "scheme"), [("zonal", "rk4"), ("zonal_cloud", "rk4"), ("density", "petsc_ts")])
+def test_attention_in_two_shares_is_one(measure, scheme):
+    """About an axis, and by PETSc, where no model with common noise goes: heads and ν add."""
+    if scheme == "petsc_ts":
+        pytest.importorskip("petsc4py")
+    nu = 0.0 if measure == "zonal_cloud" else 0.1
+    parts = SelfAttention(2.0, value=0.4, diffusion=0.7 * nu) + SelfAttention(2.0, value=0.6, diffusion=0.3 * nu)
+    one, other = (run(model, measure, scheme) for model in (SelfAttention(2.0, diffusion=nu), parts))
+    np.testing.assert_allclose(one.moments, other.moments, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(one.overlap, other.overlap, rtol=0, atol=1e-12)
+    assert abs(run(SelfAttention(2.0, value=0.4, diffusion=nu), measure, scheme).overlap - one.overlap).max() > 1e-3
 
 
 def a_model(name):
@@ -268,5 +283,5 @@ def test_tokens_with_positions_add_too():
     assert not both.flowable and both.measures == CausalAttention.measures and both.dimension is None
     ds = run(both, "cloud", start=start)
     assert '"scheme": "rk4"' in ds.attrs["fpsolve_config"]
-    with pytest.raises(InputError, match="acts on points"):
+    with pytest.raises(InputError, match="acts on positions"):
         run(both, "density", start=fp.initial.uniform(2))

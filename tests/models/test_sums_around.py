@@ -166,7 +166,8 @@ def test_scalar_noise_on_every_measure(reading):
     A = [[1.0, 0.3, 0.0], [-0.2, 0.8, 0.1], [0.0, 0.4, 1.1]]
     noise = ScalarNoise(1.2, value=[[1, 0, 0.2], [0, 1, 0], [0, -0.3, 1]], key_query=A, noise=0.7, reading=reading)
     run = {"t_end": 0.08, "dt": 0.04, "path_cell": 0.04, "lmax": 31, "rtol": 1e-9, "seed": 2}
-    runs = [fp.solve(SelfAttention(1.2) + noise, LAW, measure=one, **run) for one in fp.MEASURES if "zonal" not in one]
+    starts = {one: LAW for one in fp.MEASURES if "zonal" not in one} | {"causal_density": fp.initial.prompt(LAW, 2)}
+    runs = [fp.solve(SelfAttention(1.2) + noise, law, measure=one, **run) for one, law in starts.items()]
     for one in runs[1:]:
         np.testing.assert_allclose(one.mean_vector, runs[0].mean_vector, atol=2e-7)
     still = fp.solve(SelfAttention(1.2), LAW, **{**run, "scheme": "lie_euler"})

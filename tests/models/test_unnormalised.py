@@ -68,6 +68,45 @@ def test_equiangular_tokens(model: type, n: int, d: int) -> None:
     np.testing.assert_allclose(overlaps, exact, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("measure", ["density", "cloud", "zonal"])
+def test_rescaled_time(measure: str) -> None:
+    """The same states at e^{β|A|} times the times, ν in the new time too; energies are those of e^{β⟨Ax,y⟩}."""
+    law, a, nu = fp.initial.von_mises_fisher([0, 0, 1], 2.0), -1.5, 0.0 if measure == "cloud" else 0.01
+    unit, run = np.exp(-2.0 * abs(a)), {"measure": measure, "lmax": 23, "rtol": 1e-9}
+    plain = fp.solve(UnnormalisedSelfAttention(2.0, 0.7, a, nu / unit), law, t_end=unit, dt=unit / 4, **run)
+    scaled = fp.solve(UnnormalisedSelfAttention(2.0, 0.7, a, nu, rescaled=True), law, t_end=1.0, dt=0.25, **run)
+    for name in ("overlap", "energy", "log_energy", "moments"):
+        np.testing.assert_allclose(scaled[name], plain[name], rtol=1e-7, atol=1e-9)
+    assert abs(plain.overlap[-1] - plain.overlap[0]) > 0.004
+
+
+@pytest.mark.parametrize("measure", ["density", "zonal"])
+def test_stationary_states_of_rescaled_time(measure: str) -> None:
+    """Those of ν e^{β}, with rates e^{-β} times theirs; their free energy is that of another time, and left out."""
+    unit, law = np.exp(-2.0), fp.initial.von_mises_fisher([0, 0, 1], 3.0)
+    how = {"lmax": 15, "measure": measure, "solver": "numpy"}
+    plain = fp.stationary.solve(UnnormalisedSelfAttention(2.0, diffusion=0.3), law, **how)
+    scaled = fp.stationary.solve(UnnormalisedSelfAttention(2.0, diffusion=0.3 * unit, rescaled=True), law, **how)
+    assert scaled.density.moments(1) == pytest.approx(plain.density.moments(1), abs=1e-10)
+    rates = [fp.stationary.stability(one, count=2).eigenvalues.real for one in (plain, scaled)]
+    np.testing.assert_allclose(rates[1], unit * rates[0], rtol=1e-6, atol=1e-10)
+    by_degree = [
+        fp.stationary.uniform_stability(UnnormalisedSelfAttention(2.0, diffusion=nu, rescaled=r), d=3).rate
+        for nu, r in ((0.3, False), (0.3 * unit, True))
+    ]
+    np.testing.assert_allclose(by_degree[1], unit * by_degree[0], rtol=1e-12)
+
+
+def test_rescaled_time_knows_no_largest_beta() -> None:
+    with pytest.raises(InputError, match="rescaled"):
+        UnnormalisedSelfAttention(701.0)
+    x = np.array([[1.0, 0.0], [np.cos(0.05), np.sin(0.05)]])
+    cloud = Cloud(x, np.array([0.5, 0.5]), tokens=True)
+    speed = UnnormalisedSelfAttention(4000.0, rescaled=True).drift_field(cloud.source).on(cloud.sites)
+    exact = 0.5 * np.sin(0.05) * np.exp(4000 * (np.cos(0.05) - 1))
+    np.testing.assert_allclose(np.linalg.norm(speed, axis=1), exact, rtol=1e-9)
+
+
 def test_the_drift_is_the_unnormalised_sum() -> None:
     """P_x V ∫ y e^{β⟨Ax,y⟩} μ(dy) for general V and A, tokens in d = 4."""
     rng = np.random.default_rng(3)

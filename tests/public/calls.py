@@ -158,7 +158,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "SpectralSelection": {"beta": 1.0, "matrix": np.eye(3), "diffusion": 0.0},
     "SynchronisationByNoise": {"beta": 1.0, "activation": "relu", "value": 1.0, "noise": 1.0, "noise_lmax": 8,
                                "draws": None, "diffusion": 0.0},
-    "UnnormalisedSelfAttention": {"beta": 1.0, **MATRICES},
+    "UnnormalisedSelfAttention": {"beta": 1.0, **MATRICES, "rescaled": False},
 }  # fmt: skip
 
 
@@ -190,9 +190,11 @@ THEORY: dict[str, dict[str, Any]] = {
     "critical_time": {"beta": 1.0, "decay": 1.0, "width": 8.0, "modes": 4},
     "dissipation_rate": {"kernel": kernel, "d": 3, "beta": 0.1, "power": 1.0},
     "distance_exponent": {"kernel": kernel, "d": 3, "noise": 1.0},
-    "equiangular_drift": {"overlap": 0.1, "beta": 1.0, "n": 4, "kind": "sa"},
-    "equiangular_overlap": {"t": TIMES, "overlap": 0.1, "beta": 1.0, "n": 4, "kind": "sa", "deficit": False},
-    "equiangular_time": {"overlap": 0.1, "target": 0.5, "beta": 1.0, "n": 4, "kind": "sa"},
+    "equiangular_drift": {"overlap": 0.1, "beta": 1.0, "n": 4, "kind": "sa", "rescaled": False},
+    "equiangular_overlap": {
+        "t": TIMES, "overlap": 0.1, "beta": 1.0, "n": 4, "kind": "sa", "deficit": False, "rescaled": False,
+    },
+    "equiangular_time": {"overlap": 0.1, "target": 0.5, "beta": 1.0, "n": 4, "kind": "sa", "rescaled": False},
     "is_coercive": {"kernel": kernel, "d": 3, "beta": 0.1, "power": 1.0},
     "isotropic_overlap": {"kernel": kernel, "d": 3, "noise": 1.0},
     "log_distance": {"sigma": 0.5, "source": 0.2, "decay": 1.0},

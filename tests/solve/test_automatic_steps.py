@@ -23,7 +23,9 @@ def pairs(beta, exponents):
     [
         ("sa", 500.0, (4.0, 5.5, 7.0), 8),
         ("usa", 500.0, (4.0, 5.5, 7.0), 8),
-        ("sa", 4000.0, (10.5, 11.5, 12.5), 8),
+        ("rescaled", 500.0, (4.0, 5.5, 7.0), 8),
+        ("sa", 4000.0, (7.0, 8.2, 9.4), 8),
+        ("rescaled", 4000.0, (7.0, 8.2, 9.4), 8),
         ("sa", 4000.0, (16.0, 17.0, 18.0), 3),  # implicit formulas, once clusters relax faster than they meet
     ],
 )
@@ -31,13 +33,18 @@ def test_the_staircase_of_energies(kind, beta, exponents, steps):
     """Merging times grow like e^{β(1 - cos θ)}, between them 2βE e^{-β} stays at Σ m_c²: 6/36, 8/36, 10/36, 12/36.
 
     Pairs meet without the others, so that the closed time of two tokens is that of each pair; without the denominator
-    three times as long, as a token has a sixth of the mass, and in units of e^{-β}, 10^{-217} at β = 500.
+    three times as long, as a token has a sixth of the mass, and in units of e^{-β}, 10^{-217} at β = 500 and no double
+    at 4000 unless rescaled.
     """
     law, cosines = pairs(beta, exponents)
-    slower = 3 if kind == "usa" else 1
-    exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, kind) * slower
+    how = {"kind": "sa"} if kind == "sa" else {"kind": "usa", "rescaled": kind == "rescaled"}
+    slower = 1 if kind == "sa" else 3
+    exact = fp.theory.equiangular_time(cosines, np.cos(TOLERANCE), beta, 2, **how) * slower
     end = 1.25 * exact[-1]
-    model = {"sa": fp.models.SelfAttention, "usa": fp.models.UnnormalisedSelfAttention}[kind](beta)
+    if kind == "sa":
+        model = fp.models.SelfAttention(beta)
+    else:
+        model = fp.models.UnnormalisedSelfAttention(beta, rescaled=how["rescaled"])
     ds = fp.solve(
         model, law, measure="cloud", t_end=end, dt="auto", save_every=end / steps, save_points=True,
     )  # fmt: skip
@@ -46,7 +53,7 @@ def test_the_staircase_of_energies(kind, beta, exponents, steps):
     assert (found.merged_after <= exact * (1 + 1e-4)).all()
     assert (found.merged_before >= exact * (1 - 1e-4)).all()
     stairs = np.exp(np.log(2 * beta) + ds.log_energy - beta)
-    gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, kind, deficit=True)
+    gaps = fp.theory.equiangular_overlap(ds.time.values[:, None] / slower, cosines, beta, 2, deficit=True, **how)
     assert stairs.values == pytest.approx((1 + np.exp(-beta * gaps)).sum(-1) / 18, rel=1e-4)
     assert 0 < ds.evaluations.max() < 12_000, "the cost of a step, stiff ones included"
     if steps == 3:
@@ -68,6 +75,38 @@ def test_steps_of_any_length_are_accurate():
         assert "evaluations" not in fine
         again = fp.solve(model, LAW, dt=0.5, measure=measure, **run)
         assert np.array_equal(again.moments, auto.moments), "rk4 with that dt"
+
+
+@pytest.mark.parametrize(
+    ("model", "measure"),
+    [
+        (fp.models.SelfAttention(2.0), "zonal"),
+        (fp.models.UnnormalisedSelfAttention(2.0), "zonal_cloud"),
+        (fp.models.CausalAttention(2.0, 0.0, kind="sa"), "causal_density"),
+        (fp.models.CausalAttention(2.0, window=0.3, kind="sa"), "cloud"),
+        (fp.models.SelfAttention(1.0) + fp.models.UnnormalisedSelfAttention(1.0), "half_density"),
+    ],
+)
+def test_every_measure_takes_it(model, measure):
+    law = LAW if measure not in ("causal_density", "cloud") else fp.initial.prompt(LAW, 4)
+    start = fp.initial.samples(law, 24, 1) if measure == "cloud" else law
+    run = {"t_end": 0.5, "measure": measure, "rtol": 1e-8} | ({} if measure == "cloud" else {"lmax": 15})
+    fine, auto = (fp.solve(model, start, dt=dt, save_every=0.5, **run) for dt in (0.0625, "auto"))
+    assert abs(fine.overlap[-1] - fine.overlap[0]) > 0.01
+    assert np.abs(auto.overlap - fine.overlap).max() < 1e-6
+    assert auto.evaluations[1] > 5
+
+
+def test_own_noise_by_petsc():
+    """ν is implicit in PETSc's steps, and no error of order dt² is left: against small steps that split it off."""
+    pytest.importorskip("petsc4py")
+    model, run = fp.models.SelfAttention(2.0, diffusion=0.2), {"t_end": 1.0, "save_every": 0.5, "lmax": 15}
+    auto = fp.solve(model, LAW, dt="auto", scheme="petsc_ts", rtol=1e-8, **run)
+    split = [fp.solve(model, LAW, dt=dt, rtol=1e-8, **run) for dt in (0.1, 0.05)]
+    exact = (4 * split[1].moments - split[0].moments) / 3
+    assert np.abs(auto.moments - exact).max() < 2e-6
+    assert np.abs(split[0].moments - exact).max() > 1e-5
+    assert (auto.evaluations[1:] > 5).all()
 
 
 def test_the_same_after_a_restart(tmp_path):
@@ -92,6 +131,8 @@ def test_sweeps_take_it():
         ("dt", fp.models.NoisyTransformer(1.0, diffusion=0.1), {"save_every": 0.1}, "diffusion"),
         ("dt", fp.models.SelfAttention(1.0), {"save_every": 0.1, "scheme": "lie_euler"}, "lie_euler"),
         ("save_every", fp.models.SelfAttention(1.0), {}, "saved"),
+        ("save_every", fp.models.SelfAttention(1.0), {"save_every": 0.0}, "positive"),
+        ("save_every", fp.models.SelfAttention(1.0), {"save_every": 2.0}, "longer"),
         ("dt", fp.models.SelfAttention(1.0), {"dt": "automatic"}, "auto"),
         ("t_end", fp.models.SelfAttention(1.0), {"save_every": 0.3}, "whole number"),
     ],

@@ -65,6 +65,18 @@ def test_the_last_approach_is_exponential():
         assert np.log(early / late) == pytest.approx(float(synchronisation_rate(beta, kind)), rel=1e-6)
 
 
+def test_rescaled_times_are_those_without_the_denominator_times_e_to_beta():
+    goals, beta = np.array([0.2, 0.9]), 5.0
+    times, rescaled = (equiangular_time(-0.3, goals, beta, 3, "usa", rescaled=r) for r in (False, True))
+    assert np.allclose(rescaled, times * np.exp(beta), rtol=1e-13)
+    assert np.allclose(equiangular_overlap(rescaled, -0.3, beta, 3, "usa", rescaled=True), goals, rtol=1e-9)
+    rates = [equiangular_drift(0.3, beta, 3, "usa", rescaled=r) for r in (False, True)]
+    assert rates[1] == pytest.approx(rates[0] * np.exp(-beta), rel=1e-13)
+    assert np.isfinite(equiangular_time(0.995, 0.9999, 4000.0, 2, "usa", rescaled=True))
+    with pytest.raises(InputError, match="rescaled"):
+        equiangular_drift(0.3, beta, 3, "sa", rescaled=True)
+
+
 def test_the_mean_field_of_sa_is_logistic():
     """n = ∞: ρ̇ = 2ρ(1-ρ) whatever β is."""
     t = np.array([0.0, 0.7, 3.0])
