@@ -36,6 +36,7 @@ BENCHMARKS = (
     "causal_tokens",
     "network_layer",
     "ensemble_scaling",
+    "cloud_ranks",
     "long_run",
     "implicit_transport",
     "ensemble_exact",

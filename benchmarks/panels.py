@@ -262,6 +262,7 @@ PANELS: dict[str, Paint] = {
     "orders": orders,
     "ensemble_steps": listed,
     "ensemble_scaling": listed,
+    "cloud_ranks": listed,
     "ensemble_exact": listed,
 }
 

@@ -19,7 +19,7 @@ from fpsolve.cli.listing import KINDS
 from fpsolve.cli.options import COMPARE, ENSEMBLE, REPORT, RUN, with_options
 from fpsolve.comparison import compare as compared
 from fpsolve.ensembles import ensemble as ensembled
-from fpsolve.ensembles.comm import refuse_ranks
+from fpsolve.ensembles.comm import launched, refuse_ranks
 from fpsolve.errors import FPSolveError, InputError, exit_code
 from fpsolve.models import MODELS
 from fpsolve.plot.interactive.page import report as reported
@@ -106,6 +106,13 @@ def run(
     overwrite: Overwrite = False,
     changes: Changes = None,
     observe: Observed = None,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Split a cloud in blocks as over several ranks, with their bits.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what a cloud over ranks would take, and compute nothing.")
+    ] = False,
+    ranks: Annotated[int, typer.Option(help="With --plan: the number of ranks.")] = 1,
 ) -> None:
     """Solve what CONFIG.toml describes and save the result.
 
@@ -114,11 +121,17 @@ def run(
     With --checkpoint SIGTERM and SIGUSR1 stop the run in order with status 75, Ctrl-C with 130, and the same command
     goes on; status 74 says that its progress could not be written.
     A run that ends early, no longer resolved, is saved and ends with status 3.
+    Under mpiexec or srun one cloud is split over the ranks; the bits do not depend on how many.
     """
     from fpsolve.cli.running import run_config
+    from fpsolve.cli.spreading import plan_spread, run_spread
 
-    refuse_ranks("fpsolve run")
-    run_config(config, output, overwrite, changes or [], given, observe or [])
+    if plan:
+        typer.echo(plan_spread(config, changes or [], given, ranks))
+    elif spread or launched() is not None:
+        run_spread(config, output, overwrite, changes or [], given, observe or [])
+    else:
+        run_config(config, output, overwrite, changes or [], given, observe or [])
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Ranks of an MPI job, or the one rank of a serial one, under the same names; the only import of mpi4py.
 
-Messages are few: one for each block that a rank takes and one for each member that it finishes, none for a step.
+Messages of an ensemble are few: one for each block that a rank takes and one for each member that it finishes, none for
+a step. A cloud over many ranks adds up its moments once an evaluation (:meth:`Ranks.summed`).
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fpsolve.errors import FPSolveError, InputError, MissingDependencyError
 from fpsolve.surroundings import tell
@@ -22,6 +28,8 @@ RANKS = ("PMIX_RANK", "PMI_RANK", "PALS_RANKID")
 """Variables in which they leave the rank, where the number is not known beforehand."""
 
 T = TypeVar("T")
+
+Rows = NDArray[np.float64]
 
 
 class Ranks(Protocol):
@@ -47,6 +55,21 @@ class Ranks(Protocol):
 
     def poll(self) -> tuple[int, Any] | None:
         """``(rank, message)`` of any rank if there is one by now."""
+
+    def summed(self, rows: Rows, counts: Sequence[int]) -> Rows:
+        """The sum of the rows of all ranks, (k, m) to (m,), each added in turn in the order of ranks, on every rank.
+
+        counts: the rows of each rank. Its bits do not depend on which rank has which of them.
+        """
+
+    def largest(self, values: Rows) -> Rows:
+        """The largest of each value over all ranks."""
+
+    def agree(self, yes: bool) -> bool:
+        """Whether every rank says so."""
+
+    def all_here(self, seconds: float) -> bool:
+        """Whether every rank calls this within so many seconds."""
 
     def abort(self, status: int) -> None:
         """End every rank of the job."""
@@ -75,6 +98,18 @@ class Serial:
     def poll(self) -> tuple[int, Any] | None:
         return None
 
+    def summed(self, rows: Rows, counts: Sequence[int]) -> Rows:
+        return _added(rows)
+
+    def largest(self, values: Rows) -> Rows:
+        return values
+
+    def agree(self, yes: bool) -> bool:
+        return yes
+
+    def all_here(self, seconds: float) -> bool:
+        return True
+
     def abort(self, status: int) -> None:
         raise SystemExit(status)
 
@@ -85,7 +120,7 @@ class Mpi:
     def __init__(self, comm: Any) -> None:
         from mpi4py import MPI
 
-        self._mpi, self._comm = MPI, comm.Dup()
+        self._mpi, self._comm, self._ending = MPI, comm.Dup(), comm.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
         self.threads = MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
@@ -110,11 +145,43 @@ class Mpi:
         message = self._comm.improbe(self._mpi.ANY_SOURCE, self._mpi.ANY_TAG, status)
         return None if message is None else (status.Get_source(), message.recv())
 
+    def summed(self, rows: Rows, counts: Sequence[int]) -> Rows:
+        """Each rank adds up its share of the columns, whose rows the others send it: 2km + m numbers travel."""
+        cuts = [rows.shape[1] * rank // self.size for rank in range(self.size + 1)]
+        widths = np.diff(cuts)
+        width = int(widths[self.rank])
+        sent = np.concatenate([rows[:, a:b].ravel() for a, b in pairwise(cuts)])
+        got, total = np.empty(sum(counts) * width), np.empty(rows.shape[1])
+        self._comm.Alltoallv([sent, len(rows) * widths], [got, np.array(counts) * width])
+        self._comm.Allgatherv(_added(got.reshape(sum(counts), width)), [total, widths])
+        return total
+
+    def largest(self, values: Rows) -> Rows:
+        found = np.empty_like(values)
+        self._comm.Allreduce(np.ascontiguousarray(values), found, self._mpi.MAX)
+        return found
+
+    def agree(self, yes: bool) -> bool:
+        found: bool = self._comm.allreduce(yes, self._mpi.LAND)
+        return found
+
+    def all_here(self, seconds: float) -> bool:
+        request, until = self._ending.Ibarrier(), time.monotonic() + seconds
+        while not (there := bool(request.Test())) and time.monotonic() < until:
+            time.sleep(0.01)
+        return there
+
     def abort(self, status: int) -> None:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
         self._comm.Abort(status)
+
+
+def _added(rows: Rows) -> Rows:
+    """Row after row; NumPy's own sum would pair them."""
+    total: Rows = np.add.accumulate(rows, axis=0)[-1].copy()
+    return total
 
 
 def communicator(comm: Any = None) -> Ranks:

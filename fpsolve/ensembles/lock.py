@@ -17,11 +17,11 @@ from fpsolve.errors import FPSolveError, InputError
 class Lock:
     """A lock on a file, held from :meth:`take` to :meth:`release` or the end of the process (``kill -9`` too).
 
-    output: what it is the lock of, for messages.
+    output: what it is the lock of, for messages, and argument: which argument that is.
     """
 
-    def __init__(self, path: Path, output: Path | None = None) -> None:
-        self.path, self.output = path, output or path
+    def __init__(self, path: Path, output: Path | None = None, argument: str = "output") -> None:
+        self.path, self.output, self.argument = path, output or path, argument
         self._file: IO[str] | None = None
 
     def take(self) -> None:
@@ -32,7 +32,8 @@ class Lock:
             if error.errno != errno.ELOOP:
                 raise
             remedy = "remove the link, or choose another name"
-            raise InputError("output", str(self.output), f"its lock {str(self.path)!r} is a link", remedy) from None
+            problem = f"its lock {str(self.path)!r} is a link"
+            raise InputError(self.argument, str(self.output), problem, remedy) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -40,7 +41,7 @@ class Lock:
             file.close()
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 remedy = "wait for that job to end, or choose another name"
-                raise InputError("output", str(self.output), f"being written by {holder}", remedy) from None
+                raise InputError(self.argument, str(self.output), f"being written by {holder}", remedy) from None
             problem = f"{self.path}: this file system gives no locks ({error.strerror})"
             raise FPSolveError(f"{problem}; put the output where flock works (Lustre: mount -o flock)") from error
         file.seek(0)

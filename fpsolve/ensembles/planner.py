@@ -154,7 +154,7 @@ def as_text(found: EnsemblePlan) -> str:
         "ranks": f"{found.ranks}, {found.schedule}" + (f"; {idle} idle" if idle else ""),
         "members of a rank": f"{fewest} to {most}, in blocks of {layout.block}",
         "memory of a rank": f"{found.memory / 1e6:.0f} MB, MPI's own not included",
-        "store": f"{_bytes(found.stored)} in {found.files} files ({_bytes(layout.nbytes)} not compressed)",
+        "store": f"{amount(found.stored)} in {found.files} files ({amount(layout.nbytes)} not compressed)",
         "files at a time": f"{found.peak} at most",
         "time": f"{time}, statistics not included; writing as on this machine's temporary folder",
         "imbalance": f"{found.imbalance:.2f}, the busiest rank over the mean",
@@ -169,6 +169,7 @@ def as_text(found: EnsemblePlan) -> str:
     return "\n".join(f"{name:<19}{value}" for name, value in facts.items())
 
 
-def _bytes(count: int) -> str:
+def amount(count: int) -> str:
+    """Bytes in words."""
     power = min(max(0, len(str(count)) - 1) // 3, 4)
     return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"

@@ -57,7 +57,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     """
     arrays, plain = split(snapshot.state)
     behind, behind_arrays = _behind(snapshot)
-    stacked, which = _stacked(snapshot.records)
+    saved, which = stacked(snapshot.records)
     meta = {
         **about,
         "step": snapshot.step,
@@ -71,7 +71,7 @@ def write(path: Path, snapshot: Snapshot, about: Mapping[str, Any]) -> None:
     }
     named = {f"state.{name}": value for name, value in arrays.items()}
     named |= {f"behind.{name}": value for name, value in behind_arrays.items()}
-    named |= {f"record.{name}": value for name, value in stacked.items()}
+    named |= {f"record.{name}": value for name, value in saved.items()}
     named["potentials"] = np.hstack(snapshot.fields) if snapshot.fields else np.zeros((2, 0), complex)
     write_whole(path, *sealed("checkpoint", "", meta, {"times": np.array(snapshot.times), **named}))
 
@@ -86,11 +86,11 @@ def read(path: Path, classes: Sequence[type[Measure]] = ()) -> tuple[Snapshot, d
     meta, arrays = unsealed(content, only(content, "checkpoint"))
     known = {cls.__name__: cls for cls in (*MEASURES.values(), *classes)}
     try:
-        state = _joined(known[meta["measure"]], {**meta["fields"], **_under("state.", arrays)})
+        state = _joined(known[meta["measure"]], {**meta["fields"], **under("state.", arrays)})
         at = meta["behind"]
-        cloud = at and (at["step"], _joined(known[at["measure"]], {**at["fields"], **_under("behind.", arrays)}))
+        cloud = at and (at["step"], _joined(known[at["measure"]], {**at["fields"], **under("behind.", arrays)}))
         times = arrays["times"].tolist()
-        records = _apart(_under("record.", arrays), meta["records"], len(times))
+        records = apart(under("record.", arrays), meta["records"], len(times))
         pieces = np.split(arrays["potentials"], np.cumsum(meta["sizes"][:-1]), axis=1) if meta["sizes"] else []
         return Snapshot(meta["step"], state, times, records, meta["notes"], [tuple(p) for p in pieces], cloud), meta
     except (KeyError, ValueError, IndexError) as error:
@@ -149,15 +149,15 @@ def _joined(cls: type[Measure], values: Mapping[str, Any]) -> Measure:
     return state
 
 
-def _stacked(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
+def stacked(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, list[int]]]:
     """One array for each observable, and the numbers of the records that have it."""
     names = dict.fromkeys(name for record in records for name in record)
     which = {name: [n for n, record in enumerate(records) if name in record] for name in names}
     return {name: np.stack([records[n][name] for n in which[name]]) for name in names}, which
 
 
-def _apart(stacked: Mapping[str, Any], which: Mapping[str, list[int]], count: int) -> list[dict[str, Any]]:
-    """The records that ``_stacked`` put together."""
+def apart(stacked: Mapping[str, Any], which: Mapping[str, list[int]], count: int) -> list[dict[str, Any]]:
+    """The records that ``stacked`` put together."""
     records: list[dict[str, Any]] = [{} for _ in range(count)]
     for name, numbers in which.items():
         for n, value in zip(numbers, stacked[name], strict=True):
@@ -165,5 +165,5 @@ def _apart(stacked: Mapping[str, Any], which: Mapping[str, list[int]], count: in
     return records
 
 
-def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -38,8 +38,12 @@ FORMAT = 2
 STORE_FORMAT = 2
 """Of the stores of ensembles: 1 named its members in the configuration."""
 
+POINTS, POINTS_FORMAT = "fpsolve_points", 1
+"""The attribute of results whose points were written by the ranks that have them, and its value: chunks have checksums,
+and the metadata a digest, but nobody has read all of it."""
+
 MARK, DIGEST = "fpsolve_format", "fpsolve_sha256"
-"""The attributes of a file that are not its Dataset's."""
+"""The attributes of a file that are not its Dataset's, as that above."""
 
 CONSOLIDATED = ".zmetadata"
 
@@ -181,14 +185,16 @@ def open_result(path: Path) -> xr.Dataset:
 
 def _unmarked(ds: xr.Dataset) -> xr.Dataset:
     plain = ds.copy()
-    plain.attrs = {name: one for name, one in ds.attrs.items() if name not in (MARK, DIGEST)}
+    plain.attrs = {name: one for name, one in ds.attrs.items() if name not in (MARK, DIGEST, POINTS)}
     return plain
 
 
 def check_whole(ds: xr.Dataset, path: Path) -> None:
     """Raise InputError for a result that is not what its digest says, or is of another format; others pass."""
     if MARK not in ds.attrs and DIGEST not in ds.attrs:
-        if "fpsolve_ensemble" in ds.attrs:
+        if POINTS in ds.attrs:
+            check_format(POINTS, ds.attrs[POINTS], POINTS_FORMAT, path)
+        elif "fpsolve_ensemble" in ds.attrs:
             check_format("fpsolve_ensemble", ds.attrs["fpsolve_ensemble"], STORE_FORMAT, path)
         elif "fpsolve_config" in ds.attrs:
             check_format(MARK, None, FORMAT, path)

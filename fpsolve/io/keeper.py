@@ -61,14 +61,9 @@ class Keeper:
         except Damaged as error:
             _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {_set_aside(self.path)!r}, the run begins anew")
             return Snapshot(0, self.start)
-        self._refuse_others(found)
-        if snapshot.step > steps:
-            problem = f"it stands at t = {snapshot.step * self._about['config']['solve']['dt']:g}, beyond t_end"
-            raise InputError("checkpoint", str(self.path), problem, "ask for a later t_end, or name another file")
-        changed = differences(found["versions"], versions())
-        if changed:
-            problem = f"was written by other versions ({_listed(changed)}); the run goes on, but not bit for bit"
-            _warn(f"checkpoint = {str(self.path)!r}: {problem}")
+        refuse_others(self.path, found, self._about, _same_start(found["start"], self._about["start"]))
+        refuse_later(self.path, snapshot.step, steps, self._about["config"]["solve"]["dt"])
+        tell_other_versions(self.path, found)
         self.step = snapshot.step
         return snapshot
 
@@ -100,19 +95,33 @@ class Keeper:
         if os.path.lexists(place):
             raise FPSolveError(f"checkpoint = {str(self.path)!r}: is no checkpoint any more; nothing was written")
 
-    def _refuse_others(self, found: Mapping[str, Any]) -> None:
-        """Raise InputError for the checkpoint of another run."""
-        changed = differences(found["config"], self._about["config"])
-        changed.pop("solve.t_end", None)
-        different = _listed(changed)
-        if not different and not _same_start(found["start"], self._about["start"]):
-            different = "the initial state"
-        if different:
-            problem = f"belongs to another run ({different})"
-            raise InputError("checkpoint", str(self.path), problem, "name another file, or delete this one")
+
+def refuse_others(path: Path, found: Mapping[str, Any], about: Mapping[str, Any], same_start: bool) -> None:
+    """Raise InputError for the checkpoint of another run: of another configuration, ``t_end`` apart, or start."""
+    changed = differences(found["config"], about["config"])
+    changed.pop("solve.t_end", None)
+    different = listed(changed) or ("" if same_start else "the initial state")
+    if different:
+        problem = f"belongs to another run ({different})"
+        raise InputError("checkpoint", str(path), problem, "name another file, or delete this one")
 
 
-def _listed(changed: Mapping[str, tuple[Any, Any]]) -> str:
+def refuse_later(path: Path, step: int, steps: int, dt: float) -> None:
+    """Raise InputError for a checkpoint beyond the run's last step."""
+    if step > steps:
+        problem = f"it stands at t = {step * dt:g}, beyond t_end"
+        raise InputError("checkpoint", str(path), problem, "ask for a later t_end, or name another file")
+
+
+def tell_other_versions(path: Path, found: Mapping[str, Any]) -> None:
+    """Warn of a checkpoint that other versions of the packages wrote."""
+    changed = differences(found["versions"], versions())
+    if changed:
+        problem = f"was written by other versions ({listed(changed)}); the run goes on, but not bit for bit"
+        _warn(f"checkpoint = {str(path)!r}: {problem}")
+
+
+def listed(changed: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(f"{key}: {json.dumps(was)} -> {json.dumps(now)}" for key, (was, now) in changed.items())
 
 

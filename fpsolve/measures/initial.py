@@ -49,7 +49,7 @@ LARGEST_RECIPE = 1000
 """Arrays of more numbers are described by their shape and checksum, not repeated, in a configuration."""
 
 
-def _with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
+def with_recipe(make: Callable[..., _Made]) -> Callable[..., _Made]:
     """Let what ``make`` returns carry its own name and arguments, as plain data, in the attribute ``recipe``."""
 
     @wraps(make)
@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | type(None)) else getattr(value, "__name__", repr(value))
 
 
-@_with_recipe
+@with_recipe
 def uniform(d: int = 3) -> Law:
     """The uniform law on S^{d-1}. Raises InputError unless d ≥ 2 is an integer."""
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
@@ -88,7 +88,7 @@ def uniform(d: int = 3) -> Law:
     return AxialLaw(last_axis(int(d)), np.zeros_like)
 
 
-@_with_recipe
+@with_recipe
 def axial(d: int, kappa: float) -> Law:
     """The von Mises–Fisher law around the last axis of R^d, ρ ∝ e^{κ x_d}, for large d; κ < 0: around -e_d."""
     if isinstance(d, bool) or not isinstance(d, int | np.integer) or d < 2:
@@ -98,7 +98,7 @@ def axial(d: int, kappa: float) -> Law:
     return AxialLaw(last_axis(int(d)), Exponential(float(kappa)))
 
 
-@_with_recipe
+@with_recipe
 def von_mises_fisher(mean: ArrayLike, kappa: float) -> Law:
     """ρ ∝ e^{κ⟨x, mean⟩}, the direction of ``mean`` normalised; d from its length, κ ≥ 0 :cite:`mardia2000`."""
     axis = _direction("mean", mean)
@@ -106,7 +106,7 @@ def von_mises_fisher(mean: ArrayLike, kappa: float) -> Law:
     return AxialLaw(axis, Exponential(float(kappa)))
 
 
-@_with_recipe
+@with_recipe
 def band(axis: ArrayLike, height: float = 0.0, width: float = 0.2) -> Law:
     """A smooth band around the circle of latitude ⟨x, axis⟩ = height: ρ ∝ exp(-(⟨x, axis⟩ - height)²/(2 width²))."""
     direction = _direction("axis", axis)
@@ -115,7 +115,7 @@ def band(axis: ArrayLike, height: float = 0.0, width: float = 0.2) -> Law:
     return AxialLaw(direction, Bell(float(height), float(width)))
 
 
-@_with_recipe
+@with_recipe
 def mixture(components: Sequence[Law], weights: ArrayLike | None = None) -> Law:
     """Σ p_j law_j; ``weights`` p_j ≥ 0 that sum to one (equal by default)."""
     if not isinstance(components, Sequence) or not components or not all(isinstance(law, Law) for law in components):
@@ -128,7 +128,7 @@ def mixture(components: Sequence[Law], weights: ArrayLike | None = None) -> Law:
     return Mixture(tuple(components), p / p.sum())
 
 
-@_with_recipe
+@with_recipe
 def function(density: Callable[[Real], Real], d: int = 3) -> Law:
     """A density given by a function of points (..., d) -> (...), with integral one (checked when it is used)."""
     if not callable(density):
@@ -136,7 +136,7 @@ def function(density: Callable[[Real], Real], d: int = 3) -> Law:
     return FunctionLaw(density, d)
 
 
-@_with_recipe
+@with_recipe
 def array(values: ArrayLike) -> Law:
     """A density by its values on a grid, like a result's ``density``.
 
@@ -161,7 +161,7 @@ def array(values: ArrayLike) -> Law:
     return FunctionLaw(Expanded(read_only(coefficients), float(np.abs(table).max()), 3))
 
 
-@_with_recipe
+@with_recipe
 def points(x: ArrayLike, weights: ArrayLike | None = None, labels: ArrayLike | None = None) -> Tokens:
     """Given tokens, rows of ``x`` on the unit sphere, with equal weights unless given (sum one).
 
@@ -182,7 +182,7 @@ def points(x: ArrayLike, weights: ArrayLike | None = None, labels: ArrayLike | N
     return Tokens(rows / norms[:, None], w, positions)
 
 
-@_with_recipe
+@with_recipe
 def simplex(n: int, overlap: float, d: int) -> Tokens:
     """n tokens with equal overlaps ⟨x_i, x_j⟩ = overlap, -1/(n-1) ≤ overlap < 1.
 
@@ -207,7 +207,7 @@ def simplex(n: int, overlap: float, d: int) -> Tokens:
     return points(placed / np.linalg.norm(placed, axis=1, keepdims=True))
 
 
-@_with_recipe
+@with_recipe
 def prompt(laws: Law | Sequence[Law], cells: int = 32) -> Prompt:
     """A law for each position s in (0, 1] of a sequence, for causal models.
 
@@ -226,7 +226,7 @@ def prompt(laws: Law | Sequence[Law], cells: int = 32) -> Prompt:
     return Prompt(tuple(each), int(cells))
 
 
-@_with_recipe
+@with_recipe
 def samples(law: Law | Prompt, n: int, seed: int, member: int = 0) -> Tokens:
     """n iid tokens of a law, a pure function of (seed, member); of a prompt one at each position (j - 1/2)/n."""
     if isinstance(law, Prompt):

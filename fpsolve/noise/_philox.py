@@ -38,7 +38,7 @@ class Purpose(IntEnum):
 
 
 class Address(NamedTuple):
-    """Where a sequence of channels lives: everything but the block position."""
+    """Where a sequence of channels lives, and the number of the first that is meant."""
 
     seed: int
     member: int
@@ -46,14 +46,16 @@ class Address(NamedTuple):
     purpose: Purpose
     level: int = 0
     cell: int = 0
+    first: int = 0
 
 
 def raw_words(at: Address, count: int) -> NDArray[np.uint64]:
-    """The first ``count`` 64-bit words of the sequence at an address; shape (count,)."""
+    """``count`` 64-bit words of the sequence at an address, from its first channel on; shape (count,)."""
     purpose_and_stream = (int(at.purpose) << 32) | at.stream
-    counter = np.array([0, at.cell, at.level & _WORD, purpose_and_stream], dtype=np.uint64)
+    block, within = divmod(at.first, 4)
+    counter = np.array([block, at.cell, at.level & _WORD, purpose_and_stream], dtype=np.uint64)
     key = np.array([at.seed, at.member], dtype=np.uint64)
-    return np.asarray(Philox(key=key, counter=counter).random_raw(count), dtype=np.uint64)
+    return np.asarray(Philox(key=key, counter=counter).random_raw(within + count), dtype=np.uint64)[within:]
 
 
 def uniforms(at: Address, count: int) -> NDArray[np.float64]:

@@ -104,8 +104,12 @@ class BrownianPath(metaclass=Checked):
         [t0, t1] is a cell [k·dt, (k+1)·dt] of a step dt = cell·2^j, recognised to 1e-9 relative.
         Raises InputError for other intervals, unknown streams and a bad number of channels.
         """
-        channels = _count("channels", channels)
-        at = Address(self.seed, self.member, self._stream(stream), Purpose.INCREMENT, *self._locate(t0, t1))
+        return self.later_increment(t0, t1, 0, channels, stream)
+
+    def later_increment(self, t0: float, t1: float, first: int, channels: int, stream: str = "common") -> Array:
+        """The same of the channels from number ``first`` on, whatever stands before them; shape (channels,)."""
+        channels, first = _count("channels", channels), _place(first)
+        at = Address(self.seed, self.member, self._stream(stream), Purpose.INCREMENT, *self._locate(t0, t1), first)
         return self._increment(at, channels).copy()
 
     def normals(self, t0: float, t1: float, count: int, stream: str = "second") -> Array:
@@ -118,14 +122,14 @@ class BrownianPath(metaclass=Checked):
         at = Address(self.seed, self.member, self._stream(stream), Purpose.NORMAL, *self._locate(t0, t1))
         return _philox.normals(at, count)
 
-    def initial_uniforms(self, count: int) -> Array:
-        """Uniforms on (0, 1) for initial samples, whatever ``cell`` is; shape (count,)."""
-        at = Address(self.seed, self.member, STREAMS["initial"], Purpose.INITIAL_UNIFORM)
+    def initial_uniforms(self, count: int, first: int = 0) -> Array:
+        """Uniforms on (0, 1) for initial samples, from number ``first`` on, whatever ``cell`` is; shape (count,)."""
+        at = Address(self.seed, self.member, STREAMS["initial"], Purpose.INITIAL_UNIFORM, first=_place(first))
         return _philox.uniforms(at, _count("count", count))
 
-    def initial_normals(self, count: int) -> Array:
+    def initial_normals(self, count: int, first: int = 0) -> Array:
         """Standard normals for initial samples, independent of ``initial_uniforms``; shape (count,)."""
-        at = Address(self.seed, self.member, STREAMS["initial"], Purpose.INITIAL_NORMAL)
+        at = Address(self.seed, self.member, STREAMS["initial"], Purpose.INITIAL_NORMAL, first=_place(first))
         return _philox.normals(at, _count("count", count))
 
     def _stream(self, name: str) -> int:
@@ -223,6 +227,13 @@ def _word(argument: str, value: SupportsIndex) -> int:
     number = _integer(argument, value)
     if not 0 <= number < 1 << 64:
         raise InputError(argument, value, "outside [0, 2^64)", "give a non-negative integer below 2^64")
+    return number
+
+
+def _place(first: SupportsIndex) -> int:
+    number = _integer("first", first)
+    if not 0 <= number < 1 << 62:
+        raise InputError("first", first, "outside [0, 2^62)", "number channels from 0")
     return number
 
 

@@ -87,29 +87,56 @@ def integrate(
     (stability). A sub-step is rejected, too, when a stage is not finite or not ``admissible``: ``rhs`` never sees it.
     Raises UnresolvedError (at time 0 of the step) when no sub-step is small enough, or more than ``most`` are needed.
     """
+    now, k0, tried = y, rhs(y), y
+
+    def attempt(h: float) -> float:
+        nonlocal tried
+        found = stages(rhs, now, k0, h, tableau, admissible)
+        tried, error = found if found is not None else (now, np.array(np.inf))
+        return norm(error) if np.isfinite(error).all() else np.inf
+
+    def accept(is_last: bool) -> None:
+        nonlocal now, k0
+        now = finish(tried)
+        k0 = k0 if is_last else rhs(now)
+
+    controlled(attempt, accept, order=tableau.order, rtol=rtol, longest=longest, most=most)
+    return now
+
+
+def controlled(
+    attempt: Callable[[float], float],
+    accept: Callable[[bool], None],
+    *,
+    order: int,
+    rtol: float,
+    longest: float = 1.0,
+    most: int = MOST_STEPS,
+) -> None:
+    """The sub-steps h of the unit interval: ``attempt(h)`` makes one and returns its error, ``accept`` keeps it.
+
+    An error that is not finite rejects the sub-step; ``accept`` hears whether it was the last. Raises as ``integrate``.
+    """
     too_small = f"the flow over one step needs sub-steps below {SMALLEST_STEP:g} of it"
     if not longest >= SMALLEST_STEP:
         raise UnresolvedError(0.0, too_small, TOO_FAST)
-    s, h, k0 = 0.0, min(1.0, longest), rhs(y)
+    s, h = 0.0, min(1.0, longest)
     for _ in range(most):
         h = min(h, 1.0 - s)
-        tried = _stages(rhs, y, k0, h, tableau, admissible)
-        new, error = tried if tried is not None else (y, np.array(np.inf))
-        size = norm(error) / (rtol * h) if np.isfinite(error).all() else np.inf
+        size = attempt(h) / (rtol * h)
         if size <= 1.0:
             s = s + h if 1.0 - s - h > 1e-12 else 1.0
-            y = finish(new)
+            accept(s == 1.0)
             if s == 1.0:
-                return y
-            k0 = rhs(y)
-        shrink = 0.2 if not np.isfinite(size) else 0.9 * max(size, 1e-8) ** (-1 / tableau.order)
+                return
+        shrink = 0.2 if not np.isfinite(size) else 0.9 * max(size, 1e-8) ** (-1 / order)
         h = min(h * float(np.clip(shrink, 0.2, 5.0)), longest)
         if h < SMALLEST_STEP:
             raise UnresolvedError(0.0, too_small, TOO_FAST)
     raise UnresolvedError(0.0, f"{most} sub-steps end at {s:.3g} of one step", TOO_FAST)
 
 
-def _stages(
+def stages(
     rhs: Callable[[Array], Array],
     y: Array,
     k0: Array,
@@ -121,22 +148,22 @@ def _stages(
     k = [k0]
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is rejected
         for row in tableau.a[1 : len(tableau.b)]:
-            stage = y + h * _combination(row, k)
-            if not _usable(stage, admissible):
+            stage = y + h * combination(row, k)
+            if not usable(stage, admissible):
                 return None
             k.append(rhs(stage))
-        new = y + h * _combination(tableau.b, k)
-        if not _usable(new, admissible):
+        new = y + h * combination(tableau.b, k)
+        if not usable(new, admissible):
             return None
         if tableau.error[-1] != 0:
             k.append(rhs(new))
-        return new, h * _combination(tableau.error, k)
+        return new, h * combination(tableau.error, k)
 
 
-def _usable(stage: Array, admissible: Callable[[Array], bool]) -> bool:
+def usable(stage: Array, admissible: Callable[[Array], bool]) -> bool:
     return bool(np.isfinite(stage).all()) and admissible(stage)
 
 
-def _combination(weights: Real, arrays: list[Array]) -> Array:
+def combination(weights: Real, arrays: list[Array]) -> Array:
     terms = [w * array for w, array in zip(weights, arrays, strict=False) if w != 0]
     return sum(terms[1:], terms[0])

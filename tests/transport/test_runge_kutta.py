@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fpsolve.errors import UnresolvedError
-from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_8, RK4, _stages, integrate
+from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_8, RK4, integrate, stages
 
 TABLEAUS = {"RK4": RK4, "DP5": DORMAND_PRINCE_5, "DP8": DORMAND_PRINCE_8}
 
@@ -19,7 +19,7 @@ START = np.array([0.0, 1.0, 1.0])
 def one_interval(tableau, steps):
     y = START
     for _ in range(steps):
-        y, _ = _stages(nonlinear, y, nonlinear(y), 1 / steps, tableau)
+        y, _ = stages(nonlinear, y, nonlinear(y), 1 / steps, tableau)
     return y
 
 
@@ -35,7 +35,7 @@ def test_stable_up_to_the_stated_imaginary_limit_and_not_far_beyond(name):
     tableau = TABLEAUS[name]
 
     def growth(y):
-        new, _ = _stages(lambda u: 1j * y * u, np.array([1.0 + 0j]), np.array([1j * y]), 1.0, tableau)
+        new, _ = stages(lambda u: 1j * y * u, np.array([1.0 + 0j]), np.array([1j * y]), 1.0, tableau)
         return abs(new[0])
 
     inside = [growth(y) for y in np.linspace(0.01, tableau.imaginary_limit, 200)]
