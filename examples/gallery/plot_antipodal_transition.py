@@ -21,9 +21,9 @@ import fpsolve as fp
 from fpsolve.plot.palette import COLOURS
 
 FULL = os.environ.get("FPSOLVE_GALLERY") == "full"
-MEMBERS, STEP = (4_000, 0.2) if FULL else (1_000, 0.25)
-CASES = ((3, 16.0), (8, 16.0), (16, 16.0)) if FULL else ((3, 12.0), (8, 12.0))
-BETAS = (0.75, 1.0, 1.5, 2.0, 3.0) if FULL else (0.75, 1.0, 3.0)
+MEMBERS, STEP = (2_000, 0.2) if FULL else (1_000, 0.25)
+CASES = ((3, 16.0), (5, 32.0), (8, 16.0)) if FULL else ((3, 12.0), (8, 12.0))
+BETAS = (0.75, 1.0, 2.0, 3.0) if FULL else (0.75, 1.0, 3.0)
 OVERLAP = -0.6
 
 # %%
