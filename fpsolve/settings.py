@@ -26,7 +26,7 @@ from fpsolve.times import LONGEST
 from fpsolve.transport.flows import EXPLICIT
 
 KEPT = "the measure that was given keeps its own"
-OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every")
+OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every", "threads")
 """Arguments of ``solve`` that change nothing in its result, and are no settings."""
 
 FINER = 12

@@ -46,6 +46,7 @@ from fpsolve.settings import (
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
 from fpsolve.surroundings import shows_progress, usual_arithmetic, warn
+from fpsolve.threads import check_threads, using
 from fpsolve.times import saved_time
 
 CHECKPOINT_EVERY = 60.0
@@ -83,6 +84,7 @@ def solve(
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
+    threads: int | None = None,
 ) -> Result:
     """The conditional law of a token given the common noise, t = 0 to ``t_end``.
 
@@ -113,7 +115,8 @@ def solve(
     progress: a bar (by default on a terminal and in a notebook). checkpoint: a file that keeps the run's progress,
     written every ``checkpoint_every`` seconds and at the end; where it exists, the run goes on from it, also to a later
     t_end, in the bits of a run that was never stopped. It stays; one of another run is refused, a damaged one set
-    aside.
+    aside. threads: for one large run, the transforms of lmax >= 255 and sums at many points; the same bits for every
+    number (by default OMP_NUM_THREADS for points, and one).
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
     min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for
@@ -125,8 +128,9 @@ def solve(
     arguments = {k: v for k, v in locals().items() if k not in ("model", "initial", *OF_THE_CALL)}
     if checkpoint is None and checkpoint_every != CHECKPOINT_EVERY:
         raise InputError("checkpoint_every", checkpoint_every, "there is no checkpoint", 'pass checkpoint="run.ckpt"')
+    check_threads(threads)
     job = prepare_single(model, initial, **arguments)
-    return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
+    return job.run(progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -159,12 +163,14 @@ class Job:
         checkpoint_every: float = CHECKPOINT_EVERY,
         stop: Callable[[], bool] = lambda: False,
         keep_last: bool = True,
+        threads: int | None = None,
     ) -> Result:
-        """From the first state, or that of the checkpoint, to the last.
+        """From the first state, or that of the checkpoint, to the last, on so many ``threads``.
 
         stop: asked after every step but the last; once it says yes, the checkpoint is written and Interrupted raised.
         keep_last: write the last state to the checkpoint too.
         """
+        check_threads(threads)
         keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, self.config, self.state)
         begun = Snapshot(0, self.state) if keeper is None else keeper.resume(self.steps)
         flow = None
@@ -175,7 +181,7 @@ class Job:
         about = (keeper, self.stepper.dt, self.steps, stop, keep_last)
         saving = Checkpointing(*about, records, resolution, flow, begun.behind)
         course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
-        with Progress(self.steps, begun.step, progress) as bar:
+        with using(threads), Progress(self.steps, begun.step, progress) as bar:
             last = course.follow(resolution, *((flow,) if flow else ()), records, saving, bar)
         if flow is not None:
             flow.end()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+
+from fpsolve.errors import check_integer
 
 
 class Scratch(threading.local):
@@ -50,3 +54,40 @@ one_blas_thread = OneThread("blas")
 
 one_thread_everywhere = OneThread(None)
 """Every library in one thread."""
+
+MOST_THREADS = 1024
+
+_ALLOWED: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise InputError for a number of threads that is none."""
+    if threads is not None:
+        check_integer("threads", threads, 1, MOST_THREADS)
+
+
+def allowed() -> int:
+    """Threads that the run at hand may use: those of :func:`using`, otherwise OMP_NUM_THREADS, otherwise one."""
+    asked = _ALLOWED.get()
+    if asked is not None:
+        return asked
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdigit() and int(text) > 0 else 1
+
+
+def asked() -> int:
+    """Those of :func:`using` alone; one without it."""
+    return _ALLOWED.get() or 1
+
+
+@contextmanager
+def using(count: int | None) -> Iterator[None]:
+    """Let what runs within use so many threads; None changes nothing. The bits are the same for every number."""
+    if count is None:
+        yield
+        return
+    token = _ALLOWED.set(count)
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)

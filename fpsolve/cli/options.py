@@ -31,6 +31,7 @@ RUN: Mapping[str, Help] = {
     "progress": Help("Show a bar; default: long runs in a terminal."),
     "checkpoint": Help("Keep the run's progress here; go on from it if it exists.", "FILE"),
     "checkpoint_every": Help("Between two writings of it; default: 60.", "SECONDS"),
+    "threads": Help("Of one large run (lmax >= 255, many points); the bits are the same.", "N"),
 }
 """Of ``fp.solve``, for ``fpsolve run``."""
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from fpsolve._kernels import _fields, _transport
@@ -19,11 +22,13 @@ TRANSFORMS = ("SH_to_spat", "SHsph_to_spat", "SHsphtor_to_spat", "spat_to_SH", "
 """The transforms that compiled code calls without the interpreter, in the order in which it is told them."""
 
 
+_LIBRARY = ctypes.CDLL(shtns._shtns.__file__)
+
+
 def _bound() -> bool:
     """Tell compiled code where the transforms of the installed extension are; False where it does not export them."""
-    library = ctypes.CDLL(shtns._shtns.__file__)
     try:
-        addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in TRANSFORMS]
+        addresses = [ctypes.cast(getattr(_LIBRARY, name), ctypes.c_void_p).value or 0 for name in TRANSFORMS]
     except AttributeError:
         return False
     for kernels in (_transport, _fields):
@@ -33,6 +38,23 @@ def _bound() -> bool:
 
 BOUND: bool = _bound()
 """Whether transports and attention run in compiled calls; otherwise by the same transforms from Python."""
+
+
+_PLANNING = Lock()
+
+
+@contextmanager
+def plans_of(threads: int) -> Iterator[None]:
+    """Plans made within transform on so many threads, where SHTns was built with OpenMP; the bits are the same."""
+    if threads == 1 or not hasattr(_LIBRARY, "shtns_use_threads"):
+        yield
+        return
+    with _PLANNING:
+        _LIBRARY.shtns_use_threads(threads)
+        try:
+            yield
+        finally:
+            _LIBRARY.shtns_use_threads(1)
 
 
 def address(plan: Any) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from fpsolve.threads import allowed
 
 T = TypeVar("T")
 
@@ -14,15 +15,10 @@ BLOCK = 65536
 
 
 def in_blocks(work: Callable[[slice], T], count: int, size: int = BLOCK) -> list[T]:
-    """Apply ``work`` to fixed blocks of points, on as many threads as OMP_NUM_THREADS says, in block order."""
+    """Apply ``work`` to fixed blocks of points, on as many threads as are allowed, in block order."""
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-    threads = min(len(parts), _threads())
+    threads = min(len(parts), allowed())
     if threads <= 1:
         return [work(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, parts))
-
-
-def _threads() -> int:
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdigit() and int(text) > 0 else os.cpu_count() or 1

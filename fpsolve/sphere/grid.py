@@ -8,12 +8,15 @@ from scipy.fft import next_fast_len
 from fpsolve._kernels import _fields
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
-from fpsolve.sphere._shtns import shtns
+from fpsolve.sphere._shtns import plans_of, shtns
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian
-from fpsolve.threads import Scratch
+from fpsolve.threads import Scratch, asked
 
 THETA_LAYOUT_FROM = 127
 """From this degree on, fields are stored with θ contiguous: up to twice as fast, but analysis eats its input."""
+
+THREADS_FROM = 255
+"""From this degree on, transforms use the threads that a run asks for."""
 
 COARSEST_FIELD = 26
 """Even a small grid samples velocity fields of this degree without aliasing the product."""
@@ -25,11 +28,12 @@ class Grid:
     ``shape`` is that of a scalar field; two layouts exist, so index only through ``x``, ``cos_theta``, ``weights``.
     Tangent fields are arrays ``(2, *shape)`` of components (v_θ, v_φ). Grids are shared by threads: what a transform
     writes on the way belongs to its thread. One thread in every plan (two are slower on a
-    busy machine and change nothing else); ``quick_init`` planning, bitwise reproducible between processes.
+    busy machine and change nothing else) but for ``threads``; ``quick_init`` planning, bitwise reproducible between
+    processes.
     """
 
-    def __init__(self, lmax: int, nlat: int | None = None, nphi: int | None = None) -> None:
-        self.lmax = lmax
+    def __init__(self, lmax: int, nlat: int | None = None, nphi: int | None = None, threads: int = 1) -> None:
+        self.lmax, self._threads = lmax, threads
         self._theta_layout = lmax >= THETA_LAYOUT_FROM
         product = 2 * lmax + max(lmax, COARSEST_FIELD)
         self.nlat = nlat or _even_latitudes(product // 2 + 1)
@@ -43,9 +47,10 @@ class Grid:
         """The SHTns plan for fields of this degree on this grid."""
         if degree not in self._plans:
             self.check(degree)
-            plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, 1)
             layout = shtns.SHT_THETA_CONTIGUOUS if self._theta_layout else shtns.SHT_PHI_CONTIGUOUS
-            plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
+            with plans_of(self._threads):
+                plan = shtns.sht(degree, degree, 1, shtns.sht_orthonormal, self._threads)
+                plan.set_grid(self.nlat, self.nphi, shtns.sht_quick_init | layout, 0.0)
             return self._plans.setdefault(degree, plan)  # another thread may have been first
         return self._plans[degree]
 
@@ -203,14 +208,26 @@ def _even_latitudes(least: int) -> int:
     return nlat + 8 if nlat % 64 == 0 else nlat
 
 
-@lru_cache(maxsize=16)
 def grid(lmax: int) -> Grid:
     """The shared grid of a degree."""
-    return Grid(lmax)
+    return _grid(lmax, _threads_for(lmax))
+
+
+def carrier(lmax: int) -> Grid:
+    """The shared grid for products of degree ``lmax`` + ``COARSEST_FIELD``, analysed to degree ``lmax``."""
+    return _carrier(lmax, _threads_for(lmax))
+
+
+def _threads_for(lmax: int) -> int:
+    return asked() if lmax >= THREADS_FROM else 1
 
 
 @lru_cache(maxsize=16)
-def carrier(lmax: int) -> Grid:
-    """The shared grid for products of degree ``lmax`` + ``COARSEST_FIELD``, analysed to degree ``lmax``."""
+def _grid(lmax: int, threads: int) -> Grid:
+    return Grid(lmax, threads=threads)
+
+
+@lru_cache(maxsize=16)
+def _carrier(lmax: int, threads: int) -> Grid:
     product = 2 * lmax + COARSEST_FIELD
-    return Grid(lmax, _even_latitudes(product // 2 + 1), _fast_longitudes(product + 1))
+    return Grid(lmax, _even_latitudes(product // 2 + 1), _fast_longitudes(product + 1), threads)

@@ -55,7 +55,7 @@ def calls(folder: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
     c = density().coefficients
     return {
         "solve": (fp.solve, {"model": FLOW, "initial": LAW, **RUN, **SOLVE, "progress": False, "checkpoint": None,
-            "checkpoint_every": 60.0}),
+            "checkpoint_every": 60.0, "threads": 1}),
         "run": (lambda **kw: next(iter(fp.run(**kw))), {
             "model": FLOW, "measure": density(), "path": fp.BrownianPath(1), "t_end": 0.02, "dt": 0.01,
             "scheme": None, "start": 0, "policy": "warn"}),
