@@ -252,6 +252,7 @@ def test_the_table_says_which_measures_have_what():
         "not of tokens": lambda model, tokens: not tokens,
         "drifts of sampled weights": lambda model, tokens: model is sampled,
         "isotropic noise of attention or MLPs": lambda model, tokens: model is noisy,
+        "noise of value matrices": lambda model, tokens: model is noisy,
         "models with attention": lambda model, tokens: True,
         "`save_density`": lambda model, tokens: not tokens,
         "`save_points`": lambda model, tokens: True,
