@@ -18,13 +18,11 @@
 #include <vector>
 
 #include "exponential.hpp"
+#include "lanes.hpp"
 
 namespace nb = nanobind;
 
 namespace {
-
-constexpr std::size_t LANES = 8;  // targets of a ring that are summed side by side: one AVX-512 register
-using Vector = double __attribute__((vector_size(LANES * sizeof(double))));
 
 FPSOLVE_INLINE constexpr std::size_t padded(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
@@ -109,12 +107,12 @@ struct Terms {
 template <std::size_t WIDE, std::size_t FIRST, std::size_t COUNT>
 FPSOLVE_INLINE void convolve_part(const double* table, const Term* begin, const Term* end, std::size_t target,
                                   double* const (&sums)[2]) {
-    Vector part[COUNT][WIDE] = {};
+    Lanes part[COUNT][WIDE] = {};  // targets of a ring, summed side by side
     for (const Term* term = begin; term != end; ++term) {
         const double* at = table + term->offset + target;
         for (std::size_t l = 0; l < WIDE; ++l) {
-            Vector value;
-            std::memcpy(&value, at + l * LANES, sizeof value);
+            Lanes value;
+            load(value, at + l * LANES);
             for (std::size_t c = 0; c < COUNT; ++c) part[c][l] += term->weight[FIRST + c] * value;
         }
     }
