@@ -157,25 +157,20 @@ class SpectrumEngine:
     def _of_moments(self, source: MomentSource) -> Real:
         """By ``coarse``, where that is right to its share of the tolerance.
 
-        The product law spreads |βAx| over so many radii that laws whose moments cancel are never right on few spheres.
+        Laws whose moments cancel, which cost most, are seldom right on few spheres: they go to all of them at once.
         """
         if self.coarse is not None and source.rtol >= FINEST:
-            coarse, found = self.coarse, self.coarse._spheres.modes(source)
-            if self.law.kind == "gaussian" or found[1] == len(coarse.radii):
-                modes = coarse._sampled(source, found)
+            coarse = self.coarse
+            modes, done = coarse._spheres.modes(source)
+            if done == len(coarse.radii):
                 left_out = np.abs(coarse._summed(modes, coarse._estimates)).max()
                 if left_out <= SHARE * source.rtol * geometry(3).area * self.value_std**2:
                     return coarse._checked(coarse._summed(modes, coarse._tensor))
         return self._contracted(self._sampled(source))
 
-    def _sampled(
-        self, source: MomentSource, found: tuple[NDArray[np.complex128], int] | None = None
-    ) -> NDArray[np.complex128]:
-        """Modes of log M on every sphere: by moments, and from where these cancel on the coarsest sites that do.
-
-        ``found``: those by moments, and their number, where they are known.
-        """
-        by_moments, done = found or self._spheres.modes(source)
+    def _sampled(self, source: MomentSource) -> NDArray[np.complex128]:
+        """Modes of log M on every sphere: by moments, and from where these cancel on the coarsest sites that do."""
+        by_moments, done = self._spheres.modes(source)
         modes, rung = list(by_moments), 0
         for j in range(done, len(self.radii)):
             coefficients, rung = self._by_points(source, j, rung)
