@@ -42,6 +42,8 @@ def test_code_stays():
         ("../fpsolve/course.py", "source:fpsolve/course.py"),
         ("../examples/", "source:examples"),
         ("references.bib", "references.md"),
+        ("../examples/gallery/", "gallery/index.rst"),
+        ("api/index.rst", "api/index.rst"),
         ("#models", "#models"),
         ("https://doi.org/10", "https://doi.org/10"),
     ],
@@ -64,6 +66,20 @@ def test_every_page_is_in_the_contents_once():
     listed = [re.sub(r".*<(.*)>", r"\1", page) for chapter in contents.values() for page in chapter]
     written = {str(path.relative_to(DOCS).with_suffix("")) for path in WRITTEN} - {"index"}
     assert len(set(listed)) == len(listed) and set(listed) == written | {"tutorial", "gallery/index", "api/index"}
+
+
+def linked_from(page):
+    """Files and folders that the text of a page links to."""
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def test_first_pages_lead_to_all_others():
+    first = {DOCS / "tutorial.ipynb", ROOT / "examples" / "gallery", DOCS / "catalogue.md", DOCS / "result.md"}
+    assert first - linked_from(ROOT / "README.md") == set()
+    included = {DOCS / name for name in ("index.md", "readme.md", "changelog.md", "references.md")}
+    others = first | {DOCS / "api" / "index.rst"} | set(WRITTEN) - included
+    assert others - linked_from(DOCS / "index.md") == set()
 
 
 def test_the_api_names_what_there_is():
@@ -93,7 +109,7 @@ def test_the_citation_is_that_of_the_version():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert f"\nversion: {project['version']}\n" in text and f"\nlicense: {project['license']}\n" in text
-    assert (ROOT / "fpsolve" / "py.typed").exists()
+    assert "docs/catalogue.md" in text and (ROOT / "fpsolve" / "py.typed").exists()
 
 
 def test_the_workflow_calls_the_commands_of_the_readme():
