@@ -94,7 +94,7 @@ def test_a_notebook_without_widgets_begins_without_a_warning():
     lines = (
         "import sys; from types import SimpleNamespace",
         f"sys.modules['IPython'] = SimpleNamespace(get_ipython=lambda: {kernel})",
-        "sys.modules['ipywidgets'] = None",
+        "sys.modules |= {'ipykernel.zmqshell': None, 'ipywidgets': None}",
         "import fpsolve.solving; print(fpsolve.solving.tqdm.__module__)",
     )
     done = python("-c", "\n".join(lines))
