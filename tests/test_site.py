@@ -1,6 +1,7 @@
 """What the site makes of the pages, without Sphinx: links, citations, contents, inventories, files for a release."""
 
 import importlib.util
+import json
 import pkgutil
 import re
 import runpy
@@ -110,6 +111,14 @@ def test_the_citation_is_that_of_the_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert f"\nversion: {project['version']}\n" in text and f"\nlicense: {project['license']}\n" in text
     assert "docs/catalogue.md" in text and (ROOT / "fpsolve" / "py.typed").exists()
+
+
+def test_the_notebook_leaves_nothing_in_the_repository():
+    """What a build leaves in docs/ would be refused by the next one, as files exist already."""
+    assert runpy.run_path(str(DOCS / "conf.py"))["nb_execution_in_temp"] is True
+    cells = json.loads((DOCS / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    written = re.findall(r"\"([\w.-]+\.(?:nc|html|zarr|png))\"", "".join("".join(cell["source"]) for cell in cells))
+    assert written and not any((DOCS / name).exists() for name in written)
 
 
 def test_the_workflow_calls_the_commands_of_the_readme():
