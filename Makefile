@@ -129,7 +129,7 @@ $(VENV)/.tools: | $(BIN)/python
 # The package is linked, not copied: Python files are used where they are and only the core is ever rebuilt.
 $(VENV)/.package: $(CORE) | $(VENV)/.tools
 	@echo "fpsolve: installing the package and what it needs (SHTns is compiled: about a minute the first time)"
-	@$(PIP) --no-build-isolation -e .
+	@$(PIP) --no-build-isolation -e '.[report]'
 	@touch $@
 
 # Wheels of Open MPI and mpi4py, which need no compiler.

@@ -44,6 +44,7 @@ site_contents = {
 # --- the tutorial, run in a kernel of Jupyter whenever the site is built ----------------------------------------------
 
 nb_execution_mode = "force"
+nb_execution_in_temp = True  # what it writes stays out of docs/, where the next build would refuse to overwrite it
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tqdm.auto import tqdm
-
 from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
@@ -45,7 +43,7 @@ from fpsolve.settings import (
 )
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import Stepper, check_run, default_scheme
-from fpsolve.surroundings import shows_progress, usual_arithmetic, warn
+from fpsolve.surroundings import shows_progress, tqdm, usual_arithmetic, warn
 from fpsolve.threads import check_threads, using
 from fpsolve.times import saved_time
 

@@ -1,4 +1,4 @@
-"""What users set around the package: NumPy's treatment of errors, streams that are none, names of files."""
+"""What users set around the package: NumPy's treatment of errors, streams, bars of notebooks, names of files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from tqdm import TqdmWarning
 
 from fpsolve.errors import InputError
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets the bar is text, which needs no warning at `import fpsolve`.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm as tqdm
 
 
 def usual_arithmetic() -> np.errstate:

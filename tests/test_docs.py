@@ -182,6 +182,18 @@ def test_commands_and_options_exist(path):
         assert all((ROOT / word).exists() for word in words if word.startswith("examples/")), line
 
 
+def test_commands_of_the_readme_run_in_turn():
+    """What they read is in the repository, or an earlier one has written it; MPI is that of ``make mpi``."""
+    written = set()
+    for line in "".join(text for _, text in blocks(ROOT / "README.md", "sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        files = [word for word in words if re.search(r"\.(toml|nc|zarr|png|html)$", word)]
+        made = {words[words.index("-o") + 1]} if "-o" in words else set()
+        assert all((ROOT / word).exists() for word in files if word not in made | written), line
+        assert words[0].startswith(".venv/bin/"), line
+        written |= made
+
+
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^(\w+):", makefile, re.M))

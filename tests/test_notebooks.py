@@ -12,6 +12,7 @@ import pytest
 
 import fpsolve as fp
 from fpsolve.surroundings import shows_progress
+from tests.command import python
 from tests.public.calls import LAWS, MODELS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -82,7 +83,19 @@ def test_the_tutorial(tmp_path, monkeypatch):
 
 def test_bars_are_those_of_the_surroundings():
     package = Path(fp.__file__).parent
-    lines = [line for path in package.rglob("*.py") for line in path.read_text("utf-8").splitlines()]
-    used = [line for line in lines if "import tqdm" in line]
-    assert used and {line.split()[1] for line in used} == {"tqdm.auto"}
-    assert (package / "py.typed").exists()
+    used = {path.name for path in package.rglob("*.py") if "from tqdm" in path.read_text("utf-8")}
+    assert used == {"surroundings.py"} and (package / "py.typed").exists()
+    assert "from tqdm.auto import tqdm" in (package / "surroundings.py").read_text("utf-8")
+
+
+def test_a_notebook_without_widgets_begins_without_a_warning():
+    """A kernel as tqdm knows it, in which ipywidgets is missing: bars are text there, and nobody is told at once."""
+    kernel = "SimpleNamespace(config={'IPKernelApp': {}})"
+    lines = (
+        "import sys; from types import SimpleNamespace",
+        f"sys.modules['IPython'] = SimpleNamespace(get_ipython=lambda: {kernel})",
+        "sys.modules |= {'ipykernel.zmqshell': None, 'ipywidgets': None}",
+        "import fpsolve.solving; print(fpsolve.solving.tqdm.__module__)",
+    )
+    done = python("-c", "\n".join(lines))
+    assert (done.stdout.strip(), done.stderr) == ("tqdm.asyncio", "")

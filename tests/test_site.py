@@ -1,6 +1,7 @@
 """What the site makes of the pages, without Sphinx: links, citations, contents, inventories, files for a release."""
 
 import importlib.util
+import json
 import pkgutil
 import re
 import runpy
@@ -42,6 +43,8 @@ def test_code_stays():
         ("../fpsolve/course.py", "source:fpsolve/course.py"),
         ("../examples/", "source:examples"),
         ("references.bib", "references.md"),
+        ("../examples/gallery/", "gallery/index.rst"),
+        ("api/index.rst", "api/index.rst"),
         ("#models", "#models"),
         ("https://doi.org/10", "https://doi.org/10"),
     ],
@@ -64,6 +67,20 @@ def test_every_page_is_in_the_contents_once():
     listed = [re.sub(r".*<(.*)>", r"\1", page) for chapter in contents.values() for page in chapter]
     written = {str(path.relative_to(DOCS).with_suffix("")) for path in WRITTEN} - {"index"}
     assert len(set(listed)) == len(listed) and set(listed) == written | {"tutorial", "gallery/index", "api/index"}
+
+
+def linked_from(page):
+    """Files and folders that the text of a page links to."""
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def test_first_pages_lead_to_all_others():
+    first = {DOCS / "tutorial.ipynb", ROOT / "examples" / "gallery", DOCS / "catalogue.md", DOCS / "result.md"}
+    assert first - linked_from(ROOT / "README.md") == set()
+    included = {DOCS / name for name in ("index.md", "readme.md", "changelog.md", "references.md")}
+    others = first | {DOCS / "api" / "index.rst"} | set(WRITTEN) - included
+    assert others - linked_from(DOCS / "index.md") == set()
 
 
 def test_the_api_names_what_there_is():
@@ -93,7 +110,15 @@ def test_the_citation_is_that_of_the_version():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert f"\nversion: {project['version']}\n" in text and f"\nlicense: {project['license']}\n" in text
-    assert (ROOT / "fpsolve" / "py.typed").exists()
+    assert "docs/catalogue.md" in text and (ROOT / "fpsolve" / "py.typed").exists()
+
+
+def test_the_notebook_leaves_nothing_in_the_repository():
+    """What a build leaves in docs/ would be refused by the next one, as files exist already."""
+    assert runpy.run_path(str(DOCS / "conf.py"))["nb_execution_in_temp"] is True
+    cells = json.loads((DOCS / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    written = re.findall(r"\"([\w.-]+\.(?:nc|html|zarr|png))\"", "".join("".join(cell["source"]) for cell in cells))
+    assert written and not any((DOCS / name).exists() for name in written)
 
 
 def test_the_workflow_calls_the_commands_of_the_readme():

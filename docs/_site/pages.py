@@ -22,6 +22,7 @@ PAGES = {
     ROOT / "README.md": DOCS / "readme.md",
     ROOT / "CHANGELOG.md": DOCS / "changelog.md",
     DOCS / "references.bib": DOCS / "references.md",
+    ROOT / "examples" / "gallery": DOCS / "gallery" / "index.rst",
 }
 """What the site shows under another name."""
 
@@ -50,7 +51,7 @@ def site_link(target: str, folder: Path, shown_in: Path) -> str:
     if not path.exists() or ROOT not in (path, *path.parents):
         raise FileNotFoundError(f"{target} in {folder}")
     path = PAGES.get(path, path)
-    if DOCS in path.parents and path.suffix in (".md", ".png", ".ipynb"):
+    if DOCS in path.parents and path.suffix in (".md", ".rst", ".png", ".ipynb"):
         return os.path.relpath(path, shown_in) + mark + anchor
     return f"source:{path.relative_to(ROOT)}{mark}{anchor}"
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from fpsolve.comparison import problem_checks as check
 from fpsolve.comparison.errors import discrepancy_degree
 from fpsolve.comparison.law import InLaw, chain_of, in_law
@@ -25,7 +23,7 @@ from fpsolve.plain import to_plain
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.schemes import Scheme
 from fpsolve.settings import Settings
-from fpsolve.surroundings import shows_progress
+from fpsolve.surroundings import shows_progress, tqdm
 from fpsolve.transformer import RandomTransformer
 
 MOST_TOKENS = 2_000_000

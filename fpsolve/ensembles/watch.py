@@ -6,10 +6,8 @@ import logging
 import math
 import time
 
-from tqdm.auto import tqdm
-
 from fpsolve.ensembles.worker import News
-from fpsolve.surroundings import shows_progress, tell
+from fpsolve.surroundings import shows_progress, tell, tqdm
 
 EVERY = 10.0
 """Seconds between two lines."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_integer
 from fpsolve.measures.cloud import Cloud
@@ -25,7 +24,7 @@ from fpsolve.plain.arguments import checked_arguments
 from fpsolve.settings import Settings
 from fpsolve.solving import LONG_RUN
 from fpsolve.sphere.harmonics import Real
-from fpsolve.surroundings import shows_progress
+from fpsolve.surroundings import shows_progress, tqdm
 from fpsolve.times import saved_time
 from fpsolve.transformer.blocks import Block, HeadBlock, Weights, heads_on
 from fpsolve.transformer.limits import limit

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tqdm.auto import tqdm
-
 from fpsolve.errors import FPSolveError, InputError, unknown_name
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.surroundings import shows_progress
+from fpsolve.surroundings import shows_progress, tqdm
 from fpsolve.validate import (
     attention_floor,
     collapse,

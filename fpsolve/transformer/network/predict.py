@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_integer, check_number
 from fpsolve.noise import BrownianPath
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.plain.arguments import checked_arguments
+from fpsolve.surroundings import tqdm
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.exact import NUMBERS, WIDTH, ExactChain, State, ceiling
 from fpsolve.transformer.network.observe import LONG_NAMES, QUANTILES, mean_overlap, observed

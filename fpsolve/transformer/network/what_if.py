@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.observe import Result, as_result, versions
 from fpsolve.plain.arguments import checked_arguments
+from fpsolve.surroundings import tqdm
 from fpsolve.transformer.network.architecture import Architecture
 from fpsolve.transformer.network.observe import LONG_NAMES
 from fpsolve.transformer.network.parts import PLACES, Init
