@@ -27,7 +27,10 @@ from websocket import create_connection
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESK, PHONE = (1280, 900), (375, 740)
-SHOWN = ("index.html", "quickstart.html", "api/theory.html", "gallery/index.html", "benchmarks.html", "readme.html")
+SHOWN = (
+    "index.html", "quickstart.html", "tutorial.html", "api/theory.html", "gallery/index.html", "benchmarks.html",
+    "readme.html",
+)  # fmt: skip
 RESULTS = "document.querySelector('#search-results"
 PATIENCE = 60.0
 LEAST_CONTRAST = 4.5
@@ -40,7 +43,8 @@ CONTRAST = """(() => {
   const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
     if (!/, 0\\)$|transparent/.test(c)) return c; } return 'rgb(255, 255, 255)'; };
   let worst = [99, ''];
-  for (const e of document.querySelectorAll('article p, article li, article h1, article td, article th, article pre')) {
+  const texts = 'article p, article li, article h1, article td, article th, article pre, .xr-wrap *';
+  for (const e of document.querySelectorAll(texts)) {
     if (!e.textContent.trim() || !e.offsetParent) continue;
     const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
