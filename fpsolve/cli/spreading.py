@@ -16,7 +16,7 @@ import typer
 from fpsolve.cli.running import summary
 from fpsolve.config import Catalogue, RunConfig, load_config
 from fpsolve.ensembles.comm import RANKS, Ranks, communicator, die, launched, on_first, together
-from fpsolve.ensembles.main import crowded, one_thread
+from fpsolve.ensembles.main import crowded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, exit_code
 from fpsolve.observe.own import imported
 from fpsolve.plain.schema import named_in
@@ -26,6 +26,7 @@ from fpsolve.spread.drawing import drawn_later
 from fpsolve.spread.planner import as_text, plan
 from fpsolve.spread.solving import Call, prepared, solved
 from fpsolve.surroundings import tell, warn
+from fpsolve.threads import one_thread_everywhere
 
 PATIENCE = 30.0
 """Seconds that a rank with an error waits for the others to have the same; then it ends them."""
@@ -49,7 +50,7 @@ def run_spread(
     try:
         with stop_on_signal((*STOPPING, signal.SIGINT)) as stop:
             try:
-                with one_thread(ranks):
+                with one_thread_everywhere():
                     _run(ranks, config, output, overwrite, changes, given, observe, stop)
             except Interrupted as error:
                 if ranks.rank == 0:

@@ -6,8 +6,8 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -106,7 +106,7 @@ def ensemble(
         raise InputError("output", None, f"{ranks.size} ranks share no memory", "name a store, out.zarr for example")
     with ExitStack() as stack:
         stack.enter_context(ending_all(ranks))
-        stack.enter_context(one_thread(ranks))
+        stack.enter_context(one_thread_everywhere())
         points = together(ranks, lambda: make_sweep(model, initial, arguments, sweep))
         layout, lock, group, mended = _set_up(ranks, points, members, place, block)
         stack.callback(lock.release if lock else lambda: None)
@@ -120,23 +120,6 @@ def ensemble(
         if fail_fast and place is not None:
             on_first(ranks, lambda: _refuse_failed(place.path))  # of an unfinished block that a former call left
         return as_result(stores.opened(run.store_at))
-
-
-@contextmanager
-def one_thread(ranks: Ranks) -> Iterator[None]:
-    """One thread for every library, as linear algebra has other bits for each number of threads.
-
-    Point sums, which have not, take one on several ranks unless OMP_NUM_THREADS says otherwise.
-    """
-    silent = ranks.size > 1 and "OMP_NUM_THREADS" not in os.environ
-    if silent:
-        os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        with one_thread_everywhere():
-            yield
-    finally:
-        if silent:
-            del os.environ["OMP_NUM_THREADS"]
 
 
 def _set_up(

@@ -59,7 +59,7 @@ class Keeper:
         except Stranger as error:
             raise InputError("checkpoint", str(self.path), str(error), "name another file") from None
         except Damaged as error:
-            _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {_set_aside(self.path)!r}, the run begins anew")
+            _warn(f"checkpoint = {str(self.path)!r}: {error}; kept as {set_aside(self.path)!r}, the run begins anew")
             return Snapshot(0, self.start)
         refuse_others(self.path, found, self._about, _same_start(found["start"], self._about["start"]))
         refuse_later(self.path, snapshot.step, steps, self._about["config"]["solve"]["dt"])
@@ -164,7 +164,7 @@ def _place(path: str | os.PathLike[str]) -> Path:
         raise InputError("checkpoint", error.value, error.problem, error.remedy) from None
 
 
-def _set_aside(path: Path) -> str:
+def set_aside(path: Path) -> str:
     """Rename a damaged file to the first free ``….damaged``, ``….damaged-2``, …; nothing is lost."""
     path = place_of(path)
     number, aside = 1, path.with_name(f"{path.name}.damaged")
@@ -180,7 +180,7 @@ def set_aside_stranger(path: Path) -> str | None:
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        return None if is_one(file.read(len(BEGIN))) else _set_aside(path)
+        return None if is_one(file.read(len(BEGIN))) else set_aside(path)
 
 
 def _warn(message: str) -> None:

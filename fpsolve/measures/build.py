@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import fields, is_dataclass, replace
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError, unknown_name
 from fpsolve.measures.base import Measure
 from fpsolve.measures.causal_density import CausalDensity
@@ -78,41 +77,25 @@ def build(
 
 def _first(cls: Any, initial: Law | Tokens | Prompt, lmax: int, rtol: float, filter: float | None) -> Measure:
     """The measure of a law or of tokens. Laws are the same for all members of an ensemble: the last ones are kept."""
-    key = _Key(cls, initial, lmax, rtol, filter)  # type: ignore[arg-type]
-    keep = isinstance(initial, Law) and cls in MEASURES.values() and _is_hashable(key)
-    with _LOCK:
-        if keep and key in _KEPT:
-            return _KEPT[key]
+    if isinstance(initial, Law) and cls in MEASURES.values() and _is_hashable(initial):
+        return _kept(cls, initial, lmax, rtol, filter)
     first: Measure = cls.from_law(initial, lmax=lmax, rtol=rtol, filter=filter)
-    with _LOCK:
-        if keep:
-            first = _KEPT.setdefault(key, first)  # another thread may have been first
-        while len(_KEPT) > MOST_KEPT:
-            _KEPT.popitem(last=False)
     return first
 
 
-class _Key(NamedTuple):
-    """What a first state is made of; laws are equal where their data is."""
-
-    cls: type[Measure]
-    law: Law
-    lmax: int
-    rtol: float
-    filter: float | None
+@lru_cache(maxsize=MOST_KEPT)
+def _kept(cls: Any, law: Law, lmax: int, rtol: float, filter: float | None) -> Measure:
+    first: Measure = cls.from_law(law, lmax=lmax, rtol=rtol, filter=filter)
+    return first
 
 
-def _is_hashable(key: _Key) -> bool:
+def _is_hashable(law: Law) -> bool:
     """A law of the caller's own may hold what is not."""
     try:
-        hash(key)
+        hash(law)
     except TypeError:
         return False
     return True
-
-
-_KEPT: OrderedDict[_Key, Measure] = OrderedDict()
-_LOCK = Lock()
 
 
 def _has_flow(cls: Any) -> bool:

@@ -237,9 +237,14 @@ def samples(law: Law | Prompt, n: int, seed: int, member: int = 0) -> Tokens:
     return points(law.draw(int(n), BrownianPath(seed, member)))
 
 
-def _check_count(n: int, d: int) -> None:
+def check_count(n: int) -> None:
+    """Raise InputError for a number of tokens that is none."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
+
+
+def _check_count(n: int, d: int) -> None:
+    check_count(n)
     check_memory("n", int(n), TOKEN_BYTES * d)
 
 

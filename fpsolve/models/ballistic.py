@@ -23,6 +23,7 @@ from fpsolve.models.base import (
     checked_number,
     checked_same_size,
     frozen_matrix,
+    spectral_norm,
 )
 from fpsolve.models.conditioning import Mean, axial_mean, drawn_vectors, gaussian_mean, radial_mean
 from fpsolve.models.self_attention import attention, attention_field
@@ -164,7 +165,7 @@ class MeanHeads(Model):
         x, _ = _points(source)
         _, error = self.mean_attention_at(source, x[:: -(-len(x) // LOOKED_AT)])
         value = checked_matrix("value", self.value)
-        size = np.linalg.norm(value, 2) if value.ndim else abs(value)
+        size = spectral_norm(value)
         return float(size * np.sqrt((error**2).sum(1).max()))
 
     def attention_mean(self, source: Source, sites: Sites) -> Real:

@@ -285,6 +285,11 @@ def checked_same_size(matrices: Iterable[tuple[str, Real]]) -> None:
             raise InputError(argument, matrix.shape, problem, "use one d for all matrices")
 
 
+def spectral_norm(matrix: Real) -> float:
+    """|B|, of a number or a matrix."""
+    return float(np.abs(matrix) if matrix.ndim == 0 else np.linalg.norm(matrix, 2))
+
+
 def multiple_of_identity(matrix: Real) -> float | None:
     """c where the matrix is c I; None where it is not."""
     return float(matrix[0, 0]) if np.array_equal(matrix, matrix[0, 0] * np.eye(len(matrix))) else None

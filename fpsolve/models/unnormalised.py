@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from fpsolve.attention.source import Source
 from fpsolve.errors import InputError
-from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number
+from fpsolve.models.base import Head, Model, apply_matrix, checked_matrix, checked_number, spectral_norm
 from fpsolve.models.self_attention import attention, attention_field
 from fpsolve.sphere.harmonics import Real
 from fpsolve.transport.velocity import Sites, Velocity
@@ -93,7 +93,3 @@ def checked_exponent(scores: Real) -> None:
             "use a smaller beta, SelfAttention, or UnnormalisedSelfAttention with rescaled=True",
         )
 
-
-def spectral_norm(matrix: Real) -> float:
-    """|B|, of a number or a matrix."""
-    return float(np.abs(matrix) if matrix.ndim == 0 else np.linalg.norm(matrix, 2))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
-from fpsolve.models.base import Model, checked_matrix, checked_number
+from fpsolve.models.base import Model, checked_matrix, checked_number, spectral_norm
 from fpsolve.models.multi_head import MultiHead
 from fpsolve.models.self_attention import attention
 from fpsolve.observe import quantities
@@ -62,7 +62,7 @@ def head_energy(measure: Measure, beta: float, weight: float, matrix: ArrayLike)
 def is_double(beta: float, matrix: ArrayLike) -> bool:
     """Whether e^{β|A|} is one."""
     a = checked_matrix("matrix", matrix)
-    norm = float(np.abs(a) if a.ndim == 0 else np.linalg.norm(a, 2))
+    norm = spectral_norm(a)
     return beta * norm <= quantities.LARGEST_EXPONENT
 
 

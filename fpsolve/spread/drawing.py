@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsolve.errors import InputError
 from fpsolve.measures.cloud import Cloud
-from fpsolve.measures.initial import Initial, samples, with_recipe
+from fpsolve.measures.initial import Initial, check_count, samples, with_recipe
 from fpsolve.measures.laws import Law, Prompt, Tokens
 from fpsolve.memory import check_memory
 from fpsolve.noise import BrownianPath
@@ -63,8 +63,7 @@ def drawn_later(law: Law | Prompt, n: int, seed: int, member: int = 0) -> Any:
     """``fp.initial.samples``, whose tokens each rank draws for itself."""
     if isinstance(law, Prompt):
         return samples(law, n, seed, member)
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise InputError("n", n, "the number of tokens must be a positive integer", "pass n=1000, for example")
+    check_count(n)
     law.draw(1, BrownianPath(seed, member))  # refuses laws that are not sampled
     return DrawnTokens(law, n, seed, member)
 

@@ -18,9 +18,9 @@ import numpy as np
 from fpsolve.ensembles.comm import on_first
 from fpsolve.ensembles.lock import Lock
 from fpsolve.errors import CheckpointWarning, FPSolveError, InputError, check_number
-from fpsolve.io.atomic import clean, write_whole
+from fpsolve.io.atomic import clean, place_of, write_whole
 from fpsolve.io.checkpoint import Snapshot, apart, stacked, under
-from fpsolve.io.keeper import SAME_START, refuse_later, refuse_others, tell_other_versions
+from fpsolve.io.keeper import SAME_START, refuse_later, refuse_others, set_aside, tell_other_versions
 from fpsolve.io.sealed import Damaged, Stranger, only, sealed, unsealed
 from fpsolve.observe.record import versions
 from fpsolve.plain import to_plain
@@ -178,15 +178,11 @@ class SpreadKeeper:
 
     def _set_aside(self) -> str:
         """By rank 0: the folder renamed to the first free ``….damaged``, a new one in its place."""
-        number, aside = 1, self.path.with_name(f"{self.path.name}.damaged")
-        while os.path.lexists(aside):
-            number += 1
-            aside = self.path.with_name(f"{self.path.name}.damaged-{number}")
-        os.rename(self.path, aside)
-        self.path.mkdir()
+        aside = set_aside(self.path)
+        place_of(self.path).mkdir()
         self._lock.release()
         self._lock.take()
-        return str(aside)
+        return aside
 
 
 def told_by(start: SpreadCloud) -> list[float]:

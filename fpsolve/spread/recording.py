@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fpsolve.attention.bessel import moment_degree
 from fpsolve.cached import cached_property
 from fpsolve.errors import InputError
-from fpsolve.models.base import Model, checked_matrix
+from fpsolve.models.base import Model, checked_matrix, spectral_norm
 from fpsolve.observe.free_energy import energy_variables
 from fpsolve.observe.observable import Context
 from fpsolve.observe.observables import OBSERVABLES
@@ -38,7 +36,7 @@ class SpreadContext(Context):
     @cached_property
     def energies(self) -> dict[str, Any]:
         beta, heads = self.saved.beta, self.saved.interaction
-        norms = [float(np.linalg.norm(np.atleast_2d(checked_matrix("matrix", matrix)), 2)) for _, matrix in heads]
+        norms = [spectral_norm(checked_matrix("matrix", matrix)) for _, matrix in heads]
         series: Any = SeriesOf(self._cloud, moment_degree((beta or 0.0) * max(norms)))
         return energy_variables(series, beta, heads)
 

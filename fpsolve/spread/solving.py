@@ -10,7 +10,6 @@ from typing import Any
 
 from fpsolve.course import Instant
 from fpsolve.ensembles.comm import Ranks, ending_all, on_first, together
-from fpsolve.ensembles.main import one_thread
 from fpsolve.ensembles.store import consolidate, group_at
 from fpsolve.errors import InputError
 from fpsolve.io import check_output, check_space, replacing, save
@@ -35,6 +34,7 @@ from fpsolve.spread.share import Share
 from fpsolve.spread.store import PointStore, SavedPoints
 from fpsolve.stepping import default_scheme
 from fpsolve.surroundings import usual_arithmetic
+from fpsolve.threads import one_thread_everywhere
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def solved(job: Job, call: Call) -> Result:
     ranks: Ranks = state.share.ranks
     with ExitStack() as stack:
         stack.enter_context(ending_all(ranks))
-        stack.enter_context(one_thread(ranks))
+        stack.enter_context(one_thread_everywhere())
         place = stack.enter_context(_place(job, call, ranks))
         keeper = None
         if call.checkpoint is not None:

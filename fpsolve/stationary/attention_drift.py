@@ -17,7 +17,7 @@ import numpy as np
 
 from fpsolve.attention.bessel import moment_degree, plane_wave
 from fpsolve.errors import InputError
-from fpsolve.models.base import Head, Model, apply_matrix
+from fpsolve.models.base import Head, Model, apply_matrix, spectral_norm
 from fpsolve.sphere.geometry import Geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.stationary.real_basis import from_real
@@ -33,7 +33,7 @@ class PlaneWave:
     """σ ↦ the coefficients in x of e^{-r}∫e^{⟨Bx,y⟩}σ(y)dy, r = |B|: diagonal for a number, otherwise a matrix."""
 
     def __init__(self, sphere: Geometry, scores: Real, lmax: int) -> None:
-        self.radius = float(np.abs(scores) if scores.ndim == 0 else np.linalg.norm(scores, 2))
+        self.radius = spectral_norm(scores)
         self._here, self._full = sphere, max(1, moment_degree(self.radius))
         self._degree = min(lmax + 1, self._full)
         if scores.ndim == 0:
