@@ -18,14 +18,13 @@
 #include <utility>
 #include <vector>
 
-#include "clones.hpp"
+#include "lanes.hpp"
 #include "sht.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
-constexpr std::size_t LANES = 8;
 constexpr double SPHERE = 4 * 3.14159265358979323846;  // its area
 
 // log x of a positive normal number: x = 2^e m, m in [sqrt(1/2), sqrt(2)), log m = 2 artanh((m-1)/(m+1)); 2 ulp.
@@ -78,7 +77,7 @@ FPSOLVE_CLONES double fpsolve_weighted(std::size_t n, const double* __restrict w
     for (; i + LANES <= n; i += LANES)
         for (std::size_t l = 0; l < LANES; ++l) part[l] += weights[i + l] * gram[i + l];
     for (std::size_t l = 0; i < n; ++i, ++l) part[l] += weights[i] * gram[i];
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+    return total(part);
 }
 
 // What a point of the sphere |g| = r knows of M: its value and derivatives along r, theta, phi.

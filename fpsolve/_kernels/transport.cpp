@@ -259,24 +259,28 @@ double recur_skew(ConstModes x, ConstModes along, Rates rates, double factor, Mo
     return fpsolve_recur_along(lmax, parts(x), parts(along), rates.data(), factor, parts(y), weight, parts(result));
 }
 
+template <typename Generator>
+bool polynomial(Generator& generator, const ConstModes& u, const Rates& weights, const Rates& rests, double scale,
+                double rtol, double growth, const Modes& result) {
+    same(weights.size(), rests.size());
+    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
+                      growth, parts(result));
+}
+
 bool polynomial_flux(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
                      double scale, double rtol, double growth, Modes result) {
     const std::size_t lmax = degree_of(rates, u, result, result);
-    same(weights.size(), rests.size());
     nb::gil_scoped_release free;
     Advection generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, rates.data()};
-    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
-                      growth, parts(result));
+    return polynomial(generator, u, weights, rests, scale, rtol, growth, result);
 }
 
 bool polynomial_skew(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
                      double scale, double rtol, double growth, Modes result) {
     const std::size_t lmax = degree_of(rates, u, result, result);
-    same(weights.size(), rests.size());
     nb::gil_scoped_release free;
     Skew generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, rates.data()};
-    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
-                      growth, parts(result));
+    return polynomial(generator, u, weights, rests, scale, rtol, growth, result);
 }
 
 bool polynomial_log(std::uintptr_t plan, std::size_t lmax, Array<const double> v, ConstModes divergence, ConstModes u,
@@ -284,11 +288,9 @@ bool polynomial_log(std::uintptr_t plan, std::size_t lmax, Array<const double> v
     same(divergence.size(), (lmax + 1) * (lmax + 2) / 2);
     same(u.size(), divergence.size() + 1);
     same(result.size(), u.size());
-    same(weights.size(), rests.size());
     nb::gil_scoped_release free;
     Log generator{{sht::plan(plan), lmax, v.size() / 2, v.data()}, parts(divergence)};
-    return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
-                      growth, parts(result));
+    return polynomial(generator, u, weights, rests, scale, rtol, growth, result);
 }
 
 }  // namespace
