@@ -206,16 +206,21 @@ class Refine(Policy):
 
 @dataclass(frozen=True)
 class HandOver(Policy):
-    """Hand over to a cloud of degree 2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path.
+    """Hand over to a cloud of degree 2ℓmax + 1, ``lmax_cap`` at most.
 
-    begin: makes the cloud of step 0, set by ``prepared``; without it the density's own quadrature is taken.
+    A log density hands over where it stands, to its own quadrature of that degree: it is positive, and right while it
+    is resolved. Of others, and of a log density that does not resolve its law, the cloud starts from the same law on
+    the same path, and catches up. begin: makes that cloud of step 0, set by ``prepared`` where it is needed; without it
+    the density's own quadrature is taken.
     """
 
     lmax_cap: int = CAP
     begin: Callable[[], Measure] | None = field(default=None, init=False, compare=False, repr=False)
 
     name: ClassVar[str] = "cloud"
-    sentence: ClassVar[str] = "characteristics take over: the quadrature cloud of the same law on the same path"
+    sentence: ClassVar[str] = (
+        "characteristics take over: the quadrature of a log density where it stands, else of the same law on the same path"
+    )
     notes: ClassVar[tuple[Note, ...]] = (HANDED_OVER, STOPPED)
     to_points: ClassVar[bool] = True
 
@@ -246,12 +251,15 @@ class HandOver(Policy):
             return cloud
 
         bound = replace(self, lmax_cap=cap)
-        object.__setattr__(bound, "begin", begin)
+        if not (state.in_place and is_resolved(state)):
+            object.__setattr__(bound, "begin", begin)
         return bound
 
     def successor(self, state: Any, shown: Sequence[Defect] = ()) -> Measure | None:
-        """The density's own quadrature."""
-        return cloud_of(state) if state.points is None else None
+        """The density's own quadrature, a log density's of the degree that it hands over to."""
+        if state.points is not None:
+            return None
+        return cloud_of(state, quadrature_degree(state.lmax, self.lmax_cap) if state.in_place else None)
 
     def hands_over(self, state: Measure) -> bool:
         """Densities, once the cloud of step 0 is known."""
@@ -311,10 +319,13 @@ def filtered(measure: Any, strength: float) -> Measure | None:
     return stronger if (getattr(measure, "filter", None) or 0.0) < strength else None
 
 
-def cloud_of(measure: Any) -> Any:
-    """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+def cloud_of(measure: Any, lmax: int | None = None) -> Any:
+    """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes.
+
+    lmax: the degree of the quadrature of a measure that hands over in place.
+    """
     points: Any = MEASURES[measure.cloud_name]
-    return points.taken_from(measure)
+    return points.taken_from(measure) if lmax is None else points.taken_from(measure, lmax)
 
 
 def quadrature_degree(lmax: int, cap: int) -> int:

@@ -109,7 +109,7 @@ def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str
 
 def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:
     """Raise InputError for asked variables that neither the measure has nor the cloud that may take over from it."""
-    if settings.save_points and state.points is None and not policy.hands_over(state):
+    if settings.save_points and state.points is None and not policy.to_points:
         remedy = 'use measure="cloud" or on_underresolved="cloud"'
         raise InputError("save_points", True, f"a {state.name} has no points", remedy)
     if settings.save_density and not state.has_density:

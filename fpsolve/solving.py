@@ -175,7 +175,7 @@ class Job:
         resolution = Resolution(self.settings.lmax, self.stepper.model, self.policy, begun.notes)
         records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
         if self.settings.save_flow:
-            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
+            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, self._followed(begun))
         about = (keeper, self.stepper.dt, self.steps, stop, keep_last)
         saving = Checkpointing(*about, records, resolution, flow, begun.behind)
         course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
@@ -191,6 +191,10 @@ class Job:
         """What is to come after an instant, by default the first; by another stepper that does the same."""
         return Course(stepper or self.stepper, self.policy, start or Instant(0, self.state), self.steps)
 
+    def _followed(self, begun: Snapshot) -> int:
+        """The steps whose fields a snapshot has: those of points, or all of what may hand over in place."""
+        return begun.points_moved if self.policy.hands_over(self.state) else begun.step
+
     def given(self) -> Cloud | None:
         """The cloud that the run was given in the place of a law."""
         known = self.described["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
@@ -202,7 +206,7 @@ class Job:
         ds = _with_noise(ds.assign_attrs(notes))
         if flow is None:
             return ds
-        if last.points is None:
+        if not flow.follows(last):
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
         if flow.given_up:
             return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")

@@ -151,7 +151,7 @@ def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
     """Raise InputError for what the members of a point do not have in common shapes."""
     if job.settings.save_flow:
         raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-    if job.settings.save_points and job.policy.hands_over(job.state):
+    if job.settings.save_points and job.state.points is None:
         problem = "members hand over at times of their own, if at all"
         raise InputError("save_points", True, problem, "run fp.solve for the member")
 
