@@ -219,7 +219,7 @@ class HandOver(Policy):
 
     name: ClassVar[str] = "cloud"
     sentence: ClassVar[str] = (
-        "characteristics take over: the quadrature of a log density where it stands, else of the same law on the same path"
+        "characteristics take over: a log density's quadrature where it stands, else that of the same law on the same path"
     )
     notes: ClassVar[tuple[Note, ...]] = (HANDED_OVER, STOPPED)
     to_points: ClassVar[bool] = True
@@ -259,7 +259,8 @@ class HandOver(Policy):
         """The density's own quadrature, a log density's of the degree that it hands over to."""
         if state.points is not None:
             return None
-        return cloud_of(state, quadrature_degree(state.lmax, self.lmax_cap) if state.in_place else None)
+        points: Measure = cloud_of(state, quadrature_degree(state.lmax, self.lmax_cap) if state.in_place else None)
+        return points
 
     def hands_over(self, state: Measure) -> bool:
         """Densities, once the cloud of step 0 is known."""

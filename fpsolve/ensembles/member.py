@@ -16,7 +16,7 @@ from fpsolve.ensembles.layout import Layout
 from fpsolve.ensembles.merging import of_members
 from fpsolve.ensembles.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensembles.sweep import Sweep
-from fpsolve.ensembles.variables import LOST, CAUSE_LENGTH, Variable, padded
+from fpsolve.ensembles.variables import CAUSE_LENGTH, LOST, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.keeper import set_aside_stranger
 from fpsolve.notes import ATTENTION, STOPPED

@@ -107,7 +107,7 @@ class Cloud(Measure):
             cells = [clouds[k] for k in law.stretches]
             labels = np.repeat((np.arange(law.cells) + 0.5) / law.cells, [len(cell.x) for cell in cells])
             weights = np.concatenate([cell.weights for cell in cells]) / law.cells
-            nested = np.concatenate([cell.nested for cell in cells], axis=1) / law.cells  # type: ignore[arg-type]
+            nested = np.concatenate([cell.nested for cell in cells], axis=1) / law.cells
             x = np.concatenate([cell.x for cell in cells])
             return cls(x, weights, rtol=rtol, labels=labels, nested=nested)
         if isinstance(law, Tokens):
