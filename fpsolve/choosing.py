@@ -17,7 +17,7 @@ from fpsolve.measures.laws import Law, Prompt
 from fpsolve.measures.log_density import FLOWS, LogDensity
 from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
-from fpsolve.policies import HandOver, Policy, Warn, policy_of
+from fpsolve.policies import HandOver, Policy, Warn, policy_of, sets_filter
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 from fpsolve.settings import AUTO, Settings
 from fpsolve.sphere.geometry import GEOMETRIES
@@ -28,8 +28,8 @@ def with_measure(settings: Settings, model: Model, initial: Initial) -> Settings
 
     A given measure stays. Tokens are a cloud, as are laws whose points are to be saved, and under models whose
     velocities are known at points together; the laws of a sequence's positions a causal density; laws in d > 3 zonal.
-    Other laws are a log density where that is resolved; a density where they have zeros, under ν > 0, with a filter, or
-    where the transport or the scheme moves nothing else.
+    Other laws are a log density where that is resolved; a density where they have zeros, under ν > 0, with a filter or
+    the policy that sets one, or where the transport or the scheme moves nothing else.
     """
     return settings if settings.measure != AUTO else replace(settings, measure=_carrier(settings, model, initial))
 
@@ -95,4 +95,6 @@ def chosen_policy(
 
 def _is_plain(given: Settings, model: Model) -> bool:
     """Whether nothing is asked that a density alone does."""
-    return model.diffusion == 0 and given.filter is None and given.transport in FLOWS and given.petsc_options is None
+    if given.filter is not None or (given.on_underresolved is not None and sets_filter(given.on_underresolved)):
+        return False
+    return model.diffusion == 0 and given.transport in FLOWS and given.petsc_options is None

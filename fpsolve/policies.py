@@ -85,6 +85,10 @@ class Policy(metaclass=Checked):
         """The measure of step 0 whose points the run may follow: the cloud that may take over, or the state itself."""
         return state
 
+    def later(self, state: Measure) -> Measure | None:
+        """A state of another kind that may come after this one, at its own time: its observables and cost are those."""
+        return None
+
     def first(self, state: Any, rebuilt: Callable[[int], Any]) -> Any:
         """The state of step 0; ``rebuilt``: the initial law at a degree."""
         return state
@@ -219,7 +223,7 @@ class HandOver(Policy):
 
     name: ClassVar[str] = "cloud"
     sentence: ClassVar[str] = (
-        "characteristics take over: a log density's quadrature where it stands, else that of the same law on the same path"
+        "characteristics take over: a log density's quadrature where it stands, else the same law's on the same path"
     )
     notes: ClassVar[tuple[Note, ...]] = (HANDED_OVER, STOPPED)
     to_points: ClassVar[bool] = True
@@ -266,6 +270,10 @@ class HandOver(Policy):
         """Densities, once the cloud of step 0 is known."""
         return self.begin is not None and state.points is None
 
+    def later(self, state: Measure) -> Measure | None:
+        """The cloud that would take over now."""
+        return self.points(state) if self.hands_over(state) else self.successor(state)
+
     def points(self, state: Measure) -> Measure:
         """The cloud of step 0."""
         return self.begin() if self.begin is not None and self.hands_over(state) else state
@@ -300,6 +308,12 @@ def policy_of(given: Any, lmax_cap: int = CAP, argument: str = "on_underresolved
         problem = f"on_underresolved={policy.name!r} {'raises no degree' if cap is None else 'has a cap of its own'}"
         raise InputError("lmax_cap", lmax_cap, problem, 'leave it out, or use on_underresolved="refine" or "cloud"')
     return policy
+
+
+def sets_filter(given: Any) -> bool:
+    """Whether a policy, its name or its table is that of a filter, which densities alone have."""
+    name = given.get("name") if isinstance(given, Mapping) else getattr(given, "name", given)
+    return bool(name == Filter.name)
 
 
 def may_follow_points(recorded: Any) -> bool:

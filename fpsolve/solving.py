@@ -97,8 +97,8 @@ def solve(
     given measure stays. By name: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for
     laws of positions of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from
     2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol:
-    accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of the density's exponential filter. transport:
-    ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
+    accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of a density's exponential filter.
+    transport: ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
     ``petsc``, ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
@@ -121,8 +121,8 @@ def solve(
     number (by default OMP_NUM_THREADS for points, and one).
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, mass_defect, density]; for clouds cloud_error [points, weights]; of laws about an axis axis_mean
-    for mean_vector, moments by degree, density by height u [, heights]. What a measure does not have is absent.
+    min_density, tail [, mass_defect, density]; for clouds cloud_error [points, weights]; for laws about an axis
+    axis_mean for mean_vector, moments by degree, density by height u [, heights]. What a measure has not is absent.
     Warns (UnderResolvedWarning) when a density, or the quadrature of a cloud, is first under-resolved, and says by
     what. Raises InputError before any
     computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
