@@ -19,6 +19,7 @@ from fpsolve.measures.initial import Initial
 from fpsolve.measures.laws import Law, Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.notes import HANDED_OVER
 from fpsolve.observe import Observable, Recorder, Result, dataset
 from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.member_run import with_noise
@@ -209,6 +210,9 @@ class Job:
         """The Dataset of a run that ended in a state."""
         ds = dataset(saved.times, saved.records, self.state, self.config, last, self.recorder.own)
         ds = _with_noise(ds.assign_attrs(notes))
+        if "density" in ds and HANDED_OVER.name in notes:
+            since = f"NaN from t = {notes[HANDED_OVER.name]:.6g} on, where a cloud carries the measure"
+            ds["density"].attrs["comment"] = f"{since}: fp.zoom gives it around any point"
         if flow is None:
             return ds
         if not flow.follows(last):
