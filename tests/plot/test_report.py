@@ -170,7 +170,7 @@ def test_what_is_not_resolved_is_said(result):
     assert ("p", {"class": "right", "id": "verdict"}) in parts(result).elements
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ds = fp.solve(fp.models.Homogenized(8.0, noise=3.0), LAW, t_end=0.5, dt=0.01, lmax=7)
+        ds = fp.solve(fp.models.Homogenized(8.0, noise=3.0), LAW, t_end=0.5, dt=0.01, lmax=7, measure="density")
     assert "unresolved_from" in ds.attrs
     found = parts(ds)
     assert f"under-resolved from t = {ds.attrs['unresolved_from']:g} on" in text(found).lower()
