@@ -17,7 +17,7 @@ from fpsolve.measures.laws import Law, Prompt
 from fpsolve.measures.log_density import FLOWS, LogDensity
 from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
-from fpsolve.policies import HandOver, Policy, Warn, policy_of, sets_filter
+from fpsolve.policies import HandOver, Policy, Warn, leads_to_points, policy_of, sets_filter
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 from fpsolve.settings import AUTO, Settings
 from fpsolve.sphere.geometry import GEOMETRIES
@@ -26,10 +26,11 @@ from fpsolve.sphere.geometry import GEOMETRIES
 def with_measure(settings: Settings, model: Model, initial: Initial) -> Settings:
     """The settings with the measure that ``auto`` stands for.
 
-    A given measure stays. Tokens are a cloud, as are laws whose points are to be saved, and under models whose
-    velocities are known at points together; the laws of a sequence's positions a causal density; laws in d > 3 zonal.
-    Other laws are a log density where that is resolved; a density where they have zeros, under ν > 0, with a filter or
-    the policy that sets one, or where the transport or the scheme moves nothing else.
+    A given measure stays. Tokens are a cloud, as are laws whose points are to be saved (from the beginning, unless the
+    policy that was asked for comes to points), and under models whose velocities are known at points together; the laws
+    of a sequence's positions a causal density; laws in d > 3 zonal. Other laws are a log density where that is
+    resolved; a density where they have zeros, under ν > 0, with a filter or the policy that sets one, or where the
+    transport or the scheme moves nothing else.
     """
     return settings if settings.measure != AUTO else replace(settings, measure=_carrier(settings, model, initial))
 
@@ -43,7 +44,7 @@ def _carrier(settings: Settings, model: Model, initial: Any) -> str | type[Measu
         return Cloud.name
     if initial.dimension not in GEOMETRIES:
         return ZonalDensity.name
-    if settings.save_points:
+    if settings.save_points and not leads_to_points(settings.on_underresolved):
         return Cloud.name
     if not _is_plain(settings, model):
         return Density.name

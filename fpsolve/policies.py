@@ -316,6 +316,13 @@ def sets_filter(given: Any) -> bool:
     return bool(name == Filter.name)
 
 
+def leads_to_points(given: Any) -> bool:
+    """Whether a policy, its name or its table hands a run over to points; None does not."""
+    name = given.get("name") if isinstance(given, Mapping) else given
+    policy = POLICIES.get(name) if isinstance(name, str) else given
+    return bool(getattr(policy, "to_points", False))
+
+
 def may_follow_points(recorded: Any) -> bool:
     """Whether the policy that a configuration holds may hand a run over to a cloud."""
     known = POLICIES.get(recorded["name"] if isinstance(recorded, Mapping) else recorded)
