@@ -1,6 +1,6 @@
 """Means over members that all count to the end, and over those whose densities are resolved, against exact ones.
 
-Noise of a frozen spectrum: E Σ_m|ρ_ℓm|² is known from the overlap's diffusion, :func:`fpsolve.theory.isotropic_overlap`.
+Noise of a frozen spectrum: E Σ_m|ρ_ℓm|² follows from the overlap, :func:`fpsolve.theory.isotropic_overlap`.
 """
 
 from __future__ import annotations
@@ -54,9 +54,8 @@ def run(quick: bool = False) -> list[dict[str, object]]:
     """Rows: which members count, time, share of them, deviation of the mean power of each degree in standard errors."""
     count, t_end = (96, TIMES[0]) if quick else (MEMBERS, TIMES[-1])
     told = {"density, while resolved": {"measure": "density"}, "auto, to the end": {}}
-    return [
-        {"members": name, **row} for name, options in told.items() for row in deviations(members(count, t_end, **options))
-    ]
+    rows = {name: deviations(members(count, t_end, **options)) for name, options in told.items()}
+    return [{"members": name, **row} for name, found in rows.items() for row in found]
 
 
 if __name__ == "__main__":
