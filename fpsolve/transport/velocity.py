@@ -72,7 +72,7 @@ class Velocity(ABC):
         return _difference_divergence(self, points)
 
     def __add__(self, other: Velocity) -> Velocity:
-        return SumField((self, other))
+        return self if isinstance(other, ZeroField) else SumField((self, other))
 
     def __mul__(self, factor: float) -> Velocity:
         return ScaledField(self, float(factor))
