@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 Real = NDArray[np.float64]
 
 def at(width: int, n: int, pieces: Real, table: Real, x: Real, out: Real) -> None: ...
+def deposit(n: int, pieces: Real, x: Real, weights: Real, nodes: Real) -> None: ...
 def sweep(
     width: int,
     n: int,

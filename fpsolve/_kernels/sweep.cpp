@@ -1,5 +1,6 @@
 // A field on S² from its table on the torus (fpsolve.sphere.torus) at scattered points, and a sub-step of a Runge–Kutta
-// formula along it: all stages of eight points at a time, which stay in the cache with what they read of the table.
+// formula along it: all stages of eight points at a time, which stay in the cache with what they read of the table. And
+// the adjoint: weights of points on the nodes of such a table (fpsolve.sphere.gridded).
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -92,15 +93,24 @@ struct Weights {
     }
 };
 
+// The angles of eight points in units of the spacing.
+struct Angles {
+    Lanes theta, phi;
+
+    FPSOLVE_INLINE Angles(const Table& table, const Lanes* x) {
+        const double scale = static_cast<double>(table.n) / (2 * PI);
+        const Lanes squares = x[0] * x[0] + x[1] * x[1];
+        theta = Lanes{angle(root(squares.low), x[2].low), angle(root(squares.high), x[2].high)} * scale;
+        phi = Lanes{angle(x[1].low, x[0].low), angle(x[1].high, x[0].high)} * scale;
+    }
+};
+
 // The fields at eight points, taken as directions.
 template <std::size_t W>
 FPSOLVE_INLINE void fields(const Table& table, const Lanes* x, Lanes* out) {
     constexpr std::size_t ROWS = W / 2;  // at a time: sums that do not wait for each other
-    const double scale = static_cast<double>(table.n) / (2 * PI);
-    const Lanes squares = x[0] * x[0] + x[1] * x[1];
-    const Lanes theta{angle(root(squares.low), x[2].low), angle(root(squares.high), x[2].high)};
-    const Lanes phi{angle(x[1].low, x[0].low), angle(x[1].high, x[0].high)};
-    const Weights<W> down(table, theta * scale, table.n / 2), along(table, phi * scale, table.n - 1);
+    const Angles angles(table, x);
+    const Weights<W> down(table, angles.theta, table.n / 2), along(table, angles.phi, table.n - 1);
     double part[FIELDS][LANES];
     for (std::size_t i = 0; i < LANES; ++i) {
         const double* at = table.values + FIELDS * (down.cell[i] * table.columns + along.cell[i]);
@@ -192,6 +202,31 @@ FPSOLVE_INLINE void values(const Table& table, const double* x, std::size_t n, d
     }
 }
 
+// Adds what eight points at a time, of some weights, give to the nodes around them.
+template <std::size_t W>
+FPSOLVE_INLINE void deposit(const Table& table, const double* x, const double* weights, std::size_t n, double* nodes) {
+    Lanes at[FIELDS];
+    for (std::size_t first = 0; first < n; first += LANES) {
+        gather(x, 3, first, n, at);
+        const Angles angles(table, at);
+        const Weights<W> down(table, angles.theta, table.n / 2), along(table, angles.phi, table.n - 1);
+        const std::size_t count = std::min(LANES, n - first);
+        for (std::size_t i = 0; i < count; ++i) {
+            double line[W];
+            for (std::size_t j = 0; j < W; ++j) line[j] = weights[first + i] * along.of[j][i];
+            double* to = nodes + down.cell[i] * table.columns + along.cell[i];
+            for (std::size_t row = 0; row < W; ++row, to += table.columns)
+                for (std::size_t j = 0; j < W; j += 4) {
+                    Half sum, part;
+                    std::memcpy(&sum, to + j, sizeof sum);
+                    std::memcpy(&part, line + j, sizeof part);
+                    sum += down.of[row][i] * part;
+                    std::memcpy(to + j, &sum, sizeof sum);
+                }
+        }
+    }
+}
+
 }  // namespace
 
 // Plain functions, because compilers clone those and not templates.
@@ -220,6 +255,11 @@ FPSOLVE_CLONES void fpsolve_values_10(const Table& table, const double* x, std::
 
 FPSOLVE_CLONES void fpsolve_values_12(const Table& table, const double* x, std::size_t n, double* out) {
     values<12>(table, x, n, out);
+}
+
+FPSOLVE_CLONES void fpsolve_deposit_16(const Table& table, const double* x, const double* weights, std::size_t n,
+                                       double* nodes) {
+    deposit<16>(table, x, weights, n, nodes);
 }
 
 namespace {
@@ -252,6 +292,16 @@ void at(std::size_t width, std::size_t n, ConstReal pieces, ConstReal table, Con
     of_width(width, fpsolve_values_8, fpsolve_values_10, fpsolve_values_12)(of, x.data(), count, out.data());
 }
 
+// The width is 16.
+void deposits(std::size_t n, ConstReal pieces, ConstReal x, ConstReal weights, Real nodes) {
+    const std::size_t width = 16, rows = n / 2 + width, columns = n + width, count = weights.size();
+    require(n % 2 == 0 && n >= width && nodes.size() == rows * columns && x.size() == 3 * count);
+    require(pieces.size() > 0 && pieces.size() % width == 0);
+    const Table of{nullptr, pieces.data(), n, rows, columns, pieces.size() / width};
+    const nb::gil_scoped_release released;
+    fpsolve_deposit_16(of, x.data(), weights.data(), count, nodes.data());
+}
+
 bool sweep(std::size_t width, std::size_t n, ConstReal pieces, ConstReal table, ConstReal a, ConstReal b,
            ConstReal error, double h, double inner, double outer, ConstReal state, Real moved, Real errors) {
     const Table of = table_of(width, n, pieces, table);
@@ -273,6 +323,8 @@ NB_MODULE(_sweep, m) {
     m.doc() = "Fields at points from tables, and Runge-Kutta along them; the readable twin: fpsolve._kernels.sweep_numpy.";
     m.def("at", &at, "width"_a, "n"_a, "pieces"_a.noconvert(), "table"_a.noconvert(), "x"_a.noconvert(),
           "out"_a.noconvert());
+    m.def("deposit", &deposits, "n"_a, "pieces"_a.noconvert(), "x"_a.noconvert(), "weights"_a.noconvert(),
+          "nodes"_a.noconvert());
     m.def("sweep", &sweep, "width"_a, "n"_a, "pieces"_a.noconvert(), "table"_a.noconvert(), "a"_a.noconvert(),
           "b"_a.noconvert(), "error"_a.noconvert(), "h"_a, "inner"_a, "outer"_a, "state"_a.noconvert(),
           "moved"_a.noconvert(), "errors"_a.noconvert());

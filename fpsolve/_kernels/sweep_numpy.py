@@ -16,15 +16,26 @@ Real = NDArray[np.float64]
 
 def at(width: int, n: int, pieces: Real, table: Real, x: Real, out: Real) -> None:
     """out (points, 4) = Σ_ij w_i(θ) w_j(φ) g_ij at points (points, 3), taken as directions."""
+    nodes, down, along = _nodes(width, n, pieces, x)
+    out[...] = np.einsum("pi,pj,pijf->pf", down, along, table[nodes])
+
+
+def deposit(n: int, pieces: Real, x: Real, weights: Real, nodes: Real) -> None:
+    """nodes (n/2 + 16, n + 16) += Σ_p weight_p w_i(θ_p) w_j(φ_p), the adjoint of :func:`at` for the width 16."""
+    places, down, along = _nodes(16, n, pieces, x)
+    np.add.at(nodes, places, np.einsum("p,pi,pj->pij", weights, down, along))
+
+
+def _nodes(width: int, n: int, pieces: Real, x: Real) -> tuple[tuple[NDArray[np.int64], ...], Real, Real]:
+    """Rows (points, W, 1) and columns (points, 1, W) of the nodes around points, and their weights."""
     theta, phi = np.arctan2(np.hypot(x[:, 0], x[:, 1]), x[:, 2]), np.mod(np.arctan2(x[:, 1], x[:, 0]), 2 * np.pi)
-    row, down = weights(pieces, theta * n / (2 * np.pi), n // 2)
-    column, along = weights(pieces, phi * n / (2 * np.pi), n - 1)
+    row, down = weights_of(pieces, theta * n / (2 * np.pi), n // 2)
+    column, along = weights_of(pieces, phi * n / (2 * np.pi), n - 1)
     near = np.arange(width)
-    values = table[(row[:, None] + near)[:, :, None], (column[:, None] + near)[:, None, :]]
-    out[...] = np.einsum("pi,pj,pijf->pf", down, along, values)
+    return ((row[:, None] + near)[:, :, None], (column[:, None] + near)[:, None, :]), down, along
 
 
-def weights(pieces: Real, place: Real, last: int) -> tuple[NDArray[np.int64], Real]:
+def weights_of(pieces: Real, place: Real, last: int) -> tuple[NDArray[np.int64], Real]:
     """The cells of places in units of the spacing, and the weights of the W nodes around them, (points, W)."""
     cell = np.minimum(place.astype(np.int64), last)
     s = (2 * (place - cell) - 1)[:, None]

@@ -25,8 +25,8 @@ from fpsolve.cached import lru_cache
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, laplacian, power, resized
 from fpsolve.sphere.waves import Waves, scalar_waves, vector_waves
 
-TERMS = {8: 5, 10: 6, 12: 7}
-"""Widths W, and the even and the odd terms of the polynomials on a cell: errors below 5e-12 and 1e-14."""
+TERMS = {8: 5, 10: 6, 12: 7, 16: 9}
+"""Widths W, and the even and the odd terms of the polynomials on a cell: well below the errors of the window."""
 
 CHOICES = ((8, 2.0), (8, 3.0), (10, 2.0), (10, 3.0), (12, 2.0), (12, 3.0), (12, 4.0))
 """Widths and n/2K, in the order in which they are tried: what they cost."""
@@ -88,7 +88,7 @@ def torus_table(spheroidal: Coefficients, toroidal: Coefficients, accuracy: floa
     spectra = np.stack([spectrum[:3].sum(axis=0), spectrum[3]])
     allowed = accuracy**2 * spectra.sum(axis=1) / 2
     for width, over in CHOICES:
-        n = _even_length(max(int(np.ceil(2 * over * K)), width))
+        n = even_length(max(int(np.ceil(2 * over * K)), width))
         found = window(width, over, n)
         if (spectra @ found.errors[np.abs(np.arange(-K, K + 1))] ** 2 <= allowed).all():
             return TorusTable(width, n, found.pieces, _values(waves, width, n, found.factors))
@@ -201,6 +201,6 @@ def _aligned(shape: tuple[int, ...]) -> Real:
     return raw[start : start + count].reshape(shape)
 
 
-def _even_length(least: int) -> int:
+def even_length(least: int) -> int:
     """An even length of fast transforms."""
     return 2 * int(next_fast_len(-(-least // 2)))

@@ -20,7 +20,7 @@ from fpsolve.transport.velocity import HarmonicField, Velocity
 FRACTION = 1e-3
 """Error of a table, relative to the field, as part of a flow's tolerance; of fields above 1, the error itself."""
 
-FEWEST = 256
+FEWEST = 512
 """Of fewer points term by term is as fast."""
 
 POINTS_A_DEGREE = 4.0

@@ -95,7 +95,7 @@ def frame(centre: Real) -> tuple[Real, Real]:
 
 
 def checked_centre(centre: ArrayLike, d: int) -> Real:
-    """A unit vector of R^d from a vector, or for d = 3 from (lat, lon) in degrees; of one that it made itself, the same."""
+    """A unit vector of R^d from a vector, or for d = 3 from (lat, lon) in degrees; one that it made stays as it is."""
     try:
         given = np.array(centre, float)
     except (TypeError, ValueError):

@@ -7,7 +7,7 @@ import pytest
 
 from fpsolve._kernels import _sweep, sweep_numpy
 from fpsolve.sphere.harmonics import degrees_orders, size
-from fpsolve.sphere.torus import TorusTable, torus_table
+from fpsolve.sphere.torus import TorusTable, torus_table, window
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_853, Tableau
 from fpsolve.transport.tabled import sweep
 
@@ -103,3 +103,19 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         copied = [np.ascontiguousarray(one) for one in arrays]
         with pytest.raises(ValueError, match="do not fit"):
             _sweep.sweep(*table, *copied[:3], 1.0, 0.1, 2.0, *copied[3:])
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_deposits_are_those_of_the_twin_and_the_adjoint_of_reading(n: int) -> None:
+    pieces, weights, x = window(16, 2.0, 40).pieces, np.random.default_rng(4).normal(size=n), elsewhere(n)
+    fast, slow = np.ones((2, 36, 56))
+    _sweep.deposit(40, pieces, x, weights, fast)
+    sweep_numpy.deposit(40, pieces, x, weights, slow)
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-13 * np.abs(weights).sum())
+    table, values = np.random.default_rng(5).normal(size=(36, 56, 4)), np.empty((n, 4))
+    sweep_numpy.at(16, 40, pieces, table, x, values)
+    np.testing.assert_allclose(np.einsum("ij,ijf->f", fast - 1, table), weights @ values, rtol=1e-11)
+    for bad in ((42, pieces, x, weights, fast), (40, pieces.ravel()[1:].copy(), x, weights, fast),
+                (40, pieces, x, np.ones(n + 1), fast)):  # fmt: skip
+        with pytest.raises(ValueError, match="do not fit"):
+            _sweep.deposit(*bad)
