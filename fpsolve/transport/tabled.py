@@ -15,7 +15,7 @@ from fpsolve.sphere.geometry import SPHERE
 from fpsolve.sphere.harmonics import Real
 from fpsolve.sphere.torus import TorusTable, torus_table
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_853, Array, Tableau, for_tolerance
-from fpsolve.transport.velocity import HarmonicField, Velocity
+from fpsolve.transport.velocity import RESOLVING_DEGREES, HarmonicField, Velocity
 
 FRACTION = 1e-3
 """Error of a table, relative to the field, as part of a flow's tolerance; of fields above 1, the error itself."""
@@ -24,7 +24,10 @@ FEWEST = 512
 """Of fewer points term by term is as fast."""
 
 POINTS_A_DEGREE = 4.0
-"""A table of degree L for so many points a degree at least: beyond a degree it is larger than what it serves."""
+"""A table of degree L for so many points a degree at least: for fewer it costs more than it saves."""
+
+HIGHEST_DEGREE = RESOLVING_DEGREES[-1]
+"""Fields of higher degrees have none: it would take hundreds of megabytes."""
 
 ERROR_OF_FIVE = 1.5e-4
 """The estimate of Dormand and Prince's formula of order 5 over a unit time is about so many |v| |∇v|⁵."""
@@ -44,7 +47,7 @@ def tabled(field: Velocity, rtol: float, points: int) -> TorusTable | None:
     """The table of a field for flows of so many points to ``rtol``; None where sums of harmonics serve better."""
     if not isinstance(field, HarmonicField) or field.geometry.dimension != SPHERE.dimension:
         return None
-    if points < max(FEWEST, POINTS_A_DEGREE * field.degree):
+    if field.degree > HIGHEST_DEGREE or points < max(FEWEST, POINTS_A_DEGREE * field.degree):
         return None
     speed, _, divergence = _sizes(field)
     accuracy = FRACTION * rtol / max(1.0, speed, divergence)
