@@ -250,7 +250,8 @@ class Cloud(Measure):
         return changed(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
 
     def is_finite(self) -> bool:
-        return bool(np.isfinite(self._state).all())
+        carried = self.log_density
+        return bool(np.isfinite(self.x).all() and (carried is None or np.isfinite(carried).all()))
 
     @property
     def _in_harmonics(self) -> bool:

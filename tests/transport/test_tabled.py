@@ -24,7 +24,7 @@ def field(speed: float, lmax: int = 8) -> fp.HarmonicField:
     s, t = ((rng.normal(size=size(lmax)) + 1j * (orders > 0) * rng.normal(size=size(lmax))) / (1.0 + ells) ** 2
             for _ in range(2))  # fmt: skip
     one = fp.HarmonicField(s, t)
-    return (speed / tabled._sizes(one)[0]) * one
+    return (speed / one.sizes[0]) * one
 
 
 def quadrature(rtol: float) -> Cloud:
