@@ -123,8 +123,12 @@ def summary(ds: xr.Dataset, target: Path) -> str:
 
 
 def _first_to_last(values: Any, times: Any) -> str:
-    """The first and the last value; where there is none at the end, as of a cloud's tail, the last that there is."""
+    """The first and the last value, with their times where they are those of a part of the run.
+
+    A tail ends where a cloud takes over, and the error of the cloud begins.
+    """
     there = np.flatnonzero(np.isfinite(values))
-    if len(there) == 0 or there[-1] == len(values) - 1:
-        return f"{float(values[0]): .6g}  ->  {float(values[-1]): .6g}"
-    return f"{float(values[0]): .6g}  ->  {float(values[there[-1]]): .6g}  at t = {times[there[-1]]:g}, its last"
+    first, last = (0, len(values) - 1) if len(there) == 0 else (there[0], there[-1])
+    begun = f"  at t = {times[first]:g}, its first" if first > 0 else ""
+    ended = f"  at t = {times[last]:g}, its last" if last < len(values) - 1 else ""
+    return f"{float(values[first]): .6g}{begun}  ->  {float(values[last]): .6g}{ended}"

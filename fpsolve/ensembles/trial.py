@@ -23,9 +23,10 @@ from fpsolve.ensembles.store import create, open_store, opened, write_statistics
 from fpsolve.ensembles.sweep import Sweep, SweepPoint
 from fpsolve.ensembles.tasks import MemberBlock
 from fpsolve.ensembles.variables import padded
-from fpsolve.errors import FPSolveError
+from fpsolve.errors import FPSolveError, UnresolvedError
+from fpsolve.notes import STOPPED
 from fpsolve.observe.saved import SavedStates
-from fpsolve.solving import prepare
+from fpsolve.solving import Job, prepare
 
 TRIAL_POINTS = 8
 """Points of a sweep that are timed; the others take the nearest one's time for a step."""
@@ -35,13 +36,15 @@ TRIAL_POINTS = 8
 class MemberCost:
     """What a member of a point costs: seconds to prepare the point, for a step, and for a saved state.
 
-    values: by variable what the trial saw, (member, time, …).
+    values: by variable what the trial saw, (member, time, …), as if a cloud had taken over where one may. later:
+    seconds for a step of that cloud; ``step`` where there is none.
     """
 
     prepare: float
     step: float
     record: float
     values: Mapping[str, Any]
+    later: float
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,45 @@ def _timed(point: SweepPoint, layout: Layout, budget: float) -> MemberCost:
         if perf_counter() > end:
             break
     whole = [run for run in runs if len(run) == len(layout.times)] or runs[:1]
-    names = [name for name in whole[0][0] if all(name in record for run in whole for record in run)]
-    values = {name: np.array([[record[name] for record in run] for run in whole]) for name in names}
+    values = {**_of_a_cloud(job, len(whole), len(whole[0])), **_columns(whole)}
     step, record = laps.usual("step"), laps.usual("record")
     tables = max(laps.of["step"][:1], default=step) - step
-    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values)
+    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values, _later(job, step))
+
+
+def _columns(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """Arrays (member, time, …) of the records, NaN where a state does not have what others have."""
+    like = {name: value for run in runs for record in run for name, value in record.items()}
+    blank = {name: np.full(np.shape(value), np.nan) for name, value in like.items()}
+    return {name: np.array([[one.get(name, blank[name]) for one in run] for run in runs]) for name in like}
+
+
+def _of_a_cloud(job: Job, members: int, times: int) -> dict[str, Any]:
+    """What the store has of members that hand over beside the rest, which the trial need not have come to."""
+    cloud = job.policy.later(job.state)
+    if cloud is None:
+        return {}
+    notes = {note.name: np.zeros(members) for note in job.policy.notes if note is not STOPPED}
+    record = job.recorder(cloud)
+    return notes | {name: np.tile(value, (members, times, *(1,) * np.ndim(value))) for name, value in record.items()}
+
+
+def _later(job: Job, step: float) -> float:
+    """Seconds for a step of the cloud that may take over: the second one, as the first makes tables.
+
+    Those of ``step`` where there is no cloud, or where it cannot do a step.
+    """
+    cloud = job.policy.later(job.state)
+    if cloud is None:
+        return step
+    laps = Laps()
+    try:
+        for n in range(min(2, job.steps)):
+            cloud = job.stepper(cloud, n)
+            laps.end("later")
+    except UnresolvedError:
+        return step
+    return laps.of["later"][-1]
 
 
 class Laps:

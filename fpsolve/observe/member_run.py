@@ -17,6 +17,9 @@ from fpsolve.observe.observables import OBSERVABLES
 FIRST, CONFIG = "fpsolve_run", "config"
 """An ensemble's attribute with the configuration of its first point's runs, its variable with how a point's differ."""
 
+LATER = "later"
+"""Of a point what its runs have from when on a cloud took over, and not at all where none did."""
+
 MEMBERS_OWN = ("status", "cause")
 """What became of a member; a run that is there does not need it."""
 
@@ -42,7 +45,8 @@ def points_apart(runs: Sequence[xr.Dataset], sizes: Mapping[str, int], notes: Se
     """The attribute ``FIRST`` and the values of ``CONFIG`` of a store of these runs, one for each point of its sweep.
 
     sizes: those of the store. notes: variables of members that are attributes of runs. Of a point only what differs is
-    told: tables of the configuration, sizes, and the variables it has not. The reverse is :func:`member_run`.
+    told: tables of the configuration, sizes, the variables it has not, and those that only its clouds have (the runs'
+    attribute ``LATER``). The reverse is :func:`member_run`.
     """
     configs = [json.loads(run.attrs["fpsolve_config"]) for run in runs]
     names = dict.fromkeys(str(name) for run in runs for name in run.variables)
@@ -51,7 +55,7 @@ def points_apart(runs: Sequence[xr.Dataset], sizes: Mapping[str, int], notes: Se
         own = {table: one for table, one in config.items() if one != configs[0][table]}
         smaller = {name: run.sizes[name] for name, n in sizes.items() if name != "time" and run.sizes.get(name, n) != n}
         absent = [name for name in names if name not in run.variables]
-        about = {"config": own, "sizes": smaller, "without": absent}
+        about = {"config": own, "sizes": smaller, "without": absent, LATER: run.attrs[LATER]}
         values.append(json.dumps({key: one for key, one in about.items() if one}))
     return json.dumps({"config": configs[0], "notes": list(notes)}), values
 
@@ -73,6 +77,8 @@ def member_run(ds: xr.Dataset) -> xr.Dataset:
     attributes |= {name: time for name, time in notes.items() if np.isfinite(time)}
     ds = ds.drop_vars([CONFIG, *MEMBERS_OWN, *notes, *own.get("without", ())], errors="ignore")
     ds = _of_its_size(ds, own.get("sizes", {}), attributes.get("stopped_at"))
+    if "method" in ds and (ds["method"] == config["solve"]["measure"]).all():
+        ds = ds.drop_vars(own.get(LATER, ()), errors="ignore")
     ds = ds.set_coords([name for name, one in OBSERVABLES.items() if one.coordinate and name in ds])
     ds = ds.copy()
     ds.attrs = with_noise(ds, attributes)

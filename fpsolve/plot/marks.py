@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fpsolve.defects import ATTENTION_UNRESOLVED
+from fpsolve.defects import ATTENTION_UNRESOLVED, CLOUD_UNRESOLVED
 from fpsolve.measures import MEASURES, Density
 from fpsolve.measures.log_density import mass_limit
-from fpsolve.notes import ATTENTION, NOTES, UNRESOLVED
+from fpsolve.notes import ATTENTION, CLOUD, NOTES, UNRESOLVED
 from fpsolve.plot.heading import described
 
 if TYPE_CHECKING:
     import xarray as xr
 
-LOST = (UNRESOLVED, ATTENTION)
+LOST = (UNRESOLVED, ATTENTION, CLOUD)
 """What makes a map one of something that is no longer resolved."""
 
 
@@ -40,7 +40,7 @@ def limit_of(ds: xr.Dataset, name: str) -> float | None:
         return MEASURES.get(str(solve.get("measure")), Density).tail_limit
     if name == "mass_defect":
         return mass_limit(float(solve.get("rtol", 0.0)))
-    return ATTENTION_UNRESOLVED if name == "attention_floor" else None
+    return {"attention_floor": ATTENTION_UNRESOLVED, "cloud_error": CLOUD_UNRESOLVED}.get(name)
 
 
 def _time_of(ds: xr.Dataset, name: str) -> float:

@@ -21,7 +21,7 @@ from fpsolve.spread.cloud import SpreadCloud
 
 KEPT = (
     "mean_vector", "overlap", "energy", "head_energies", "log_energy", "log_head_energies", "potential", "entropy",
-    "mass", "moments", "drift_error", "noise_tail", "noise_level", "evaluations",
+    "mass", "moments", "drift_error", "cloud_error", "noise_tail", "noise_level", "evaluations",
 )  # fmt: skip
 """The observables that are integrals, or follow from moments."""
 

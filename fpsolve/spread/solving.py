@@ -54,6 +54,7 @@ def looked_at(model: Any, initial: Any, arguments: Mapping[str, Any]) -> Setting
     settings = Settings(**checked_values(Settings, dict(arguments)))
     refuse_own(settings.observe)
     refuse(model, initial, settings)
+    settings = replace(settings, measure=Cloud.name)
     name, scheme = named(SCHEMES, settings.scheme or default_scheme(model))
     check_arguments(model, scheme, name, with_step(settings, model, scheme, name))
     drawn = isinstance(initial, DrawnTokens | Tokens)

@@ -14,9 +14,6 @@ from fpsolve.sphere.harmonics import Real
 SMALLEST = 1e-8
 """Positions are doubles on the unit sphere: below this radius their rounding would show."""
 
-UNIT = 4e-16
-"""Vectors whose length is so close to 1 are of unit length but for rounding."""
-
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -95,7 +92,7 @@ def frame(centre: Real) -> tuple[Real, Real]:
 
 
 def checked_centre(centre: ArrayLike, d: int) -> Real:
-    """A unit vector of R^d from a vector, or for d = 3 from (lat, lon) in degrees; one that it made stays as it is."""
+    """A unit vector of R^d from a vector, or for d = 3 from (lat, lon) in degrees."""
     try:
         given = np.array(centre, float)
     except (TypeError, ValueError):
@@ -106,8 +103,8 @@ def checked_centre(centre: ArrayLike, d: int) -> Real:
     if given.shape != (d,) or not np.isfinite(given).all() or not np.any(given):
         kinds = 'a vector of R³, (lat, lon) in degrees or "mean"' if d == 3 else 'a vector of R² or "mean"'
         raise InputError("centre", centre, f"must be {kinds}", 'pass centre="mean", for example')
-    length = np.linalg.norm(given)
-    return given if abs(length - 1) <= UNIT else np.asarray(given / length)
+    length = np.linalg.norm(given)  # what has been divided by its length stays, to the bit: a result's own centre
+    return given if abs(length - 1) <= 4 * np.finfo(float).eps else np.asarray(given / length)
 
 
 def _checked_degrees(given: Real) -> Real:

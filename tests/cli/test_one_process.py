@@ -33,7 +33,7 @@ def test_several_ranks_are_refused_at_once(tmp_path, monkeypatch, command, why):
 
 def test_a_warning_is_one_line_without_a_place(tmp_path):
     (tmp_path / "a.toml").write_text(CONFIG)
-    done = python(*FPSOLVE, "run", "a.toml", cwd=tmp_path)
+    done = python(*FPSOLVE, "run", "a.toml", "--set", "solve.measure=density", cwd=tmp_path)
     told = [line for line in done.stderr.splitlines() if "under-resolved" in line]
     assert len(told) == 1 and told[0].startswith("fpsolve: warning: the density is under-resolved")
     assert ".py" not in done.stderr and "return " not in done.stderr
@@ -42,7 +42,7 @@ def test_a_warning_is_one_line_without_a_place(tmp_path):
 def test_the_same_in_python_is_a_warning_at_the_callers_line():
     law = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
     with pytest.warns(fp.errors.UnderResolvedWarning) as seen:
-        fp.solve(fp.models.SelfAttention(2.0), law, t_end=1.5, dt=0.05, lmax=8)
+        fp.solve(fp.models.SelfAttention(2.0), law, t_end=1.5, dt=0.05, lmax=8, measure="density")
     assert seen[0].filename == __file__
     with pytest.raises(InputError):
         fp.solve(fp.models.SelfAttention(2.0), law, t_end=0.6)

@@ -1,5 +1,7 @@
 """What ``fpsolve run`` says of a run that outgrew its degree, and with which status it ends."""
 
+import warnings
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -50,7 +52,8 @@ def test_a_run_that_stops_early_is_saved_and_ends_with_status_3(folder):
 
 @pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
 def test_a_run_that_goes_on_says_how(folder):
-    changes = [f"solve.{one}" for one in ("on_underresolved=refine", "lmax_cap=23", "t_end=1.2")]
+    asked = ("on_underresolved=refine", "lmax_cap=23", "t_end=1.2", "measure=density")
+    changes = [f"solve.{one}" for one in asked]
     done = fpsolve_command("run", "run.toml", *(word for one in changes for word in ("--set", one)))
     ds = fp.load(folder / "run.nc")
     assert done.exit_code == 0
@@ -59,6 +62,22 @@ def test_a_run_that_goes_on_says_how(folder):
         f"  refined from t = {ds.refined_from:g} on, to lmax = 23",
         f"  filtered from t = {ds.filtered_from:g} on",
     ]
+
+
+def test_a_cloud_that_takes_over_by_default_says_when(folder):
+    """No warning, as nothing is lost; a line with the error of its quadrature, from when on there is one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", fp.errors.UnderResolvedWarning)
+        done = fpsolve_command("run", "run.toml", "--set", "solve.t_end=1.2")
+    ds = fp.load(folder / "run.nc")
+    assert done.exit_code == 0 and 0 < ds.handed_over_at < 1.2 and float(ds.cloud_error.max()) < 1e-3
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"  carried by a cloud from t = {ds.handed_over_at:g} on"
+    told = [line for line in lines if line.startswith("  cloud_error ")]
+    first = int(np.argmax(np.isfinite(ds.cloud_error.values)))
+    begun = f"{ds.cloud_error.values[first]: .6g}  at t = {ds.time.values[first]:g}, its first"
+    assert first > 0 and len(told) == 1
+    assert told[0].split() == f"cloud_error {begun}  ->  {ds.cloud_error.values[-1]:.6g}".split()
 
 
 def test_the_last_value_that_there_is(tmp_path):

@@ -64,7 +64,7 @@ def test_errors_of_tokens_at_the_start_have_the_closed_size(ds):
 def test_all_runs_follow_the_one_path(ds):
     """Each run is that of fp.solve with the same seed; only the draws of the tokens differ."""
     options = {key: SHORT[key] for key in ("t_end", "dt", "path_cell", "seed")} | {"progress": False}
-    density = fp.solve(MODEL, LAW, lmax=15, **options)
+    density = fp.solve(MODEL, LAW, measure="density", lmax=15, **options)
     np.testing.assert_allclose(runs(ds, "density", 15).moments[0, -1], density.moments[-1], atol=1e-12)
     second = runs(ds, "tokens", 1000).isel(run=1)
     drawn = fp.initial.samples(LAW, 1000, 4, 1 + int(second["sample"]))

@@ -75,7 +75,7 @@ def test_all_failed_is_an_error(monkeypatch, capsys):
 
 def test_none_done_as_all_ended_early_is_an_error(capsys):
     """As ``fpsolve run`` of one of them; members that are under-resolved but reach their end are no error."""
-    sharp = ("initial.kappa=60.0", "solve.lmax=7")
+    sharp = ("initial.kappa=60.0", "solve.lmax=7", "solve.measure=density")
     with pytest.raises(UnresolvedError, match="none of 2 members is done, 2 ended early; see the variable cause"):
         run(*sharp, "solve.on_underresolved=stop")
     assert "0 members done, 0 failed, 2 under-resolved" in capsys.readouterr().out

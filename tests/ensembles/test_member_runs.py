@@ -116,7 +116,7 @@ def test_a_member_starts_a_stationary_state():
 
 
 def test_a_member_that_failed_stays_what_it_is_and_is_refused(small, fragile):
-    ds = small(fragile(), members=2)
+    ds = small(fragile(), members=2, measure="density")
     one = ds.isel(member=1)
     assert int(one.status) == 2 and "the tail is 0.2" in str(one.cause.item())
     for function, argument in ((fp.plot.overview, "ds"), (lambda one: fp.zoom(one, "mean", 0.1), "solution")):

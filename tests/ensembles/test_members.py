@@ -17,7 +17,8 @@ from tests.ensembles.conftest import LAW, RUN
 
 SHARP = IsotropicFlow([0.2, 4.0, 1.0], noise=0.5)
 """Noise that the degree 15 does not follow for long."""
-FINE = {**RUN, "t_end": 0.4, "dt": 0.05, "path_cell": 0.05, "save_every": 0.05, "members": 6, "progress": False}
+FINE = {**RUN, "t_end": 0.4, "dt": 0.05, "path_cell": 0.05, "save_every": 0.05, "members": 6, "progress": False,
+        "measure": "density"}  # fmt: skip
 
 
 def outcome(n=0, status=DONE):

@@ -1,5 +1,6 @@
 """Plans against real stores, against shares counted by hand, and up to 10⁵ ranks."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -37,12 +38,35 @@ def on_disk(folder):
 )
 def test_bytes_and_files_of_real_stores(kind, tmp_path):
     """Bytes to 5 %, files to 3 %: blocks of one member, blocks that do not divide the members, shapes that differ."""
-    found = plan(MODEL, LAW, ranks=3, budget=0.5, **RUN | kind)
-    ensemble(MODEL, LAW, output=tmp_path / "real.zarr", progress=False, **RUN | kind)
+    about = RUN | {"measure": "density"} | kind
+    found = plan(MODEL, LAW, ranks=3, budget=0.5, **about)
+    ensemble(MODEL, LAW, output=tmp_path / "real.zarr", progress=False, **about)
     size, files = on_disk(tmp_path)
     assert found.stored == pytest.approx(size, rel=0.05)
     assert found.files == pytest.approx(files, rel=0.03, abs=1)
     assert 0 < found.peak - found.files <= 9
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.8])
+def test_bytes_and_files_where_clouds_may_take_over(noise, tmp_path):
+    """Planned as if one took over in every block, which some or all members do."""
+    about = {**RUN, "members": 24, "block": 1, "sweep": {"noise": [noise]}}
+    found = plan(MODEL, LAW, ranks=3, budget=0.2, **about)
+    ds = ensemble(MODEL, LAW, output=tmp_path / "real.zarr", progress=False, **about)
+    assert ds.handed_over_at.notnull().all() == (noise == 0.8) and ds.handed_over_at.notnull().any()
+    size, files = on_disk(tmp_path)
+    assert found.stored == pytest.approx(size, rel=0.1)
+    assert found.files == pytest.approx(files, rel=0.05)  # X_count of statistics among them
+    assert found.longest >= found.seconds > 0
+
+
+def test_the_time_with_clouds_is_that_of_their_steps():
+    """Where a step takes a second, and a cloud's three; nothing is said of it where no cloud may take over."""
+    found = plan(MODEL, LAW, members=4, ranks=2, budget=0.2, **RUN)
+    assert "with clouds" in as_text(replace(found, longest=3 * found.seconds))
+    assert "with clouds" not in as_text(replace(found, longest=found.seconds))
+    density = plan(MODEL, LAW, members=4, ranks=2, budget=0.2, measure="density", **RUN)
+    assert density.longest == density.seconds and "with clouds" not in as_text(density)
 
 
 def test_files_while_an_ensemble_runs_stay_below_the_peak(tmp_path, monkeypatch):
@@ -63,7 +87,7 @@ def planned(members, ranks, schedule, steps=(10,), block=1, prepare=0.0, extra=E
     sweep = make_sweep(MODEL, LAW, RUN, {"noise": [0.1 * n for n in range(1, 1 + len(steps))]})
     layout = make_layout(sweep, members, block, ranks)
     object.__setattr__(layout, "steps", steps)
-    return shares(layout, [MemberCost(prepare, 1.0, 0.0, {})] * len(steps), extra, ranks, schedule)
+    return shares(layout, [MemberCost(prepare, 1.0, 0.0, {}, 1.0)] * len(steps), extra, ranks, schedule)
 
 
 def test_equal_members_are_dealt_in_turn():
@@ -126,6 +150,12 @@ def test_members_that_end_at_their_first_step_are_planned():
     sharp = initial.von_mises_fisher([1, 2, 2], 60.0)
     found = plan(MODEL, sharp, members=3, ranks=2, budget=0.2, **RUN | {"lmax": 7, "on_underresolved": "stop"})
     assert found.members == (1, 2) and 0 < found.seconds < 60 and found.stored > 0
+
+
+def test_a_cloud_that_cannot_step_is_planned_all_the_same(fragile):
+    """Neither can the density before it."""
+    found = plan(fragile(bad=0), LAW, members=2, ranks=1, budget=0.2, **RUN)
+    assert found.longest >= found.seconds > 0
 
 
 def test_an_observable_of_changing_shape_is_refused():

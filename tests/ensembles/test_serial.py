@@ -138,7 +138,7 @@ def test_a_damaged_block_record_is_not_trusted(small, tmp_path, counted, capfd):
 
 @pytest.mark.parametrize("how", ["unresolved", "float"])
 def test_a_bad_member_is_recorded_and_the_rest_go_on(small, tmp_path, fragile, how):
-    ds = small(fragile(how), output=tmp_path / "a.zarr")
+    ds = small(fragile(how), output=tmp_path / "a.zarr", measure="density")
     assert ds.status.values.tolist() == [1, 2, 1]
     cause = {"unresolved": "UnresolvedError: stopped at t = 0: the tail", "float": "FloatingPointError: overflow"}
     assert str(ds.cause.values[1]).startswith(cause[how]) and ds.cause.values[[0, 2]].tolist() == ["", ""]
@@ -150,7 +150,7 @@ def test_a_bad_member_is_recorded_and_the_rest_go_on(small, tmp_path, fragile, h
 
 def test_fail_fast_ends_at_the_first_bad_member(small, fragile):
     with pytest.raises(FPSolveError, match="member 1 failed: UnresolvedError: stopped at t = 0"):
-        small(fragile(), fail_fast=True)
+        small(fragile(), fail_fast=True, measure="density")
 
 
 def test_other_errors_are_no_members_fault(small, fragile, tmp_path):
@@ -180,14 +180,15 @@ def test_dimensions_and_degrees_are_filled_with_nan(small):
 
 
 def test_a_swept_name_that_a_variable_has_is_written_in_full(small):
-    ds = small(sweep={"lmax": [15, 23]}, members=1, on_underresolved="filter")
+    about = {"sweep": {"lmax": [15, 23]}, "members": 1, "measure": "density"}
+    ds = small(**about, on_underresolved="filter")
     assert "solve.lmax" in ds.dims and ds.lmax.dims == ("solve.lmax", "member", "time")
     assert ds.method.values.tolist() == [[["density"] * 3]] * 2
-    assert small(sweep={"lmax": [15, 23]}, members=1).lmax.values.tolist() == [15, 23]
+    assert small(**about).lmax.values.tolist() == [15, 23]
 
 
 def test_under_resolved_members_say_from_when(small):
-    ds = small(IsotropicFlow(MODEL.spectrum, 2.0), members=2)
+    ds = small(IsotropicFlow(MODEL.spectrum, 2.0), members=2, measure="density")
     assert (ds.unresolved_from > 0).all()
 
 
@@ -229,13 +230,13 @@ def test_what_is_damaged_beside_the_members_is_named_and_written_again(small, tm
 
 @pytest.mark.parametrize("fail_fast", [True, False])
 def test_fail_fast_does_not_pass_over_members_that_failed_before(small, fragile, tmp_path, fail_fast):
-    path = tmp_path / "a.zarr"
-    small(fragile(), output=path)
+    path, about = tmp_path / "a.zarr", {"measure": "density"}
+    small(fragile(), output=path, **about)
     if fail_fast:
         with pytest.raises(FPSolveError, match=r"member 1 failed: UnresolvedError: stopped at t = 0.*keeps it"):
-            small(fragile(), output=path, fail_fast=True)
+            small(fragile(), output=path, fail_fast=True, **about)
     else:
-        small(fragile(), output=path)
+        small(fragile(), output=path, **about)
 
 
 def test_dimensions_name_valid_keys_of_a_sweep(small):

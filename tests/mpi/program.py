@@ -23,7 +23,7 @@ class After:
 
 def main(case: str, path: str) -> int:
     fragile = Fragile(MODEL.spectrum, MODEL.noise, bad=2, how="bug" if case == "raises" else "unresolved")
-    arguments = {"members": 4, "sweep": SWEEP, "output": path, "progress": True, **RUN}
+    arguments = {"members": 4, "sweep": SWEEP, "output": path, "progress": True, **RUN, "measure": "density"}
     more = {
         "static": {"schedule": "static"},
         "refused": {"dt": 0.3},

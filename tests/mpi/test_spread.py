@@ -94,6 +94,16 @@ def test_the_bits_do_not_depend_on_the_ranks(alone, tmp_path, ranks):
     assert fp.load(tmp_path / "a.zarr").identical(spread)
 
 
+def test_a_law_without_a_measure_is_a_cloud(tmp_path):
+    """Ranks move nothing else; the error of its quadrature is that of one process."""
+    text = CHARACTERISTICS.replace("save_density = true", "")
+    for name, ranks, how in (("a.nc", 2, ""), ("b.nc", 2, 'measure = "cloud"')):
+        status, told = run(tmp_path, ranks, text.replace('measure = "cloud"', how), name)
+        assert status == 0, told
+    found = fp.load(tmp_path / "a.nc")
+    assert found.identical(fp.load(tmp_path / "b.nc")) and (found.cloud_error < 1e-3).all()
+
+
 def test_a_result_without_points_is_a_file_like_any_other(tmp_path):
     text = TOKENS.replace("save_points = true", "")
     assert run(tmp_path, 2, text, "a.nc")[0] == 0
@@ -144,7 +154,7 @@ def test_an_error_on_one_rank_ends_all_with_one_message(tmp_path, case, said):
 
 
 def test_ranks_are_refused_what_is_no_cloud(tmp_path):
-    status, told = run(tmp_path, 2, CHARACTERISTICS.replace('measure = "cloud"', ""), "a.zarr")
+    status, told = run(tmp_path, 2, CHARACTERISTICS.replace('"cloud"', '"density"'), "a.zarr")
     assert status == 2 and told.count("only clouds are split over ranks") == 1, told
     status, told = run(tmp_path, 3, TOKENS.replace("13000", "8000"), "a.zarr")
     assert status == 2 and told.count("8000 points make 2 blocks of 4096") == 1, told

@@ -109,7 +109,7 @@ def test_names_shapes_and_values_are_refused_by_name():
 def test_an_error_in_a_function_says_whose_it_is():
     with pytest.raises(ZeroDivisionError) as raised:
         fp.solve(STILL, LAW, **RUN, observe={"bad": lambda measure: 1 / 0})
-    assert raised.value.__notes__ == ["in the observable 'bad' of a density"]
+    assert raised.value.__notes__ == ["in the observable 'bad' of a log_density"]
 
 
 def test_no_result_has_a_name_that_is_free_to_users():
@@ -179,7 +179,7 @@ def test_members_of_an_ensemble_have_the_bits_of_their_runs(tmp_path):
     with pytest.raises(InputError, match="another configuration"):
         fp.ensemble(FLOW, LAW, members=3, **run, observe={"height": height}, output=tmp_path / "a.zarr")
     with pytest.raises(InputError, match=r"^observe\[count\] = None: absent at t = 0"):
-        fp.ensemble(FLOW, LAW, members=3, **run, observe={"count": only_of_clouds})
+        fp.ensemble(FLOW, LAW, members=3, **run, measure="density", observe={"count": only_of_clouds})
     grown = []
     with pytest.raises(InputError, match=r"^observe\[grown\] = .*its shape was"):
         fp.ensemble(STILL, LAW, members=2, **run, observe={"grown": lambda m: grown.append(0) or np.zeros(len(grown))})

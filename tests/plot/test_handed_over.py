@@ -19,7 +19,7 @@ def handed_over(d, **changes):
     law = fp.initial.von_mises_fisher([0.3, -0.5, 1.0][:d], 2.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return fp.solve(flow, law, **RUN, on_underresolved="cloud", **changes)
+        return fp.solve(flow, law, **RUN, measure="density", on_underresolved="cloud", **changes)
 
 
 @pytest.fixture(scope="module")

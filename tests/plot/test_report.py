@@ -141,6 +141,10 @@ def test_points_of_a_cloud(tmp_path):
     _, frames = data(found, "scene")
     places = np.stack([numbers(frames[-1]["data"][0][axis]) for axis in "xyz"], -1)
     np.testing.assert_allclose(places, ds["points"].values[-1], atol=1e-7)
+    assert "error of the cloud's quadrature" in text(found)
+    assert ("p", {"class": "right", "id": "verdict"}) in found.elements
+    tokens = fp.initial.samples(LAW, 32, seed=1)
+    found = parts(fp.solve(fp.models.SelfAttention(1.0), tokens, t_end=0.02, dt=0.01, save_points=True))
     assert "Points have no tail" in text(found)
     assert ("p", {"class": "unknown", "id": "verdict"}) in found.elements
 
@@ -170,11 +174,25 @@ def test_what_is_not_resolved_is_said(result):
     assert ("p", {"class": "right", "id": "verdict"}) in parts(result).elements
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ds = fp.solve(fp.models.Homogenized(8.0, noise=3.0), LAW, t_end=0.5, dt=0.01, lmax=7)
+        ds = fp.solve(fp.models.Homogenized(8.0, noise=3.0), LAW, t_end=0.5, dt=0.01, lmax=7, measure="density")
     assert "unresolved_from" in ds.attrs
     found = parts(ds)
     assert f"under-resolved from t = {ds.attrs['unresolved_from']:g} on" in text(found).lower()
     assert ("p", {"class": "wrong", "id": "verdict"}) in found.elements
+
+
+def test_a_cloud_that_took_over_is_right_while_its_quadrature_is():
+    """Its verdict is that of ``cloud_error``, which has a row; of a density's own hand-over, too."""
+    flow, run = fp.models.IsotropicFlow([0.2, 4.0, 1.0], noise=1.0), {"t_end": 0.4, "dt": 0.05, "path_cell": 0.05}
+    for lmax, verdict in ((23, "right"), (7, "wrong")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ds = fp.solve(flow, LAW, lmax=lmax, lmax_cap=2 * lmax, **run)
+        found = parts(ds)
+        assert ("handed_over_at" in ds.attrs) and ("cloud_unresolved_from" in ds.attrs) == (verdict == "wrong")
+        assert ("p", {"class": verdict, "id": "verdict"}) in found.elements
+        assert f"carried by a cloud from t = {ds.handed_over_at:g} on" in text(found)
+        assert "error of the cloud's quadrature" in text(found)
 
 
 def copied(found_or_ds):

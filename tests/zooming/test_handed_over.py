@@ -13,7 +13,7 @@ from fpsolve.zooming import zoom
 def handed_over(model, law, **run):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnderResolvedWarning)
-        ds = fp.solve(model, law, on_underresolved="cloud", **run)
+        ds = fp.solve(model, law, measure="density", on_underresolved="cloud", **run)
     assert 0 < ds.handed_over_at < run["t_end"]
     return ds
 

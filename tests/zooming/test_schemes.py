@@ -40,7 +40,7 @@ def cloud(scheme: str, name: str, **changes):
 @pytest.mark.parametrize(("scheme", "name"), CASES)
 def test_the_density_is_that_of_the_density_run(scheme, name):
     ds = cloud(scheme, name)
-    *_, (_, density) = prepare(MODELS[name], LAW, scheme=scheme, lmax=63, **RUN).course().states()
+    *_, (_, density) = prepare(MODELS[name], LAW, measure="density", scheme=scheme, lmax=63, **RUN).course().states()
     here = zoom(ds, [1.0, 0.2, 0.5], 0.6, n=8)
     x = patch(np.array(here.centre), 0.6, 8).x
     exact = density.geometry.points(x).scalar(density.coefficients)
@@ -187,7 +187,7 @@ def test_the_circle(scheme, living):
     model = fp.models.SelfAttention(beta=2.0) if living else noise
     law = fp.initial.von_mises_fisher([0.3, -0.5], 2.0)
     ds = fp.solve(model, law, measure="cloud", lmax=63, scheme=scheme, save_flow=True, **RUN)
-    *_, (_, density) = prepare(model, law, lmax=127, scheme=scheme, **RUN).course().states()
+    *_, (_, density) = prepare(model, law, measure="density", lmax=127, scheme=scheme, **RUN).course().states()
     here = zoom(ds, "mean", np.pi, n=80)
     exact = density.geometry.points(patch(np.array(here.centre), np.pi, 80).x).scalar(density.coefficients)
     assert np.abs(here.density.values - exact).max() < 1e-6 and abs(here.mass - 1) < 1e-8

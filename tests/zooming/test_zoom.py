@@ -48,7 +48,7 @@ def collapsed(name: str):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_density_is_that_of_the_density_run_while_resolved(name):
-    *_, (_, density) = prepare(MODELS[name], LAW, lmax=63, **RUN).course().states()
+    *_, (_, density) = prepare(MODELS[name], LAW, measure="density", lmax=63, **RUN).course().states()
     assert density.tail < 1e-12
     for centre, radius in (([0.3, -0.5, 1.0], 0.5), ([1.0, 0.2, 0.0], 0.01)):
         here = zoom(cloud(name), centre, radius, n=8)
@@ -120,11 +120,25 @@ def test_a_run_handed_over_to_a_cloud_is_zoomed():
     run = {"t_end": 0.4, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 15}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnderResolvedWarning)
-        ds = fp.solve(flow, LAW, **run, on_underresolved="cloud")
+        ds = fp.solve(flow, LAW, **run, measure="density", on_underresolved="cloud")
     assert set(ds.method.values) == {"density", "cloud"}
     other = fp.solve(flow, LAW, **{**run, "lmax": 31}, measure="cloud")
     one, two = zoom(ds, [0, 0, 1], 0.2, n=8), zoom(other, [0, 0, 1], 0.2, n=8)
     assert np.array_equal(one.density, two.density)
+
+
+@pytest.mark.parametrize("model", [fp.models.SelfAttention(beta=2.0, value=12.0), None])
+def test_a_run_that_hands_over_in_place_is_zoomed(model):
+    """Its flow from t = 0, kept or done again, against the characteristics of the law on the same path."""
+    flow = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
+    run = {"t_end": 0.4, "dt": 0.02, "path_cell": 0.02, "seed": 2, "rtol": 1e-7}
+    ds = fp.solve(model or flow, LAW, **run, lmax=15, save_flow=True)
+    assert 0 < ds.handed_over_at < 0.4 and "flow_left_out" not in ds.attrs
+    fine = fp.solve(model or flow, LAW, **run, lmax=63, measure="cloud", save_flow=True)
+    assert ds.sizes["step"] == fine.sizes["step"]
+    kept, again, other = (zoom(one, "mean", 0.3, n=8) for one in (ds, ds.drop_vars("flow"), fine))
+    assert np.array_equal(kept.density, again.density)
+    assert np.abs(kept.density / other.density - 1).max() < 1e-4
 
 
 @pytest.mark.parametrize("model", [fp.models.SelfAttention(beta=2.0), None])
@@ -132,7 +146,7 @@ def test_the_circle(model):
     flow = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.1 * t**3, 3, d=2)
     law = fp.initial.von_mises_fisher([0.3, -0.5], 2.0)
     ds = fp.solve(model or flow, law, measure="cloud", lmax=63, save_flow=True, **RUN)
-    *_, (_, density) = prepare(model or flow, law, lmax=127, **RUN).course().states()
+    *_, (_, density) = prepare(model or flow, law, measure="density", lmax=127, **RUN).course().states()
     here = zoom(ds, "mean", np.pi, n=130)
     exact = density.geometry.points(patch(np.array(here.centre), np.pi, 130).x).scalar(density.coefficients)
     assert np.abs(here.density.values - exact).max() < 1e-6 and abs(here.mass - 1) < 1e-8
@@ -347,7 +361,8 @@ def test_a_density_of_attention_is_handed_over_to_the_cloud_of_twice_its_degree(
     run = {"t_end": 1.6, "dt": 0.1, "rtol": 1e-6}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnderResolvedWarning)
-        ds = fp.solve(MODELS["attention"], LAW, lmax=7, lmax_cap=cap, on_underresolved="cloud", **run)
+        about = {"measure": "density", "on_underresolved": "cloud", "lmax_cap": cap}
+        ds = fp.solve(MODELS["attention"], LAW, lmax=7, **about, **run)
     assert ds.attrs["handed_over_at"] < 1.6
     others = [fp.solve(MODELS["attention"], LAW, measure="cloud", lmax=n, **run) for n in (15, 7)]
     here, same, other = (zoom(one, [0, 0, 1], 0.2, n=8).density for one in (ds, *others))

@@ -10,7 +10,7 @@ import numpy as np
 
 from fpsolve.config import parse_config
 from fpsolve.errors import InputError
-from fpsolve.notes import NOTES, sentences
+from fpsolve.notes import HANDED_OVER, NOTES, sentences
 from fpsolve.plain.toml import toml_table
 from fpsolve.plot.heading import described
 from fpsolve.plot.marks import limit_of
@@ -27,8 +27,9 @@ DEFECTS = {
     "tail": "tail of the spectrum",
     "mass_defect": "|mass - 1| of the log density",
     "attention_floor": "floor of far attention",
+    "cloud_error": "error of the cloud's quadrature",
 }
-"""Observables that say whether a density is resolved, each with a limit."""
+"""Observables that say whether a run is resolved, each with a limit."""
 
 
 def configuration(ds: xr.Dataset) -> tuple[str, str]:
@@ -130,14 +131,16 @@ def resolution(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
             rows.append((about, f"{worst:.2g}", f"{limit:.0e}"))
             over += [about] * (worst > limit)
     remarks = sentences(ds)
+    handed_over = HANDED_OVER.summary.format(time=ds.attrs[HANDED_OVER.name]) if HANDED_OVER.name in ds.attrs else ""
     negative = "min_density" in ds and float(ds["min_density"].min()) < 0
     if negative:
         remarks.append(f"the density is negative somewhere (least: {float(ds['min_density'].min()):.2g})")
-    if remarks or over:
+    if over or remarks not in ([], [handed_over]):
         return "; ".join(remarks or [f"{one} exceeds its limit" for one in over]).capitalize() + ".", rows, False
     if not rows:
         return "Points have no tail: compare with more of them, or with a density, to know.", rows, None
-    return "At every saved time all that tells of the resolution is below its limit.", rows, True
+    told = "At every saved time all that tells of the resolution is below its limit"
+    return f"{told}; {handed_over}." if remarks else f"{told}.", rows, True
 
 
 def resolution_of_members(ds: xr.Dataset) -> tuple[str, list[Row], bool | None]:
