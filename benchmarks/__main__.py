@@ -25,6 +25,7 @@ from fpsolve.errors import FPSolveError
 BENCHMARKS = (
     "density_step",
     "ensemble_steps",
+    "cloud_steps",
     "exponentials",
     "affine_flow",
     "spectrum_update",

@@ -34,13 +34,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def run(quick: bool = False) -> list[dict[str, object]]:
     """Rows: noise, degree, steps a second, times those before (with its aim) and times those of the peer."""
     with tempfile.TemporaryDirectory() as folder:
-        before = _Before(Path(folder))
+        before = Before(Path(folder), BEFORE)
         return [
             _row(name, lmax, before, quick) for name in NOISES for lmax in ((15,) if quick else (15, 31, 63))
         ]
 
 
-def _row(name: str, lmax: int, before: _Before, quick: bool) -> dict[str, object]:
+def _row(name: str, lmax: int, before: Before, quick: bool) -> dict[str, object]:
     count, rounds = (4, 2) if quick else (12, 25)  # few steps: at degree 15 no density stays resolved for many
     ours, theirs = steps.stepping(fp, name, lmax), numpy_steps.stepping(name, lmax)
     works: dict[str, Any] = {"now": lambda: ours(count), "before": lambda: before(name, lmax, count)}
@@ -67,12 +67,12 @@ def _row(name: str, lmax: int, before: _Before, quick: bool) -> dict[str, object
     return row
 
 
-class _Before:
-    """The earlier version, built into a folder, answering from a process of its own."""
+class Before:
+    """An earlier version, that of a commit, built into a folder and answering from a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commit: str) -> None:
         tree, package = folder / "tree", folder / "package"
-        _quiet("git", "-C", ROOT, "worktree", "add", "--detach", tree, BEFORE)
+        _quiet("git", "-C", ROOT, "worktree", "add", "--detach", tree, commit)
         try:
             pip = sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"
             _quiet(*pip, "--target", package, tree)
@@ -84,9 +84,9 @@ class _Before:
         if not Path(found).is_relative_to(package):
             raise RuntimeError(f"the version before was not found: {found}")
 
-    def __call__(self, name: str, lmax: int, count: int) -> float:
+    def __call__(self, name: str, lmax: int, count: int, measure: str = "density") -> float:
         assert self._process.stdin is not None
-        print(name, lmax, count, sep="\t", file=self._process.stdin, flush=True)
+        print(name, lmax, count, measure, sep="\t", file=self._process.stdin, flush=True)
         return float(self._answer())
 
     def _answer(self) -> str:

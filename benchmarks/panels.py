@@ -261,6 +261,7 @@ PANELS: dict[str, Paint] = {
     "implicit_transport": implicit_transport,
     "orders": orders,
     "ensemble_steps": listed,
+    "cloud_steps": listed,
     "ensemble_scaling": listed,
     "cloud_ranks": listed,
     "ensemble_exact": listed,

@@ -10,7 +10,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-from fpsolve._kernels import _softmax, _transport
+from fpsolve._kernels import _softmax, _sweep, _transport
 from fpsolve.config import RunConfig, load_config
 from fpsolve.errors import InputError
 from fpsolve.instrument import Wrapped, wrapped
@@ -177,7 +177,10 @@ def _places(clock: Clock, model: Any) -> list[Wrapped]:
         "vector synthesis": [(shtns.sht, ("SHsphtor_to_spat", "SHsph_to_spat"))],
         "scalar analysis": [(shtns.sht, ("spat_to_SH",)), (CircleGrid, ("to_modes",))],
         "vector analysis": [(shtns.sht, ("spat_to_SHsphtor",))],
-        "sums at points": [(at, ("scalar", "tangent", "gradient", "jet")) for at in (SpherePoints, CirclePoints)],
+        "sums at points": [
+            *((at, ("scalar", "tangent", "gradient", "jet")) for at in (SpherePoints, CirclePoints)),
+            (_sweep, ("at", "sweep")),
+        ],
         "moments of points": [(at, ("moments",)) for at in (SpherePoints, CirclePoints)],
         "pairwise sums": [(_softmax, ("first", "first_and_second"))],
         "grid products": [(_transport, ("flux", "dot", "largest_square"))],

@@ -11,7 +11,7 @@ from typing import Any
 import ducc0
 import numpy as np
 
-from fpsolve._kernels import _softmax
+from fpsolve._kernels import _softmax, _sweep
 from fpsolve.instrument import Wrapped, wrapped
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
@@ -29,6 +29,9 @@ GRID_TRANSFORMS = {
 
 POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2, "jet": 4}
 """Methods of SpherePoints, counted likewise."""
+
+TABLED = ("at", "sweep")
+"""Functions of the compiled kernel of tabled fields: v, and div v where it is wanted, of one or of all stages."""
 
 PAIR_SUMS = ("first", "first_and_second")
 """Functions of the compiled softmax kernel: every target with every source."""
@@ -72,8 +75,8 @@ def counting() -> Iterator[Counter]:
 def _entries() -> list[tuple[Any, str]]:
     scattered = [(SpherePoints, name) for name in POINT_TRANSFORMS]
     circular = [(ducc0.nufft, "u2nu"), (ducc0.nufft, "nu2u"), (circle, "rfft"), (circle, "irfft")]
-    direct = [(_softmax, name) for name in PAIR_SUMS]
-    return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular + direct
+    kernels = [(_softmax, name) for name in PAIR_SUMS] + [(_sweep, name) for name in TABLED]
+    return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular + kernels
 
 
 def _counted(name: str, counter: Counter, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +96,22 @@ def _counted(name: str, counter: Counter, original: Callable[..., Any]) -> Calla
             return original(points, *arrays)
 
         return on_sphere
+    if name == "at":
+
+        def from_table(width: int, n: int, pieces: Any, table: Any, x: Any, *arrays: Any) -> Any:
+            counter.add("points", 3, 3 * len(x))
+            return original(width, n, pieces, table, x, *arrays)
+
+        return from_table
+    if name == "sweep":
+
+        def in_stages(*arguments: Any) -> Any:
+            weights, errors, state = (arguments[k] for k in (5, 6, 10))
+            fields = (state.shape[1] - 1) * (len(weights) + bool(errors[:, -1].any()))
+            counter.add("points", fields, fields * len(state))
+            return original(*arguments)
+
+        return in_stages
     if name in PAIR_SUMS:
 
         def over_pairs(g: Any, y: Any, *arrays: Any) -> Any:

@@ -19,8 +19,9 @@ from fpsolve.sphere.geometry import GEOMETRIES, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.sphere.nested import LARGEST_OF, error_of, nested_masses
 from fpsolve.sphere.scattered import Points, SpherePoints
-from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
+from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, integrate, swept
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
+from fpsolve.transport.tabled import at_states, formula_for, sweep, tabled
 from fpsolve.transport.velocity import Velocity, sites_of
 from fpsolve.values import as_array, changed, own_arrays, unsettled
 
@@ -240,6 +241,12 @@ class Cloud(Measure):
             )
         if frozen is not None and self._in_harmonics:
             frozen = frozen.resolved(self.dimension)
+        tableau = for_living(self.rtol) if frozen is None else formula_for(frozen, self.rtol)
+        table = None if frozen is None else tabled(frozen, self.rtol, len(self.x))
+        if table is not None:
+            substep = sweep(table, tableau, 1 - FARTHEST, 1 + FARTHEST)
+            how = {"rtol": self.rtol, "norm": self._error_norm, "finish": self._on_sphere}
+            return self._at(swept(substep, self._state, order=tableau.order, **how))  # type: ignore[arg-type]
 
         def rhs(state: Real) -> Real:
             source = self._at(state)
@@ -251,7 +258,7 @@ class Cloud(Measure):
             state = integrate(
                 rhs,
                 self._state,
-                tableau=for_tolerance(self.rtol) if frozen is not None else for_living(self.rtol),
+                tableau=tableau,
                 rtol=self.rtol,
                 norm=self._error_norm,
                 finish=self._on_sphere,
@@ -280,7 +287,8 @@ class Cloud(Measure):
         return changed(self, x=heat.moved(self.x, self.sites.from_ambient(kick), amount))
 
     def is_finite(self) -> bool:
-        return bool(np.isfinite(self._state).all())
+        carried = self.log_density
+        return bool(np.isfinite(self.x).all() and (carried is None or np.isfinite(carried).all()))
 
     @property
     def _in_harmonics(self) -> bool:
@@ -300,6 +308,8 @@ class Cloud(Measure):
     def _derivative(self, v: Velocity) -> Real:
         if self._in_harmonics:
             v = v.resolved(self.dimension)
+        if (table := tabled(v, self.rtol, len(self.x))) is not None:
+            return at_states(table, self._state)
         if self.log_density is None:
             return v.on(self.sites)
         return np.column_stack([v.on(self.sites), -v.divergence(self.sites)])

@@ -1,7 +1,8 @@
 """Harmonic sums at scattered points of S², bitwise independent of the number of threads.
 
 Up to moderate degrees, and for few points at any degree, they are summed term by term (:mod:`fpsolve._kernels.points`);
-else by non-uniform FFT (:mod:`fpsolve.sphere.nonuniform`), whose plans cost about as much as the sums.
+else by non-uniform FFT (:mod:`fpsolve.sphere.nonuniform`), whose plans cost about as much as the sums. Moments of many
+points go by a grid of their own (:mod:`fpsolve.sphere.gridded`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import numpy as np
 
 from fpsolve._kernels import points
 from fpsolve.cached import cached_property, read_only
-from fpsolve.sphere.blocks import in_blocks
+from fpsolve.sphere import gridded
+from fpsolve.sphere.blocks import BLOCK, in_blocks
 from fpsolve.sphere.harmonics import Coefficients, Real, degree_of, size
 from fpsolve.sphere.nonuniform import NonuniformSums
 
@@ -21,6 +23,9 @@ DIRECT_DEGREE = {"scalar": 52, "gradient": 48, "jet": 52, "tangent": 40, "moment
 
 DIRECT_POINTS = 2000
 """Up to so many points it is so at every degree up to HIGHEST_DEGREE."""
+
+GRIDDED, GRIDDED_POINTS = range(24, 385), 1000
+"""Moments of these degrees, of so many points or more, are sooner summed by way of a grid."""
 
 HIGHEST_DEGREE = 1000
 """Term by term no degree above this is summed: factors grow as 2^ℓ."""
@@ -98,11 +103,12 @@ class SpherePoints(Points):
 
     def moments(self, weights: Real, degree: int) -> Coefficients:
         """Σ_i w_i Y*_ℓm(x_i), the moments of a weighted cloud, up to ``degree``."""
-        if not self._directly("moments", degree):
+        on_grid = degree in GRIDDED and len(self.x) >= GRIDDED_POINTS
+        if not on_grid and not self._directly("moments", degree):
             return self._nonuniform.moments(weights, degree)
-        weights, total = np.ascontiguousarray(weights), np.zeros(size(degree), complex)
-        x = self._contiguous
-        for part in in_blocks(lambda p: points.moments(degree, x[p], weights[p]), len(x), DIRECT_BLOCK):
+        weights, total = np.ascontiguousarray(weights, float), np.zeros(size(degree), complex)
+        x, of = self._contiguous, gridded.moments if on_grid else points.moments
+        for part in in_blocks(lambda p: of(degree, x[p], weights[p]), len(x), BLOCK if on_grid else DIRECT_BLOCK):
             total += part
         return total
 

@@ -12,14 +12,15 @@ from fpsolve.attention.source import TOLERANCE
 from fpsolve.cached import cached_property, read_only
 from fpsolve.errors import InputError, UnresolvedError
 from fpsolve.measures.base import Living
-from fpsolve.measures.cloud import Cloud
+from fpsolve.measures.cloud import FARTHEST, Cloud
 from fpsolve.noise import BrownianPath
 from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
 from fpsolve.spread.share import Share
 from fpsolve.spread.source import SpreadSource
-from fpsolve.transport.runge_kutta import combination, controlled, for_living, for_tolerance, stages, usable
+from fpsolve.transport.runge_kutta import combination, controlled, estimate, for_living, stages, usable
+from fpsolve.transport.tabled import Substep, at_states, formula_for, sweep, tabled
 from fpsolve.transport.velocity import (
     RESOLVING_DEGREES,
     AmbientField,
@@ -147,7 +148,8 @@ class BlockFlow:
         self.cloud, self._share = cloud, cloud.share
         self._living: Any = None if isinstance(velocity, Velocity) else velocity
         self._field = None if self._living is not None else harmonic(velocity, cloud.dimension)  # type: ignore[arg-type]
-        self.tableau = for_tolerance(cloud.rtol) if self._living is None else for_living(cloud.rtol)
+        self.tableau = formula_for(self._field, cloud.rtol) if self._field is not None else for_living(cloud.rtol)
+        self._substep = self._substeps()
         self._tried: list[Real] = []
         self._first: list[Real] | None = None
         self._directions = False
@@ -158,27 +160,34 @@ class BlockFlow:
         if errors is None:
             return np.inf
         found = iter(errors)
-        return float(self._share.summed(lambda part: np.array(next(found))))
+        return estimate(self._share.summed(lambda part: np.array(next(found))).tolist())
 
     def accept(self, is_last: bool) -> None:
         """Keep the sub-step that was tried, its points on the sphere."""
         self.cloud = self.cloud.with_states([self.cloud._on_sphere(state) for state in self._tried])
         self._tried, self._first = [], None
 
-    def _frozen(self, h: float) -> list[float] | None:
+    def _substeps(self) -> Substep:
+        """Sub-steps of a block along the frozen field."""
+        cloud, field = self.cloud, self._field
+        table = None if field is None else tabled(field, cloud.rtol, self._share.count)
+        if table is not None:
+            return sweep(table, self.tableau, 1 - FARTHEST, 1 + FARTHEST)
+        rhs: Callable[[Real], Real] = lambda y: derivative(cloud, field, y)  # noqa: E731
+        return lambda y, h: stages(rhs, y, rhs(y), h, self.tableau, cloud._near_sphere)
+
+    def _frozen(self, h: float) -> list[list[float]] | None:
         cloud, errors = self.cloud, []
-        rhs: Callable[[Real], Real] = lambda y: derivative(cloud, self._field, y)  # noqa: E731
         self._tried = []
         for part in self._share.parts:
-            y = cloud.state_of(part)
-            found = stages(rhs, y, rhs(y), h, self.tableau, cloud._near_sphere)
+            found = self._substep(cloud.state_of(part), h)
             if found is None:
                 break
             self._tried.append(found[0])
-            errors.append(cloud.error_of(part, found[1]))
+            errors.append([cloud.error_of(part, error) for error in found[1]])
         return errors if self._share.ranks.agree(len(errors) == len(self._share.parts)) else None
 
-    def _lived(self, h: float) -> list[float] | None:
+    def _lived(self, h: float) -> list[list[float]] | None:
         cloud, tableau, parts = self.cloud, self.tableau, self._share.parts
         y = [cloud.state_of(part) for part in parts]
         self._first = self._first or self._derivatives(y)
@@ -194,7 +203,7 @@ class BlockFlow:
                         slopes.append(new)
             self._tried = stage
             errors = (h * combination(tableau.error, slopes) for slopes in k)
-            return [cloud.error_of(part, error) for part, error in zip(parts, errors, strict=True)]
+            return [[cloud.error_of(part, error)] for part, error in zip(parts, errors, strict=True)]
 
     def _derivatives(self, states: list[Real]) -> list[Real]:
         """The slopes of all blocks by the field that these states make.
@@ -213,6 +222,9 @@ class BlockFlow:
                 self._directions = True
         if field is None:
             field = harmonic(self._living(SpreadSource(self._share, directions, cloud.weights, d, cloud.rtol)), d)
+        table = tabled(field, cloud.rtol, self._share.count)
+        if table is not None:
+            return [at_states(table, state) for state in states]
         return [derivative(cloud, field, state) for state in states]
 
 

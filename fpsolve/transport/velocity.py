@@ -72,7 +72,7 @@ class Velocity(ABC):
         return _difference_divergence(self, points)
 
     def __add__(self, other: Velocity) -> Velocity:
-        return SumField((self, other))
+        return self if isinstance(other, ZeroField) else SumField((self, other))
 
     def __mul__(self, factor: float) -> Velocity:
         return ScaledField(self, float(factor))
@@ -103,6 +103,16 @@ class HarmonicField(Velocity):
 
     def divergence(self, points: Any) -> Real:
         return points.scalar(self.spheroidal * self.geometry.laplacian(self.degree))
+
+    @cached_property
+    def sizes(self) -> tuple[float, float, float]:
+        """|v|, |∇v| and |div v|, root mean squares over S²."""
+        degree = np.arange(self.degree + 1.0)
+        power, scale = self.geometry.power, degree * (degree + 1)
+        s, t = power(self.spheroidal), power(self.toroidal)
+        squares = np.sum(scale * (s + t)), np.sum(scale**2 * (s + t)), np.sum(scale**2 * s)
+        speed, slope, divergence = (float(np.sqrt(one / self.geometry.area)) for one in squares)
+        return speed, slope, divergence
 
     @property
     def degree(self) -> int:

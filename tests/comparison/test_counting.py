@@ -15,6 +15,9 @@ from fpsolve.sphere.circle import CirclePoints, circle_grid
 from fpsolve.sphere.grid import grid
 from fpsolve.sphere.harmonics import size
 from fpsolve.sphere.scattered import SpherePoints
+from fpsolve.sphere.torus import torus_table
+from fpsolve.transport.runge_kutta import DORMAND_PRINCE_5, DORMAND_PRINCE_853
+from fpsolve.transport.tabled import sweep
 
 NORTH = np.tile([0.0, 0.0, 1.0], (7, 1))
 
@@ -62,6 +65,20 @@ def test_a_jet_counts_four_fields():
     with counting() as counter:
         points.jet(np.zeros(size(4), complex), np.zeros(size(4), complex))
     assert (counter.points, counter.values, counter.pairs) == (4, 28, 0)
+
+
+def test_tabled_fields_count_every_stage():
+    """Three fields at the points, with -div v; those of every stage, and at the end where the error asks for it."""
+    modes = np.ones(size(4), complex) / 1000
+    table, state = torus_table(modes, modes, 1e-6), np.column_stack([NORTH, np.zeros(7)])
+    with counting() as counter:
+        table.at(NORTH)
+    assert (counter.points, counter.values) == (3, 21)
+    for tableau, stages in ((DORMAND_PRINCE_5, 7), (DORMAND_PRINCE_853, 12)):
+        with counting() as counter:
+            assert sweep(table, tableau, 0.5, 1.5)(state, 1.0) is not None
+            assert sweep(table, tableau, 0.5, 1.5)(NORTH, 1.0) is not None
+        assert (counter.points, counter.values) == (5 * stages, 35 * stages)
 
 
 def test_nothing_stays_wrapped_even_after_an_error():

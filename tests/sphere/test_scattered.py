@@ -36,10 +36,12 @@ def close(found: Real, expected: Real, tolerance: float = 1e-11) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.fixture(params=["term by term", "non-uniform"])
+@pytest.fixture(params=["term by term", "non-uniform", "grid"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to the sums, whatever the degree and the number of points."""
+    """All ways to the sums, whatever the degree and the number of points."""
     most = 1000 if request.param == "term by term" else -1
+    monkeypatch.setattr(scattered, "GRIDDED", range(1, 1000) if request.param == "grid" else range(0))
+    monkeypatch.setattr(scattered, "GRIDDED_POINTS", 0)
     monkeypatch.setattr(scattered, "DIRECT_DEGREE", dict.fromkeys(scattered.DIRECT_DEGREE, most))
     monkeypatch.setattr(scattered, "DIRECT_POINTS", -1)
 
