@@ -93,8 +93,11 @@ class MomentSource(Source):
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
         self._density = density
+
+    @cached_property
+    def _thinned(self) -> ThinnedSets:
         me = ref(self)  # a cycle would keep states until they are collected
-        self._thinned = ThinnedSets(lambda: _points_of(me()), density)
+        return ThinnedSets(lambda: _points_of(me()), self._density)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``.
