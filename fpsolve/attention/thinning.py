@@ -142,10 +142,15 @@ def longitudes(least: int) -> int:
 def _degrees(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[int, int]:
     """The degree to which f is known, and that which a grid must integrate."""
     coefficients, exponent = density
-    spectrum = power(coefficients)
-    bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
+    bound = amplitudes_beyond(coefficients)
     degree, known = (int(np.sum(bound > part * bound[0])) - 1 for part in (tolerances[0], 0.1 * ROUND_OFF))
     return known, exponent * degree + moment_degree(radius, tolerances[1])
+
+
+def amplitudes_beyond(coefficients: Coefficients) -> Real:
+    """Σ_{k≥ℓ} √((2k+1) Σ_m |f_km|²) for every degree ℓ: √4π times a bound on what the degrees from ℓ on add to f."""
+    spectrum = power(coefficients)
+    return np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
 
 
 def _masses(density: Series, known: int, shape: tuple[int, int]) -> Real:
