@@ -16,5 +16,7 @@ def modes(
     field: NDArray[np.float64],
     projections: NDArray[np.float64],
     table: NDArray[np.float64],
+    to: int,
     out: NDArray[np.complex128],
+    power: NDArray[np.float64],
 ) -> None: ...

@@ -142,9 +142,8 @@ FPSOLVE_INLINE void gather(const Sources& src, double r, double cosine, double s
         }
         double c[4];
         for (std::size_t k = 0; k < 4; ++k) {
-            double lanes[LANES];
-            store(lanes, part[k]);
-            c[k] = (m ? 2.0 : 1.0) * (k % 2 ? sign : 1.0) * total(lanes);
+            const Half four = part[k].low + part[k].high;
+            c[k] = (m ? 2.0 : 1.0) * (k % 2 ? sign : 1.0) * ((four[0] + four[1]) + (four[2] + four[3]));
         }
         const std::size_t place = modulo(m, Q), to = std::min(place, Q - place);
         const double turn = place == to ? 1.0 : -1.0;

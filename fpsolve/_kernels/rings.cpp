@@ -234,13 +234,16 @@ FPSOLVE_CLONES void fpsolve_ring_analysis(std::size_t I, std::size_t Q, std::siz
     }
 }
 
-// out_lm = sum_i P[m, i, l] wave_im.
-FPSOLVE_CLONES void fpsolve_ring_harmonics(std::size_t I, std::size_t degree, const double* __restrict projections,
-                                           const double* __restrict real, const double* __restrict imaginary,
-                                           double* __restrict sums, double* __restrict out) {
+// out_lm = sum_i P[m, i, l] wave_im, zero for l > degree, in the order of degree `to`; and sum_m |out_lm|^2, all orders.
+FPSOLVE_CLONES void fpsolve_ring_harmonics(std::size_t I, std::size_t degree, std::size_t to,
+                                           const double* __restrict projections, const double* __restrict real,
+                                           const double* __restrict imaginary, double* __restrict sums,
+                                           double* __restrict out, double* __restrict power) {
     const std::size_t count = degree + 1;
-    std::size_t k = 0;
+    std::fill(out, out + (to + 1) * (to + 2), 0.0);
+    std::fill(power, power + count, 0.0);
     for (std::size_t m = 0; m <= degree; ++m) {
+        double* row_out = out + m * (2 * to + 1 - m);  // of (0, m), were there one
         std::fill(sums, sums + 2 * count, 0.0);
         for (std::size_t i = 0; i < I; ++i) {
             const double* row = projections + (m * I + i) * count;
@@ -250,9 +253,10 @@ FPSOLVE_CLONES void fpsolve_ring_harmonics(std::size_t I, std::size_t degree, co
                 sums[count + l] += second * row[l];
             }
         }
-        for (std::size_t l = m; l <= degree; ++l, ++k) {
-            out[2 * k] = sums[l];
-            out[2 * k + 1] = sums[count + l];
+        for (std::size_t l = m; l <= degree; ++l) {
+            row_out[2 * l] = sums[l];
+            row_out[2 * l + 1] = sums[count + l];
+            power[l] += (m ? 2.0 : 1.0) * (sums[l] * sums[l] + sums[count + l] * sums[count + l]);
         }
     }
 }
@@ -262,6 +266,7 @@ namespace {
 template <int NDIM>
 using In = nb::ndarray<const double, nb::numpy, nb::ndim<NDIM>, nb::c_contig, nb::device::cpu>;
 using Out = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Row = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Modes = nb::ndarray<std::complex<double>, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 void same(std::size_t a, std::size_t b) {
@@ -328,13 +333,16 @@ std::size_t log_sums(double radius, In<2> targets, In<2> rings, In<2> weights, I
     return others;
 }
 
-// f_lm, l <= degree, of a field (I, Q) on rings: `projections` (degree+1, I, degree+1) by m, i, l.
-void modes(Out field, In<3> projections, In<3> table, Modes out) {
+// f_lm, l <= degree, of a field (I, Q) on rings in the order of degree `to`, and their power by degree: `projections`
+// (degree+1, I, degree+1) by m, i, l.
+void modes(Out field, In<3> projections, In<3> table, std::size_t to, Modes out, Row power) {
     const std::size_t I = field.shape(0), Q = field.shape(1), degree = projections.shape(0) - 1;
     const std::size_t width = table.shape(2);
     same(projections.shape(1), I);
     same(projections.shape(2), degree + 1);
-    same(out.size(), (degree + 1) * (degree + 2) / 2);
+    same(out.size(), (to + 1) * (to + 2) / 2);
+    same(power.size(), degree + 1);
+    if (to < degree) throw std::invalid_argument("an order of fewer degrees");
     same(table.shape(0), 2);
     same(table.shape(1), Q / 2 + 1);
     same(width, padded(Q / 2 + 1, LANES));
@@ -343,8 +351,8 @@ void modes(Out field, In<3> projections, In<3> table, Modes out) {
     std::vector<double> room(2 * width + 2 * I * (degree + 1) + 2 * (degree + 1));
     double *even = room.data(), *odd = even + width, *real = odd + width, *imaginary = real + I * (degree + 1);
     fpsolve_ring_analysis(I, Q, width, degree, table.data(), field.data(), even, odd, real, imaginary);
-    fpsolve_ring_harmonics(I, degree, projections.data(), real, imaginary, imaginary + I * (degree + 1),
-                           reinterpret_cast<double*>(out.data()));
+    fpsolve_ring_harmonics(I, degree, to, projections.data(), real, imaginary, imaginary + I * (degree + 1),
+                           reinterpret_cast<double*>(out.data()), power.data());
 }
 
 }  // namespace

@@ -100,8 +100,9 @@ def circle_waves(count: int) -> Array:
     return table
 
 
-def ring_modes(field: Array, projections: Array) -> NDArray[np.complex128]:
-    """f_ℓm, ℓ ≤ degree, of a field (I, Q) on Gauss latitudes; ``projections``: those of `coarse_sphere`."""
-    out = np.empty(len(projections) * (len(projections) + 1) // 2, complex)
-    _rings.modes(np.ascontiguousarray(field), projections, circle_waves(field.shape[1]), out)
-    return out
+def ring_modes(field: Array, projections: Array, degree: int) -> tuple[NDArray[np.complex128], Array]:
+    """f_ℓm of a field (I, Q) on Gauss latitudes and Σ_m |f_ℓm|², up to the degree of ``projections``, as
+    `coarse_sphere` has them; the former with zeros up to ``degree``."""
+    out, power = np.empty((degree + 1) * (degree + 2) // 2, complex), np.empty(len(projections))
+    _rings.modes(np.ascontiguousarray(field), projections, circle_waves(field.shape[1]), degree, out, power)
+    return out, power

@@ -36,7 +36,12 @@ class CoarseGrid:
 
     def to_modes(self, field: Real, degree: int) -> Coefficients:
         """f_ℓm = ∫ Y*_ℓm f by quadrature up to ``self.degree``, zero above, in the order of ``degree``."""
-        return resized(ring_modes(field, self._projections), degree)
+        return self.analysed(field, degree)[0]
+
+    def analysed(self, field: Real, degree: int) -> tuple[Coefficients, Real]:
+        """The same, and the power Σ_m |f_ℓm|² of the degrees up to ``self.degree``."""
+        modes, power = ring_modes(field, self._projections, max(degree, self.degree))
+        return resized(modes, degree), power
 
     def readable_modes(self, field: Real, degree: int) -> Coefficients:
         """The same by whole arrays."""

@@ -23,7 +23,7 @@ from fpsolve.errors import InputError
 from fpsolve.noise import isotropic
 from fpsolve.sphere._shtns import BOUND
 from fpsolve.sphere.geometry import geometry
-from fpsolve.sphere.harmonics import degrees_orders, index, real_degrees_orders
+from fpsolve.sphere.harmonics import index, real_degrees_orders
 from fpsolve.threads import one_blas_thread
 
 Real = NDArray[np.float64]
@@ -202,22 +202,20 @@ class SpectrumEngine:
         while True:
             sites = rungs[rung]
             log_m, sampled = source.log_M_smooth(r, sites, float(self.radii[-1]))
-            modes = sampled.to_modes(log_m, self.cutoffs.degree)
+            modes, power = sampled.analysed(log_m, self.cutoffs.degree)
             if rung == len(rungs) - 1:
                 break
-            left_out = self._left_out(modes, sites.degree, j)
+            left_out = self._left_out(power, sites.degree, j)
             if left_out <= LEFT_OUT:
                 break
             rung = min(rung + (1 if left_out < FAR * LEFT_OUT else 2), len(rungs) - 1)
         below = max(rung - 1, 0)
-        lower = rung > 0 and self._left_out(modes, rungs[below].degree, j) <= LEFT_OUT
+        lower = rung > 0 and self._left_out(power, rungs[below].degree, j) <= LEFT_OUT
         return modes, below if lower else rung
 
-    def _left_out(self, modes: NDArray[np.complex128], degree: int, j: int) -> float:
+    def _left_out(self, power: Real, degree: int, j: int) -> float:
         """About what the degrees above ``degree`` of sphere j give to C_ℓ, in σ_V² |S²|: as the two last ones."""
-        positions, orders = _two_degrees(degree, self.cutoffs.degree)
-        parts = modes[positions].view(np.float64).reshape(-1, 2)
-        return float(self._importance[degree, j] * np.einsum("m,mc,mc->", orders, parts, parts))
+        return float(self._importance[degree, j] * (power[degree] + power[degree - 1]))
 
     def spectrum(self, log_m: Real) -> Real:
         """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
@@ -274,8 +272,12 @@ class _Sites:
     """A grid as the last rung: its ``points`` and its analysis."""
 
     def __init__(self, grid: Any, d: int) -> None:
-        self.shape, self.to_modes = grid.shape, grid.to_modes
+        self.shape, self._grid = grid.shape, grid
         self.points = geometry(d).points(grid.x.reshape(-1, d))
+
+    def analysed(self, field: Real, degree: int) -> tuple[NDArray[np.complex128], Real]:
+        """Its modes; nobody asks for their power where there is one rung."""
+        return self._grid.to_modes(field, degree), np.empty(0)
 
 
 @lru_cache(maxsize=16)
@@ -285,14 +287,6 @@ def spectrum_engine(
     """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
     with one_blas_thread():
         return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
-
-
-@lru_cache(maxsize=64)
-def _two_degrees(degree: int, lmax: int) -> tuple[NDArray[np.int64], Real]:
-    """Positions of the degrees ``degree`` - 1 and ``degree``, and how many orders ±m each stands for."""
-    ells, orders = degrees_orders(lmax)
-    positions = np.flatnonzero((ells == degree) | (ells == degree - 1))
-    return positions, np.where(orders[positions] == 0, 1.0, 2.0)
 
 
 def degree_fields(grid: Any, degree: int, values: Real, d: int = 3) -> list[Real]:

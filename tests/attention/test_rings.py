@@ -16,7 +16,7 @@ from fpsolve.attention.spectrum import NEARER, SpectrumEngine, spectrum_engine
 from fpsolve.attention.thinning import LONGITUDES, SMOOTH, ThinnedSets, in_rings, longitudes, on_rings
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build
-from fpsolve.sphere.harmonics import Real, size
+from fpsolve.sphere.harmonics import Real, power, size
 
 AXES = {"pole": (0.0, 0.0, 1.0), "south": (0.1, 0.0, -0.9), "tilted": (0.6, 0.48, 0.64), "equator": (0.0, 1.0, 0.0)}
 SHAPES = [((21, 48), (18, 24)), ((20, 60), (11, 20)), ((13, 26), (14, 26)), ((9, 84), (7, 42)), ((1, 6), (1, 3))]
@@ -218,6 +218,10 @@ def test_the_compiled_analysis_is_the_readable_one(degree: int, margin: int, nph
     field = np.random.default_rng(degree).normal(size=grid.shape)
     for asked in (degree, degree + 3):
         expected = grid.readable_modes(field, asked)
-        np.testing.assert_allclose(grid.to_modes(field, asked), expected, rtol=0, atol=1e-14)
+        modes, found = grid.analysed(field, asked)
+        np.testing.assert_allclose(modes, expected, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(found, power(expected)[: degree + 1], rtol=1e-12)
+    lower = max(degree - 2, 0)
+    np.testing.assert_allclose(grid.to_modes(field, lower), grid.readable_modes(field, lower), rtol=0, atol=1e-14)
     with pytest.raises(ValueError, match="do not fit"):
-        ring_modes(field[1:], projections(degree, degree + 1 + margin))
+        ring_modes(field[1:], projections(degree, degree + 1 + margin), degree)
