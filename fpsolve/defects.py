@@ -9,10 +9,13 @@ from weakref import WeakKeyDictionary
 from fpsolve.attention.floor import Floor
 from fpsolve.measures.base import Measure
 from fpsolve.models.base import Model
-from fpsolve.notes import ATTENTION, UNRESOLVED, Note
+from fpsolve.notes import ATTENTION, CLOUD, UNRESOLVED, Note
 
 ATTENTION_UNRESOLVED = 2e-5
 """A density whose floor may change C_ℓ by more than this part of C_0: √C_ℓ soon drives low moments off by 1e-4."""
+
+CLOUD_UNRESOLVED = 1e-3
+"""A cloud whose quadrature is off by more than this in the moments ℓ ≤ 8."""
 
 ATTENTION_REFINE_FROM = 2e-6
 """``refine`` acts at this already: a floor that transports have left behind no later accuracy takes away."""
@@ -64,6 +67,8 @@ def defects(measure: Measure, model: Model | None = None, limit: Limit = usual) 
         limits = ATTENTION_UNRESOLVED, ATTENTION_REFINE_FROM
         truncation = measure.floor is not None and measure.floor.is_truncation
         known.append(Defect("attention_floor", ATTENTION, floor, *limits, truncation))
+    if (error := measure.cloud_error) is not None:
+        known.append(Defect("cloud_error", CLOUD, error, CLOUD_UNRESOLVED, CLOUD_UNRESOLVED))
     return [one for one in known if one.exceeds(limit(one))]
 
 

@@ -58,6 +58,12 @@ ATTENTION = Note(
     "far attention under-resolved from t = {time:g} on",
     "attention under-resolved",
 )
+CLOUD = Note(
+    "cloud_unresolved_from",
+    "time from which the quadrature of the cloud is off by more than 1e-3 in low moments, NaN for never",
+    "the cloud's quadrature is off by more than 1e-3 from t = {time:g} on",
+    "cloud under-resolved",
+)
 REFINED = Note(
     "refined_from",
     "time from which the density has a higher degree, NaN for never",
@@ -87,5 +93,5 @@ STOPPED = Note(
     "stopped",
 )
 
-NOTES = {one.name: one for one in (UNRESOLVED, ATTENTION, REFINED, FILTERED, HANDED_OVER, STOPPED)}
+NOTES = {one.name: one for one in (UNRESOLVED, ATTENTION, CLOUD, REFINED, FILTERED, HANDED_OVER, STOPPED)}
 """By name, in the order in which they are told; a policy of a user may have others."""

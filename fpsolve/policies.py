@@ -85,6 +85,10 @@ class Policy(metaclass=Checked):
         """The measure of step 0 whose points the run may follow: the cloud that may take over, or the state itself."""
         return state
 
+    def later(self, state: Measure) -> Measure | None:
+        """A state of another kind that may come after this one, at its own time: its observables and cost are those."""
+        return None
+
     def first(self, state: Any, rebuilt: Callable[[int], Any]) -> Any:
         """The state of step 0; ``rebuilt``: the initial law at a degree."""
         return state
@@ -206,16 +210,21 @@ class Refine(Policy):
 
 @dataclass(frozen=True)
 class HandOver(Policy):
-    """Hand over to a cloud of degree 2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path.
+    """Hand over to a cloud of degree 2ℓmax + 1, ``lmax_cap`` at most.
 
-    begin: makes the cloud of step 0, set by ``prepared``; without it the density's own quadrature is taken.
+    A log density hands over where it stands, to its own quadrature of that degree: it is positive, and right while it
+    is resolved. Of others, and of a log density that does not resolve its law, the cloud starts from the same law on
+    the same path, and catches up. begin: makes that cloud of step 0, set by ``prepared`` where it is needed; without it
+    the density's own quadrature is taken.
     """
 
     lmax_cap: int = CAP
     begin: Callable[[], Measure] | None = field(default=None, init=False, compare=False, repr=False)
 
     name: ClassVar[str] = "cloud"
-    sentence: ClassVar[str] = "characteristics take over: the quadrature cloud of the same law on the same path"
+    sentence: ClassVar[str] = (
+        "characteristics take over: a log density's quadrature where it stands, else the same law's on the same path"
+    )
     notes: ClassVar[tuple[Note, ...]] = (HANDED_OVER, STOPPED)
     to_points: ClassVar[bool] = True
 
@@ -246,16 +255,24 @@ class HandOver(Policy):
             return cloud
 
         bound = replace(self, lmax_cap=cap)
-        object.__setattr__(bound, "begin", begin)
+        if not (state.in_place and is_resolved(state)):
+            object.__setattr__(bound, "begin", begin)
         return bound
 
     def successor(self, state: Any, shown: Sequence[Defect] = ()) -> Measure | None:
-        """The density's own quadrature."""
-        return cloud_of(state) if state.points is None else None
+        """The density's own quadrature, a log density's of the degree that it hands over to."""
+        if state.points is not None:
+            return None
+        points: Measure = cloud_of(state, quadrature_degree(state.lmax, self.lmax_cap) if state.in_place else None)
+        return points
 
     def hands_over(self, state: Measure) -> bool:
         """Densities, once the cloud of step 0 is known."""
         return self.begin is not None and state.points is None
+
+    def later(self, state: Measure) -> Measure | None:
+        """The cloud that would take over now."""
+        return self.points(state) if self.hands_over(state) else self.successor(state)
 
     def points(self, state: Measure) -> Measure:
         """The cloud of step 0."""
@@ -293,6 +310,12 @@ def policy_of(given: Any, lmax_cap: int = CAP, argument: str = "on_underresolved
     return policy
 
 
+def sets_filter(given: Any) -> bool:
+    """Whether a policy, its name or its table is that of a filter, which densities alone have."""
+    name = given.get("name") if isinstance(given, Mapping) else getattr(given, "name", given)
+    return bool(name == Filter.name)
+
+
 def may_follow_points(recorded: Any) -> bool:
     """Whether the policy that a configuration holds may hand a run over to a cloud."""
     known = POLICIES.get(recorded["name"] if isinstance(recorded, Mapping) else recorded)
@@ -311,10 +334,13 @@ def filtered(measure: Any, strength: float) -> Measure | None:
     return stronger if (getattr(measure, "filter", None) or 0.0) < strength else None
 
 
-def cloud_of(measure: Any) -> Any:
-    """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+def cloud_of(measure: Any, lmax: int | None = None) -> Any:
+    """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes.
+
+    lmax: the degree of the quadrature of a measure that hands over in place.
+    """
     points: Any = MEASURES[measure.cloud_name]
-    return points.taken_from(measure)
+    return points.taken_from(measure) if lmax is None else points.taken_from(measure, lmax)
 
 
 def quadrature_degree(lmax: int, cap: int) -> int:

@@ -9,7 +9,7 @@ from fpsolve.defects import defects, is_resolved
 from fpsolve.errors import UnderResolvedWarning
 from fpsolve.measures import Measure
 from fpsolve.models.base import Model
-from fpsolve.notes import ATTENTION, STOPPED, UNRESOLVED, Note
+from fpsolve.notes import ATTENTION, CLOUD, STOPPED, UNRESOLVED, Note
 from fpsolve.policies import Policy
 from fpsolve.stepping import attention_remedy, remedy
 from fpsolve.surroundings import warn
@@ -50,6 +50,9 @@ class Resolution:
                 message = f"far attention outgrows what the density knows from t = {t:.6g} on"
                 where = f"({one} at rtol = {getattr(state, 'rtol', 0.0):g}, lmax = {lmax})"
                 self._say(ATTENTION, t, f"{message} {where}: {attention_remedy(state, one.is_truncation)}")
+            if one.since is CLOUD:
+                message = f"the quadrature of the cloud is under-resolved from t = {t:.6g} on ({one} in moments ℓ ≤ 8)"
+                self._say(CLOUD, t, f"{message}: raise lmax, that of the cloud's first points")
 
     def end(self, t_end: float, why: str = "") -> None:
         """Take notice of the end of the run, which may be early; ``why`` no step led on, where one was tried."""

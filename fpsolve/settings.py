@@ -25,6 +25,9 @@ from fpsolve.stepping import count_steps
 from fpsolve.times import LONGEST
 from fpsolve.transport.flows import EXPLICIT
 
+AUTO = "auto"
+"""The measure that :mod:`fpsolve.choosing` chooses."""
+
 KEPT = "the measure that was given keeps its own"
 OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every", "threads")
 """Arguments of ``solve`` that change nothing in its result, and are no settings."""
@@ -45,7 +48,7 @@ class Settings:
     t_end: float
     dt: float | Literal["auto"]
     scheme: str | Scheme | None = None
-    measure: str | type[Measure] = "density"
+    measure: str | type[Measure] = AUTO
     lmax: int = 63
     rtol: float = 1e-6
     filter: float | None = None
@@ -61,7 +64,7 @@ class Settings:
     save_flow: bool = False
     observe: Observe | Mapping[str, str] | None = None
     """Functions by name; in what a run has recorded, their marks."""
-    on_underresolved: str | Mapping[str, Any] | Policy = "warn"
+    on_underresolved: str | Mapping[str, Any] | Policy | None = None
     lmax_cap: int = CAP
 
     def to_plain(self) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def with_step(settings: Settings, model: Model, scheme: Scheme, scheme_name: str
 
 def check_saved(state: Measure, policy: Policy, settings: Settings, scheme_name: str) -> None:
     """Raise InputError for asked variables that neither the measure has nor the cloud that may take over from it."""
-    if settings.save_points and state.points is None and not policy.hands_over(state):
+    if settings.save_points and state.points is None and not policy.to_points:
         remedy = 'use measure="cloud" or on_underresolved="cloud"'
         raise InputError("save_points", True, f"a {state.name} has no points", remedy)
     if settings.save_density and not state.has_density:

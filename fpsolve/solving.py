@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from fpsolve.choosing import chosen_policy, with_measure
 from fpsolve.course import Course, Instant
 from fpsolve.errors import InputError, Interrupted, SamplingWarning
 from fpsolve.io.checkpoint import Snapshot
@@ -18,6 +19,7 @@ from fpsolve.measures.initial import Initial
 from fpsolve.measures.laws import Law, Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
+from fpsolve.notes import HANDED_OVER
 from fpsolve.observe import Observable, Recorder, Result, dataset
 from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.member_run import with_noise
@@ -25,7 +27,7 @@ from fpsolve.observe.own import Observe, identities, own_observables
 from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
 from fpsolve.plain.arguments import checked_arguments, checked_values
-from fpsolve.policies import CAP, Policy, policy_of
+from fpsolve.policies import CAP, Policy
 from fpsolve.resolution import Resolution
 from fpsolve.schemes import SCHEMES, Scheme, named
 from fpsolve.schemes.counting import Tally
@@ -77,7 +79,7 @@ def solve(
     save_points: bool = Settings.save_points,
     save_flow: bool = Settings.save_flow,
     observe: Observe | None = None,
-    on_underresolved: str | Mapping[str, Any] | Policy = Settings.on_underresolved,
+    on_underresolved: str | Mapping[str, Any] | Policy | None = Settings.on_underresolved,
     lmax_cap: int = Settings.lmax_cap,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -91,11 +93,13 @@ def solve(
     next, in sub-steps chosen by ``rtol``, with a variable ``evaluations`` that says what they cost.
     scheme: a name in ``fp.SCHEMES``, by default ``rk4`` without
     common noise, with it ``lie_euler`` (``geodesic_euler`` for fields known only at points together).
-    measure: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for laws of positions
-    of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from 2 to 10,000
-    ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol: accuracy of
-    one step's transport in the moments ℓ ≤ 8. filter: strength of the density's exponential filter. transport:
-    ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
+    measure: ``auto``: of a law its log density while that is resolved, then a cloud that takes over from it; a cloud
+    for tokens and where points are to be saved; a density for laws with zeros, ν > 0, a filter and other transports; a
+    given measure stays. By name: ``density``, ``half_density``, ``log_density`` or ``cloud``; ``causal_density`` for
+    laws of positions of a sequence; for laws about an axis, A and V multiples of I and no common noise, in every d from
+    2 to 10,000 ``zonal`` or ``zonal_cloud``. lmax: degree of the density, or of a cloud's initial quadrature. rtol:
+    accuracy of one step's transport in the moments ℓ ≤ 8. filter: strength of a density's exponential filter.
+    transport: ``chebyshev``, ``krylov`` (fewer applications while a density is smooth), or a density's implicit steps
     ``petsc``, ``petsc_gauss`` and, by SciPy, ``midpoint``. petsc_options: PETSc's, "-ksp_monitor" for example.
     (seed, member): the Brownian path, whose root cells have length ``path_cell``.
     save_every: time between saved states, a multiple of dt (every step by default). moments_lmax: degree of the saved
@@ -106,8 +110,9 @@ def solve(
     on_underresolved: what to do once a density's tail exceeds 1e-3 (a log density's 1e-6, or its mass is off by
     1e-7), looked at in every step: ``warn``; ``stop`` and return what is saved; ``filter`` from there on; ``refine``,
     at a thousandth of that tail already, to 2ℓmax + 1 up to ``lmax_cap``; or hand over to the ``cloud`` of degree
-    2ℓmax + 1, ``lmax_cap`` at most, that starts from the same law on the same path, and whose points and flow may be
-    saved; or a policy of ``fp.policies``, or one's own. Under all but ``warn`` coordinates ``method``, ``lmax`` and
+    2ℓmax + 1, ``lmax_cap`` at most: from a log density where it stands, from others by one that starts from the same
+    law on the same path; its points and flow may be saved; or a policy of ``fp.policies``, or one's own. None:
+    ``cloud`` under ``measure="auto"``, otherwise ``warn``. Under all but ``warn`` coordinates ``method``, ``lmax`` and
     ``filter`` say what made each saved state, and where no step leads on the run ends early, as with ``stop``, with the
     attribute ``stopped_at``.
     progress: a bar (by default on a terminal and in a notebook). checkpoint: a file that keeps the run's progress,
@@ -117,9 +122,10 @@ def solve(
     number (by default OMP_NUM_THREADS for points, and one).
 
     Returns a Dataset with dimension ``time``: mean_vector, overlap, energy, entropy, mass, moments, and for densities
-    min_density, tail [, mass_defect, density]; for clouds [points, weights]; of laws about an axis axis_mean for
-    mean_vector, moments by degree, density by height u [, heights]. What a measure does not have is absent.
-    Warns (UnderResolvedWarning) when a density is first under-resolved, and says by what. Raises InputError before any
+    min_density, tail [, mass_defect, density]; for clouds cloud_error [points, weights]; for laws about an axis
+    axis_mean for mean_vector, moments by degree, density by height u [, heights]. What a measure has not is absent.
+    Warns (UnderResolvedWarning) when a density, or the quadrature of a cloud, is first under-resolved, and says by
+    what. Raises InputError before any
     computing (also for an ``rtol``, ``filter``, ``lmax_cap`` or ``petsc_options`` off its default that changes
     nothing), UnresolvedError (under ``warn``) when the numbers stop being those of a measure.
     """
@@ -175,7 +181,7 @@ class Job:
         resolution = Resolution(self.settings.lmax, self.stepper.model, self.policy, begun.notes)
         records = SavedStates(self.recorder, self.stride, begun.times, begun.records)
         if self.settings.save_flow:
-            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, begun.points_moved)
+            flow = FlowRecorder(self.stepper, self.policy.points(self.state), begun.fields, self._followed(begun))
         about = (keeper, self.stepper.dt, self.steps, stop, keep_last)
         saving = Checkpointing(*about, records, resolution, flow, begun.behind)
         course = self.course(Instant(begun.step, begun.state, begun.behind), flow.recording if flow else None)
@@ -191,6 +197,10 @@ class Job:
         """What is to come after an instant, by default the first; by another stepper that does the same."""
         return Course(stepper or self.stepper, self.policy, start or Instant(0, self.state), self.steps)
 
+    def _followed(self, begun: Snapshot) -> int:
+        """The steps whose fields a snapshot has: those of points, or all of what may hand over in place."""
+        return begun.points_moved if self.policy.hands_over(self.state) else begun.step
+
     def given(self) -> Cloud | None:
         """The cloud that the run was given in the place of a law."""
         known = self.described["initial"]["name"] == Cloud.name and isinstance(self.state, Cloud)
@@ -200,9 +210,12 @@ class Job:
         """The Dataset of a run that ended in a state."""
         ds = dataset(saved.times, saved.records, self.state, self.config, last, self.recorder.own)
         ds = _with_noise(ds.assign_attrs(notes))
+        if "density" in ds and HANDED_OVER.name in notes:
+            since = f"NaN from t = {notes[HANDED_OVER.name]:.6g} on, where a cloud carries the measure"
+            ds["density"].attrs["comment"] = f"{since}: fp.zoom gives it around any point"
         if flow is None:
             return ds
-        if last.points is None:
+        if not flow.follows(last):
             return ds.assign_attrs(flow_left_out="no points were followed: the density carried the run to its end")
         if flow.given_up:
             return ds.assign_attrs(flow_left_out="the field of a step has no harmonics up to degree 255")
@@ -271,9 +284,10 @@ class Progress:
 @usual_arithmetic()
 def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     """Check the settings of ``solve`` and build the initial state, before any step. Raises InputError."""
-    given = Settings(**checked_values(Settings, arguments))
+    asked = Settings(**checked_values(Settings, arguments))
     if not isinstance(model, Model):
         raise InputError("model", model, "not a model", "use fp.models.Homogenized(beta=4.0), for example")
+    given = with_measure(asked, model, initial)
     usual = default_scheme(model, measure_class(given.measure).name)
     scheme_name, chosen = named(SCHEMES, usual if given.scheme is None else given.scheme)
     tally = Tally() if given.dt == "auto" else None
@@ -290,8 +304,7 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
 
     state = built(given.lmax)
     check_effect(given, chosen, scheme_name, initial, state)
-    policy = policy_of(given.on_underresolved, given.lmax_cap)
-    policy = policy.prepared(model, scheme_name, chosen, initial, state)
+    policy = chosen_policy(asked, model, scheme_name, chosen, initial, state)
     check_saved(state, policy, given, scheme_name)
     check_run(stepper, state, given.t_end)
     stepper = replace(stepper, model=model.prepared(state))

@@ -151,7 +151,7 @@ def _refuse_what_is_kept_of_single_runs(job: Job) -> None:
     """Raise InputError for what the members of a point do not have in common shapes."""
     if job.settings.save_flow:
         raise InputError("save_flow", True, "flows are kept for single runs", "run fp.solve for the member")
-    if job.settings.save_points and job.policy.hands_over(job.state):
+    if job.settings.save_points and job.state.points is None:
         problem = "members hand over at times of their own, if at all"
         raise InputError("save_points", True, problem, "run fp.solve for the member")
 
@@ -191,11 +191,16 @@ def checked_members(members: int | range | str) -> range:
 
 
 def _first_record(job: Job) -> xr.Dataset:
-    """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute."""
+    """The Dataset of the first state, which tells the shapes of a run, with the run's times as an attribute.
+
+    A cloud that may take over has observables of its own, which are NaN there.
+    """
     times = [saved_time(n * job.stepper.dt) for n in range(0, job.steps + 1, job.stride)]
-    record, own = job.recorder(job.state), job.recorder.own
+    record, own, later = job.recorder(job.state), job.recorder.own, job.policy.later(job.state)
     check_record(record, [], own, job.state)
-    ds = dataset([0.0], [record], job.state, job.config, own=own).assign_attrs(times=times)
+    records = [record] if later is None else [record, job.recorder(later)]
+    ds = dataset([0.0, 0.0][: len(records)], records, job.state, job.config, own=own).assign_attrs(times=times)
+    ds = ds.isel(time=[0])
     return of_members(xr.Dataset(ds.data_vars, ds.coords, ds.attrs))
 
 

@@ -16,7 +16,7 @@ from fpsolve.ensembles.layout import Layout
 from fpsolve.ensembles.merging import of_members
 from fpsolve.ensembles.records import DONE, FAILED, UNRESOLVED, Outcome
 from fpsolve.ensembles.sweep import Sweep
-from fpsolve.ensembles.variables import ALWAYS, CAUSE_LENGTH, Variable, padded
+from fpsolve.ensembles.variables import CAUSE_LENGTH, LOST, Variable, padded
 from fpsolve.errors import FPSolveError, InputError, Interrupted, UnderResolvedWarning, UnresolvedError
 from fpsolve.io.keeper import set_aside_stranger
 from fpsolve.notes import ATTENTION, STOPPED
@@ -120,10 +120,10 @@ def under_resolved(job: Job, attributes: Mapping[str, Any]) -> str:
     stopped = attributes.get(STOPPED.name)
     if stopped is not None:
         later = stopped + job.stepper.dt
-        begun = min((attributes[one.name] for one in ALWAYS if one.name in attributes), default=later)
+        begun = min((attributes[one.name] for one in LOST if one.name in attributes), default=later)
         return f"under-resolved from t = {begun:.6g}, stopped at t = {stopped:.6g}"
     cared_for = job.policy.acts or getattr(job.state, "filter", None) is not None
-    shown = (ATTENTION,) if cared_for else ALWAYS  # no filter helps far attention
+    shown = (ATTENTION,) if cared_for else LOST  # no filter helps far attention
     begun = min((attributes[one.name] for one in shown if one.name in attributes), default=None)
     return "" if begun is None else f"under-resolved from t = {begun:.6g}"
 

@@ -11,7 +11,7 @@ import os
 import platform
 import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class EnsemblePlan:
     members: least and most of a rank. memory: bytes of a rank. stored, files: bytes and files of the store and of the
     folder beside it; peak: the files there are at most at any time. seconds: until the last rank has done its share,
     statistics not included. imbalance: the busiest rank's time over the mean of all. trial: where the times come from.
+    longest: seconds if clouds took over from all densities at once, where they may; when they do nobody knows before.
     """
 
     layout: Layout
@@ -62,6 +63,7 @@ class EnsemblePlan:
     seconds: float
     imbalance: float
     trial: str
+    longest: float
 
 
 @checked_arguments
@@ -90,13 +92,14 @@ def plan(
     how = schedule or ("dynamic" if layout.points > 1 else "static")
     extra = beside_blocks(layout, points, costs[0])
     seconds, counts = shares(layout, costs, extra, ranks, how)
+    longest, _ = shares(layout, [replace(cost, step=max(cost.step, cost.later)) for cost in costs], extra, ranks, how)
     size, files = stored(layout, costs, extra)
     peak = files + AT_WORK * min(ranks, layout.points * layout.blocks_a_point)
     # this process at its largest so far, trial included, and a block twice, as it is written
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 2 * layout.block * layout.member_bytes
     return EnsemblePlan(
         layout, ranks, how, (int(counts.min()), int(counts.max())), memory, size, files, peak,
-        float(seconds.max()), float(seconds.max() / seconds.mean()), machine(),
+        float(seconds.max()), float(seconds.max() / seconds.mean()), machine(), float(longest.max()),
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def as_text(found: EnsemblePlan) -> str:
     layout, (fewest, most) = found.layout, found.members
     members = len(layout.members)
     idle = found.ranks - min(found.ranks, layout.points * layout.blocks_a_point)
-    time = duration(found.seconds) if found.seconds >= 10 else f"{found.seconds:.2g} s"
+    time, longest = (duration(s) if s >= 10 else f"{s:.2g} s" for s in (found.seconds, found.longest))
     facts = {
         "runs": f"{layout.points} points x {members} members, {sum(layout.steps) * members} steps",
         "ranks": f"{found.ranks}, {found.schedule}" + (f"; {idle} idle" if idle else ""),
@@ -157,9 +160,12 @@ def as_text(found: EnsemblePlan) -> str:
         "store": f"{amount(found.stored)} in {found.files} files ({amount(layout.nbytes)} not compressed)",
         "files at a time": f"{found.peak} at most",
         "time": f"{time}, statistics not included; writing as on this machine's temporary folder",
+        "with clouds": f"{longest}, if clouds took over from every density at once",
         "imbalance": f"{found.imbalance:.2f}, the busiest rank over the mean",
         "timed on": found.trial,
     }
+    if found.longest == found.seconds:
+        del facts["with clouds"]
     whole = layout.points * members // found.ranks
     if found.peak > MANY_FILES:
         facts["note"] = f"more than {MANY_FILES} files: pass a larger --block, or plan for fewer ranks"

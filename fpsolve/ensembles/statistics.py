@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from fpsolve.ensembles.records import DONE, FAILED, UNRESOLVED
-from fpsolve.ensembles.variables import ALWAYS
+from fpsolve.ensembles.variables import LOST
 from fpsolve.errors import InputError
 from fpsolve.notes import STOPPED
 
@@ -67,7 +67,7 @@ class Trusted:
         self.until = np.where(self.status == DONE, np.inf, -np.inf)
         near = 1e-9 * float(np.abs(self.time).max(initial=0.0))
         lost = np.full(self.status.shape, np.inf)
-        for name, shift in (*((one.name, -near) for one in ALWAYS), (STOPPED.name, near)):
+        for name, shift in (*((one.name, -near) for one in LOST), (STOPPED.name, near)):
             if name in ds:
                 lost = np.fmin(lost, ds[name].values + shift)
         self.until = np.where(self.status == UNRESOLVED, lost, self.until)

@@ -25,7 +25,7 @@ from fpsolve.ensembles.tasks import MemberBlock
 from fpsolve.ensembles.variables import padded
 from fpsolve.errors import FPSolveError
 from fpsolve.observe.saved import SavedStates
-from fpsolve.solving import prepare
+from fpsolve.solving import Job, prepare
 
 TRIAL_POINTS = 8
 """Points of a sweep that are timed; the others take the nearest one's time for a step."""
@@ -35,13 +35,15 @@ TRIAL_POINTS = 8
 class MemberCost:
     """What a member of a point costs: seconds to prepare the point, for a step, and for a saved state.
 
-    values: by variable what the trial saw, (member, time, …).
+    values: by variable what the trial saw, (member, time, …). later: seconds for a step of the cloud that may take
+    over; ``step`` where none may.
     """
 
     prepare: float
     step: float
     record: float
     values: Mapping[str, Any]
+    later: float
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,19 @@ def _timed(point: SweepPoint, layout: Layout, budget: float) -> MemberCost:
     values = {name: np.array([[record[name] for record in run] for run in whole]) for name in names}
     step, record = laps.usual("step"), laps.usual("record")
     tables = max(laps.of["step"][:1], default=step) - step
-    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values)
+    return MemberCost(laps.of["prepare"][0] + max(0.0, tables), step, record, values, _later(job, step))
+
+
+def _later(job: Job, step: float) -> float:
+    """Seconds for a step of the cloud that may take over: the second one, as the first makes tables."""
+    cloud = job.policy.later(job.state)
+    if cloud is None:
+        return step
+    laps = Laps()
+    for n in range(min(2, job.steps)):
+        cloud = job.stepper(cloud, n)
+        laps.end("later")
+    return laps.of["later"][-1]
 
 
 class Laps:

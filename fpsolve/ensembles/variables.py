@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsolve.notes import ATTENTION, UNRESOLVED
+from fpsolve.notes import ATTENTION, CLOUD, UNRESOLVED
 
 OWN: Mapping[str, Mapping[str, Any]] = {
     "status": {
@@ -21,8 +21,11 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What a store has for every member beside the variables of its run and the notes of its policy."""
 
-ALWAYS = (UNRESOLVED, ATTENTION)
-"""What a member notes under every policy: from when on its density, or the attention to it, is not resolved."""
+LOST = (UNRESOLVED, ATTENTION)
+"""From when on the density of a member, or the attention to it, is not resolved: it counts no more."""
+
+ALWAYS = (*LOST, CLOUD)
+"""What a member notes under every policy."""
 
 CAUSE_LENGTH, TEXT_LENGTH = 240, 16
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,13 +73,31 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator
     place = place_of(target)
     clean(place.parent, place.name)
     try:
-        with room_for(place) as temporary:
+        with room_for(place) as temporary, _writers_awaited():
             yield temporary
             if os.path.lexists(place):  # it may have appeared while the block was writing
                 _check_existing(target, overwrite)
             put(temporary, place)
     except OSError as error:
         raise FPSolveError(f"output = {str(path)!r}: writing failed ({error}); nothing existing was changed") from error
+
+
+@contextmanager
+def _writers_awaited() -> Iterator[None]:
+    """Wait, after an error, for what Zarr's threads still write: they go on, in folders that they make again."""
+    try:
+        yield
+    except BaseException:
+        if "zarr" in sys.modules:
+            from zarr.core.sync import sync
+
+            sync(_others())
+        raise
+
+
+async def _others() -> None:
+    """The end of all other tasks of this event loop."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
 
 def _check_length(target: Path) -> None:

@@ -46,6 +46,9 @@ class Measure(Value, metaclass=Named):
     cloud_name: ClassVar[str] = "cloud"
     """The measure of points that may take over from it."""
 
+    in_place: ClassVar[bool] = False
+    """Whether points may take over from it where it stands: it is positive, and known on every grid."""
+
     tail_limit: ClassVar[float] = UNRESOLVED
     """The largest ``tail`` of a state that counts as resolved."""
 
@@ -195,6 +198,11 @@ class Measure(Value, metaclass=Named):
     @property
     def mass_defect(self) -> float | None:
         """∫μ - 1 of a measure whose mass nothing keeps at one, and which says by it what it has lost."""
+        return None
+
+    @property
+    def cloud_error(self) -> float | None:
+        """An estimate of the error of a quadrature by points in the moments ℓ ≤ 8, where there is one."""
         return None
 
     @property

@@ -16,7 +16,8 @@ from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere import heat
 from fpsolve.sphere.geometry import GEOMETRIES, check_degree, geometry
-from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.nested import LARGEST_OF, error_of, nested_masses
 from fpsolve.sphere.scattered import Points, SpherePoints
 from fpsolve.transport.runge_kutta import MOST_STEPS, for_living, for_tolerance, integrate
 from fpsolve.transport.stiff import LARGEST_STATE, integrate_stiff
@@ -48,8 +49,9 @@ class Cloud(Measure):
 
     ``log_density``: log ρ at the points, shape (n,), carried along the flow by d log ρ/ds = -div v; quadrature clouds
     have it, tokens do not. ``rtol``: accuracy of one transport. ``tokens``: whether the points are particles, which may
-    carry noise of their own. ``labels``: positions in a sequence, shape (n,), for causal models. Raises InputError
-    for points off the sphere or bad weights.
+    carry noise of their own. ``labels``: positions in a sequence, shape (n,), for causal models. ``nested``: masses of
+    two coarser quadratures by some of the points, shape (2, n), by which a quadrature cloud estimates its error. Raises
+    InputError for points off the sphere or bad weights.
     """
 
     x: Real
@@ -58,11 +60,12 @@ class Cloud(Measure):
     rtol: float = 1e-6
     tokens: bool = False
     labels: Real | None = None
+    nested: Real | None = None
 
     name: ClassVar[str] = "cloud"
 
     def __post_init__(self) -> None:
-        for name in ("x", "weights", "log_density", "labels"):
+        for name in ("x", "weights", "log_density", "labels", "nested"):
             as_array(self, name, float)
         check_number("rtol", self.rtol, 1e-14)
         if self.log_density is not None and self.log_density.shape != self.x.shape[:1]:
@@ -83,6 +86,10 @@ class Cloud(Measure):
         if labels is not None and (np.shape(labels) != self.x.shape[:1] or not np.isfinite(labels).all()):
             problem = f"labels must be one finite position for each of the {len(self.x)} points"
             raise InputError("labels", np.shape(labels), problem, "pass np.arange(1, n + 1) / n, for example")
+        nested = self.nested
+        if nested is not None and (nested.shape != (2, len(self.x)) or not np.isfinite(nested).all()):
+            problem = f"must be two finite masses for each of the {len(self.x)} points"
+            raise InputError("nested", nested.shape, problem, "leave it out")
         if not abs(self.mass - 1) < 1e-6:
             raise InputError("weights", self.mass, "the mass is not 1", "divide the weights by their sum")
         own_arrays(self)
@@ -100,22 +107,36 @@ class Cloud(Measure):
             cells = [clouds[k] for k in law.stretches]
             labels = np.repeat((np.arange(law.cells) + 0.5) / law.cells, [len(cell.x) for cell in cells])
             weights = np.concatenate([cell.weights for cell in cells]) / law.cells
-            return cls(np.concatenate([cell.x for cell in cells]), weights, rtol=rtol, labels=labels)
+            nested = np.concatenate([cell.nested for cell in cells], axis=1) / law.cells
+            x = np.concatenate([cell.x for cell in cells])
+            return cls(x, weights, rtol=rtol, labels=labels, nested=nested)
         if isinstance(law, Tokens):
             return cls(law.x, law.weights, rtol=rtol, tokens=True, labels=law.labels)
         check_degree("lmax", lmax)
         grid = geometry(law.dimension).grid(lmax)
-        values = density_values(law, grid).ravel()
-        kept = values > 0
-        weights = (grid.weights.ravel() * values)[kept]
-        x = np.ascontiguousarray(grid.x.reshape(-1, law.dimension)[kept])
-        return cls(x, weights / weights.sum(), np.log(values[kept]), rtol)
+        values = density_values(law, grid)
+        with np.errstate(divide="ignore"):
+            return cls.on_grid(grid, values, np.log(values), rtol)
 
     @classmethod
-    def taken_from(cls, measure: Measure) -> Cloud:
-        """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes."""
+    def on_grid(cls, grid: Any, values: Real, log_density: Real, rtol: float) -> Cloud:
+        """The quadrature of a density by the points of a grid, from its values and their logarithms there."""
+        kept, masses = values > 0, grid.weights * values
+        nested = nested_masses(grid, np.where(kept, values, 0.0))[:, kept]
+        x = np.ascontiguousarray(grid.x[kept])
+        return cls(x, masses[kept] / masses[kept].sum(), log_density[kept], rtol, nested=nested)
+
+    @classmethod
+    def taken_from(cls, measure: Any, lmax: int | None = None) -> Cloud:
+        """The quadrature of a density on its own grid, with its logarithm, where ρ stands above its negative lobes.
+
+        lmax: of a log density on the grid of this degree, at least its own.
+        """
+        if lmax is not None and measure.in_place:
+            grid, phi = measure.logarithm_on(max(lmax, measure.lmax))
+            return cls.on_grid(grid, np.exp(phi), phi, measure.rtol)
         x, masses, log_density = measure.quadrature()
-        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)  # type: ignore[attr-defined]
+        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)
 
     @property
     def dimension(self) -> int:
@@ -181,6 +202,22 @@ class Cloud(Measure):
             geometry=geometry(self.dimension),
             rtol=self.rtol,
         )
+
+    @property
+    def cloud_error(self) -> float | None:
+        """An estimate of the error that the quadrature makes in the moments ℓ ≤ 8, :func:`~fpsolve.sphere.nested`.
+
+        Of what the law has become under the flow so far: not of what earlier errors have done to the flow.
+        """
+        if self.nested is None:
+            return None
+        sets = [self._moments_by(masses, LARGEST_OF) for masses in (self.weights, *self.nested)]
+        return error_of(sets, geometry(self.dimension))
+
+    def _moments_by(self, masses: Real, degree: int) -> Coefficients:
+        """The moments of other masses at the same points."""
+        found: Coefficients = self.sites.moments(masses, degree)  # type: ignore[attr-defined]
+        return found
 
     @property
     def mean(self) -> Real:

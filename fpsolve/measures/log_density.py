@@ -121,6 +121,7 @@ class LogDensity(Expansion):
 
     name: ClassVar[str] = "log_density"
     normalise: ClassVar[str] = "subtract log ∫e^φ from φ"
+    in_place: ClassVar[bool] = True
     tail_limit: ClassVar[float] = 1e-6
     refine_from: ClassVar[float] = 1e-9
     """While these and ``MASS_LIMIT`` hold, moments ℓ ≤ 8 are right to about 1e-5 (tested for several degrees)."""
@@ -216,6 +217,11 @@ class LogDensity(Expansion):
         grid, phi = self._exponential.on_grid()
         kept = grid.weights * exponential(phi) > 0
         return grid.x[kept], (grid.weights * np.exp(phi))[kept], phi[kept]
+
+    def logarithm_on(self, lmax: int) -> tuple[Any, Real]:
+        """The grid of a degree, and φ on it."""
+        grid = self.geometry.grid(lmax)
+        return grid, grid.to_grid(self.coefficients)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``."""

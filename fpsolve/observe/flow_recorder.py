@@ -48,7 +48,8 @@ Pair = tuple[Coefficients, Coefficients]
 class FlowRecorder:
     """Collects the fields of a run while points are stepped; ``recording`` steps as ``stepper``, bit for bit.
 
-    points: those of step 0. fields: (S, T) of those of the first ``step`` steps, in their order, from a checkpoint.
+    points: those of step 0, or a log density of step 0, whose own fields move the points that take over in its place.
+    fields: (S, T) of those of the first ``step`` steps, in their order, from a checkpoint.
     nodes: values to keep of a field that lives within a flow. ``given_up``: a field had no harmonics, and from there on
     none is kept.
     """
@@ -57,6 +58,7 @@ class FlowRecorder:
         self, stepper: Stepper, points: Measure, fields: Sequence[Pair] = (), step: int = 0, nodes: int = NODES
     ) -> None:
         self.stepper, self._living_nodes = stepper, nodes
+        self._points_alone = points.points is not None
         self._throughout = stepper.name == THROUGHOUT
         self._nodes: tuple[int, ...] = FROZEN if self._throughout else self._nodes_of(points)
         expected = step * sum(self._nodes)
@@ -69,14 +71,19 @@ class FlowRecorder:
         """What is there now belongs to steps that have been done."""
         self._seen = len(self.fields)
 
+    def follows(self, last: Measure) -> bool:
+        """Whether what it keeps leads to a state: a density that points were to follow is none of its own."""
+        return last.points is not None or not self._points_alone
+
     def end(self) -> None:
         """Forget the fields of a step that could not be done."""
         del self.fields[self._seen :]
 
     def _step(self, model: Model, measure: Measure, path: BrownianPath, t0: float, t1: float) -> Measure:
         """The step of the scheme, whose flows are kept where it moves points, and not while a density does."""
-        if measure.points is None:
+        if measure.points is None and self._points_alone:
             return self.stepper.scheme.step(model, measure, path, t0, t1)
+        del self.fields[round(t0 / self.stepper.dt) * sum(self._nodes) :]  # of a step that is done again
         end: Any = self.stepper.scheme.step(model, Listener(measure), path, t0, t1)  # type: ignore[arg-type]
         self._keep(end.flows(), measure.dimension, t0)
         moved: Measure = end.measure
@@ -219,9 +226,12 @@ def _trimmed(pair: Pair, d: int) -> Pair:
 
 
 def check_flow(state: Measure, scheme: str, argument: str = "save_flow") -> None:
-    """Raise InputError unless this is a quadrature cloud of S² or S¹ under a scheme whose flow runs backwards."""
+    """Raise InputError unless this is a quadrature cloud of S² or S¹, or what a cloud may take over from in place.
+
+    The flow of its scheme must run backwards.
+    """
     problem, remedy = "", 'use measure="cloud"'
-    if state.points is None:
+    if state.points is None and not state.in_place:
         problem = f"a {state.name} is moved by coefficients, not by a flow of points"
     elif state.is_axial:
         problem, remedy = f"a {state.name} carries its density along its own circles of latitude alone", "leave it out"

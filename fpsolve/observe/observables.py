@@ -174,6 +174,11 @@ _ALL = (
         panel=Panel("floor of far attention", "log"), summary=True,
     ),
     Observable(
+        "cloud_error", lambda state, _: state.cloud_error,
+        "estimated error of the quadrature by points, by every second and every fourth, in the moments up to degree 8",
+        measures=POINTS, where="not of tokens", panel=Panel("error of the cloud", "log"), summary=True,
+    ),
+    Observable(
         "clusters", lambda state, _: number_of_clusters(state),
         f"number of clusters, linked within {TOLERANCE:g} rad, of at least {SHARE:g} of the mass",
         measures=POINTS, where=f"up to {MOST_POINTS} points", panel=Panel("number of clusters"), summary=True,

@@ -63,6 +63,10 @@ class SpreadCloud(Cloud):
     def moments(self, degree: int) -> Coefficients:
         return self.source.moments(degree)
 
+    def _moments_by(self, masses: Real, degree: int) -> Coefficients:
+        x = self.x
+        return SpreadSource(self.share, lambda part: x[part], masses, self.dimension, self.rtol).moments(degree)
+
     @property
     def entropy(self) -> float | None:
         carried = self.log_density
@@ -246,16 +250,18 @@ def spread(cloud: Cloud, share: Share) -> SpreadCloud:
     """A rank's share of a cloud that it has whole."""
     here, carried = share.points, cloud.log_density
     own = None if carried is None else carried[here].copy()
-    return of_rows(cloud.x[here].copy(), cloud.weights[here].copy(), own, cloud.rtol, cloud.tokens, share)
+    nested = None if cloud.nested is None else cloud.nested[:, here].copy()
+    return of_rows(cloud.x[here].copy(), cloud.weights[here].copy(), own, cloud.rtol, cloud.tokens, share, nested)
 
 
 def of_rows(
-    x: Real, weights: Real, log_density: Real | None, rtol: float, tokens: bool, share: Share
-) -> SpreadCloud:
+    x: Real, weights: Real, log_density: Real | None, rtol: float, tokens: bool, share: Share,
+    nested: Real | None = None,
+) -> SpreadCloud:  # fmt: skip
     """The cloud whose points on this rank are ``x``; arrays are not copied."""
     total = float(share.summed(lambda part: np.array(weights[part].sum())))
-    arrays = [one for one in (x, weights, log_density) if one is not None]
+    arrays = [one for one in (x, weights, log_density, nested) if one is not None]
     read_only(arrays)
-    return SpreadCloud(x, weights, log_density, rtol, tokens, share=share, total=total)
+    return SpreadCloud(x, weights, log_density, rtol, tokens, nested=nested, share=share, total=total)
 
 

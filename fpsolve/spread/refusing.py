@@ -11,7 +11,7 @@ from fpsolve.errors import InputError
 from fpsolve.measures.build import measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model, checked_matrix
-from fpsolve.settings import Settings
+from fpsolve.settings import AUTO, Settings
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import default_scheme
 
@@ -39,8 +39,8 @@ SCHEMES = ("rk4", "lie_euler", "heun", "ninomiya")
 
 
 def refuse(model: Any, initial: Any, settings: Settings) -> None:
-    """Raise InputError for what is no cloud, or one that ranks cannot move by its moments."""
-    measure = measure_class(settings.measure)
+    """Raise InputError for what is no cloud, or one that ranks cannot move by its moments; ``auto`` is a cloud here."""
+    measure = Cloud if settings.measure == AUTO else measure_class(settings.measure)
     if measure is not Cloud:
         problem = "one density is the work of one process: only clouds are split over ranks"
         remedy = f'use measure="cloud", fpsolve ensemble for many runs, or {ALONE}'

@@ -103,7 +103,8 @@ def checked_centre(centre: ArrayLike, d: int) -> Real:
     if given.shape != (d,) or not np.isfinite(given).all() or not np.any(given):
         kinds = 'a vector of R³, (lat, lon) in degrees or "mean"' if d == 3 else 'a vector of R² or "mean"'
         raise InputError("centre", centre, f"must be {kinds}", 'pass centre="mean", for example')
-    return np.asarray(given / np.linalg.norm(given))
+    length = np.linalg.norm(given)  # what has been divided by its length stays, to the bit: a result's own centre
+    return given if abs(length - 1) <= 4 * np.finfo(float).eps else np.asarray(given / length)
 
 
 def _checked_degrees(given: Real) -> Real:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fpsolve.errors import InputError
+from fpsolve.measures import MEASURES
 from fpsolve.measures.initial import Initial
 from fpsolve.models import Model
 from fpsolve.observe.flow import Flow
@@ -66,8 +67,10 @@ def _attempts(arguments: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]
 
 
 def _arguments(solve: dict[str, Any]) -> dict[str, Any]:
-    """Those of the cloud whose points the run followed."""
+    """Those of the cloud whose points the run followed, or of the run itself where that has a flow from the start."""
     arguments = {k: v for k, v in solve.items() if k in NUMBERS}
+    if MEASURES[solve["measure"]].in_place:
+        return arguments | {name: solve[name] for name in ("measure", "on_underresolved", "lmax_cap")}
     if solve["measure"] != "cloud":
         arguments["lmax"] = quadrature_degree(solve["lmax"], solve["lmax_cap"])
     return arguments | {"measure": "cloud"}
@@ -75,8 +78,9 @@ def _arguments(solve: dict[str, Any]) -> dict[str, Any]:
 
 def _flow(model: Model, initial: Initial, arguments: dict[str, Any], nodes: int, kept: Kept | None) -> Flow:
     job = prepare(model, initial, **arguments)
-    check_flow(job.state, arguments["scheme"], "solution")
-    recorder = FlowRecorder(job.stepper, job.state, nodes=nodes)
+    first = job.policy.points(job.state)
+    check_flow(first, arguments["scheme"], "solution")
+    recorder = FlowRecorder(job.stepper, first, nodes=nodes)
     for time, last in job.course(stepper=recorder.recording).states():
         if kept is not None:
             kept.check(time, last)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
+from fpsolve.measures.build import MEASURES
 from fpsolve.measures.cloud import Cloud
 from fpsolve.observe.member_run import one_member
 from fpsolve.observe.quantities import real_moments
@@ -65,7 +66,8 @@ def configuration(ds: xr.Dataset) -> dict[str, Any]:
     if missing or "name" not in config["model"] or "name" not in config["initial"]:
         problem = f"it does not say all of how it was solved ({', '.join(missing) or 'name'} is missing)"
         raise InputError("solution", type(ds).__name__, problem, "pass a result of fp.solve")
-    if solve["measure"] != Cloud.name and not may_follow_points(solve["on_underresolved"]):
+    followed = solve["measure"] == Cloud.name or MEASURES[solve["measure"]].in_place
+    if not followed and not may_follow_points(solve["on_underresolved"]):
         problem = f"a run with measure={solve['measure']!r} has no flow of points"
         raise InputError("solution", solve["measure"], problem, 'solve with measure="cloud"')
     return {**config, "solve": {**solve, "t_end": ds.attrs.get("stopped_at", solve["t_end"])}}

@@ -45,7 +45,7 @@ def start_of(ds: xr.Dataset, config: dict[str, Any], initial: Initial | None) ->
         Kept(ds, solve["rtol"]).check(0.0, build(initial, "cloud", solve["lmax"], solve["rtol"]), "initial")
     if isinstance(initial, Expansion):
         Kept(ds, 0.0).check(0.0, initial, "initial")
-        return law_of(initial), cloud_of(initial)
+        return law_of(initial), initial if initial.in_place else cloud_of(initial)
     if not isinstance(initial, Law):
         raise InputError("solution", kind, "its points carry no density", "start from a law")
     return initial, initial

@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import textwrap
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,6 +67,31 @@ def test_a_result_that_does_not_fit_leaves_nothing_and_says_so(here, no_large_fi
     with pytest.raises(FPSolveError, match=rf"output = .*{name}'?: writing failed .*; nothing existing was changed"):
         fp.save(LARGE, here / name)
     assert os.listdir(here) == ["run.toml"]
+
+
+def test_writers_that_go_on_after_the_first_error_leave_nothing(here):
+    """Zarr's threads make the folders of their chunks again, which had been removed."""
+    import asyncio
+
+    from zarr.core.sync import _get_loop
+
+    from fpsolve.io.output import replacing
+
+    def late(folder):
+        time.sleep(0.3)
+        folder.mkdir(parents=True)
+        (folder / "chunk").write_text("late")
+
+    async def begun(folder):
+        task = asyncio.ensure_future(asyncio.to_thread(late, folder))
+        await asyncio.sleep(0)
+        return task
+
+    with pytest.raises(FPSolveError, match="the disk is full"), replacing(here / "r.zarr") as temporary:
+        task = asyncio.run_coroutine_threadsafe(begun(temporary / "density"), _get_loop()).result()
+        raise OSError("the disk is full")
+    time.sleep(0.5)
+    assert task.done() and os.listdir(here) == ["run.toml"]
 
 
 def test_a_picture_that_does_not_fit_leaves_nothing(here, no_large_files):

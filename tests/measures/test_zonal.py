@@ -174,7 +174,7 @@ def test_other_refusals():
     with pytest.raises(InputError, match=r"^save_flow = True"):
         fp.solve(model, law, measure="zonal_cloud", save_flow=True, **FEW)
     with pytest.raises(InputError, match=r"^d = 512.*zonal"):
-        fp.solve(model, law, **FEW)
+        fp.solve(model, law, measure="density", **FEW)
     one = {"theta": np.array([0.1]), "weights": np.array([1.0]), "axis": np.array([0.0, 1.0])}
     for wrong in ({"theta": np.array([-0.1])}, {"weights": np.array([0.5])}, {"axis": np.array([1.0, 1.0])}):
         with pytest.raises(InputError):

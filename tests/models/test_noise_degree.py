@@ -105,11 +105,11 @@ def test_the_grid_caps_it_and_says_so():
 
 def test_a_result_carries_the_number_and_repeats_to_the_bit():
     law = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
-    first = fp.solve(Homogenized(2.0, "gaussian"), law, lmax=15, **FEW)
+    first = fp.solve(Homogenized(2.0, "gaussian"), law, lmax=15, measure="density", **FEW)
     config = json.loads(first.attrs["fpsolve_config"])
     degree = config["model"]["noise_lmax"]
     assert isinstance(degree, int)
-    again = fp.solve(Homogenized(2.0, "gaussian", noise_lmax=degree), law, lmax=15, **FEW)
+    again = fp.solve(Homogenized(2.0, "gaussian", noise_lmax=degree), law, lmax=15, measure="density", **FEW)
     assert np.array_equal(first.moments.values, again.moments.values)
     assert json.loads(again.attrs["fpsolve_config"]) == config
     *_, (_, last) = fp.run(

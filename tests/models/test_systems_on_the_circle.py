@@ -69,7 +69,7 @@ def test_a_grid_that_does_not_hold_the_noise_is_refused():
 
 def test_values_on_the_circle_are_a_law():
     """A result's density on S¹ is taken up again; values at 2πk/n are met, also off the grid."""
-    few = {"dt": 0.02, "path_cell": 0.02, "lmax": 31, "seed": 3, "save_density": True}
+    few = {"dt": 0.02, "path_cell": 0.02, "lmax": 31, "seed": 3, "save_density": True, "measure": "density"}
     first = fp.solve(SynchronisationByNoise(1.5, noise_lmax=8), LAW, t_end=0.04, **few)
     again = fp.solve(Ballistic(1.0), fp.initial.array(first.density.values[-1]), t_end=0.02, **few)
     np.testing.assert_allclose(again.density.values[0], first.density.values[-1], atol=1e-10)

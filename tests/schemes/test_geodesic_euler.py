@@ -76,4 +76,4 @@ def test_quadratures_run_without_their_density_and_densities_are_refused():
     ds = fp.solve(Homogenized(1.0), law, measure="cloud", **few)
     assert "entropy" not in ds
     with pytest.raises(fp.errors.InputError, match="geodesic_euler"):
-        fp.solve(Homogenized(1.0), law, **few)
+        fp.solve(Homogenized(1.0), law, measure="density", **few)

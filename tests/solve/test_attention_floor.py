@@ -13,7 +13,7 @@ from fpsolve.measures.build import build
 from fpsolve.policies import FINEST, Filter, Refine
 
 MODEL = fp.models.Homogenized(beta=4.0, key_query="gaussian", noise_lmax=16)
-RUN = {"t_end": 0.1, "dt": 0.02, "path_cell": 0.02, "seed": 1, "lmax": 63}
+RUN = {"t_end": 0.1, "dt": 0.02, "path_cell": 0.02, "seed": 1, "lmax": 63, "measure": "density"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
 

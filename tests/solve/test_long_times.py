@@ -19,7 +19,7 @@ from fpsolve.sphere.scattered import SpherePoints
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
-RUN = {"t_end": 0.6, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 31}
+RUN = {"t_end": 0.6, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 31, "measure": "density"}
 
 ROUND_OFF = 1e-11
 """Sums at scattered points may differ in their last bits with where the arrays lie in memory."""

@@ -16,7 +16,7 @@ from fpsolve.solving import prepare
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
-RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 15}
+RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 15, "measure": "density"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
 

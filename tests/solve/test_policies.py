@@ -16,10 +16,10 @@ from fpsolve.schemes import SCHEMES
 
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
-RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2}
+RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2, "measure": "density"}
 
 COLLAPSE = fp.models.Homogenized(beta=4.0, drift=3.0, noise=0.3)
-GONE = {"t_end": 2.8, "dt": 0.04, "path_cell": 0.04, "seed": 2, "save_every": 0.4, "lmax": 31}
+GONE = {"t_end": 2.8, "dt": 0.04, "path_cell": 0.04, "seed": 2, "save_every": 0.4, "lmax": 31, "measure": "density"}
 """A collapse in which |mean| exceeds 1 at t = 2.64, filtered or not; at t = 2.24 from the degree 15 on."""
 
 

@@ -14,17 +14,25 @@ LAW = fp.initial.von_mises_fisher([0, 0, 1], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 2 * t**4, 4)
 LONGER = {"dt": 0.02, "path_cell": 0.02, "save_every": 0.06, "lmax": 9, "seed": 5, "t_end": 0.24}
 CLOUD = {"save_flow": True, "measure": "cloud"}
-HANDED_OVER = {"on_underresolved": "cloud", "lmax_cap": 19, "save_flow": True, "save_points": True}
+DENSITY = {"measure": "density"}
+HANDED_OVER = {**DENSITY, "on_underresolved": "cloud", "lmax_cap": 19, "save_flow": True, "save_points": True}
+IN_PLACE = {"lmax_cap": 19, "save_flow": True}
 SHORT = {"t_end": 0.06, "rtol": 1e-3}
 SPECIAL = {
-    **{f"policy {name}": (FLOW, {"on_underresolved": name}) for name in POLICIES if name not in ("refine", "cloud")},
-    **{f"policy {name}": (FLOW, {"on_underresolved": name, "lmax_cap": 19}) for name in ("refine", "cloud")},
+    **{
+        f"policy {name}": (FLOW, {**DENSITY, "on_underresolved": name})
+        for name in POLICIES
+        if name not in ("refine", "cloud")
+    },
+    **{f"policy {name}": (FLOW, {**DENSITY, "on_underresolved": name, "lmax_cap": 19}) for name in ("refine", "cloud")},
     "flow lie_euler": (FLOW, CLOUD),
     "transport midpoint": (FLOW, {"transport": "midpoint", **SHORT}),
     "transport petsc": (FLOW, {"transport": "petsc", **SHORT}),
     "flow rk4": (fp.models.SelfAttention(beta=2.0), CLOUD),
     "hand-over": (FLOW, HANDED_OVER),
     "hand-over rk4": (fp.models.SelfAttention(beta=2.0, value=6.0), HANDED_OVER),
+    "in place": (FLOW, IN_PLACE),
+    "in place rk4": (fp.models.SelfAttention(beta=2.0, value=6.0), IN_PLACE),
 }
 """Runs whose result hangs on more than their states."""
 
