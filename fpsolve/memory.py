@@ -6,6 +6,9 @@ import os
 
 from fpsolve.errors import InputError
 
+LITTLE = 1 << 20
+"""Bytes that every machine has."""
+
 
 def installed_memory() -> int | None:
     """Bytes of the machine's memory; None where the system does not say."""
@@ -21,6 +24,8 @@ def _gigabytes(size: int) -> str:
 
 def check_memory(argument: str, value: int, each: int) -> None:
     """Raise InputError where ``value`` things of ``each`` bytes do not fit into the machine's memory."""
+    if value * each <= LITTLE:
+        return
     memory = installed_memory()
     if memory is not None and value * each > memory:
         problem = f"takes about {_gigabytes(value * each)}, the machine has {memory / 1e9:.3g} GB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -112,7 +113,7 @@ def _check_state(measure: Measure, t: float) -> None:
     """Raise UnresolvedError for a state that no probability measure has."""
     if not measure.is_finite():
         raise UnresolvedError(t, "the state is no longer finite", remedy(measure))
-    mean = float(np.sqrt((measure.mean**2).sum()))
+    mean = math.hypot(*measure.mean.tolist())
     if not mean <= IMPOSSIBLE_MEAN:
         raise UnresolvedError(t, _with_tail(f"|mean| = {mean:.3g} exceeds 1", measure), remedy(measure))
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fpsolve.cached import cached_property, read_only
+from fpsolve.cached import cached_property, lru_cache, read_only
 from fpsolve.errors import InputError
 from fpsolve.plain.arguments import arguments_of
 
@@ -91,9 +91,15 @@ def changed(one: T, **values: Any) -> T:
 def unsettled(one: T, **values: Any) -> T:
     """The same without any question, of a stage whose mass is one only to the order of a scheme; caches stay behind."""
     new = object.__new__(type(one))
-    state = {field.name: getattr(one, field.name) for field in fields(one)}  # type: ignore[arg-type]
+    state = {name: getattr(one, name) for name in _names(type(one))}  # type: ignore[arg-type]
     vars(new).update(state | read_only(values))
     return new
+
+
+@lru_cache(maxsize=64)
+def _names(kind: Any) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind))
 
 
 def as_array(one: Any, name: str, kind: type) -> None:

@@ -14,6 +14,7 @@ def log_m(
     top: int,
     degree: int,
     floor: float,
+    whole: bool,
     modes: NDArray[complex128],
 ) -> int: ...
 def contracted(modes: NDArray[complex128], degree: int, tensor: NDArray[float64], out: NDArray[float64]) -> None: ...

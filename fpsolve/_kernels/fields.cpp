@@ -7,7 +7,6 @@
 #include <nanobind/stl/tuple.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <complex>
 #include <cstddef>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "lanes.hpp"
+#include "logarithm.hpp"
 #include "sht.hpp"
 
 namespace nb = nanobind;
@@ -26,29 +26,6 @@ namespace nb = nanobind;
 namespace {
 
 constexpr double SPHERE = 4 * 3.14159265358979323846;  // its area
-
-// log x of a positive normal number: x = 2^e m, m in [sqrt(1/2), sqrt(2)), log m = 2 artanh((m-1)/(m+1)); 2 ulp.
-FPSOLVE_INLINE double logarithm(double x) {
-    auto bits = std::bit_cast<std::uint64_t>(x);
-    constexpr std::uint64_t ONE = 0x3ff0000000000000u, ROOT = 0x3fe6a09e00000000u;  // 1, and sqrt(1/2) to 21 digits
-    bits += ONE - ROOT;
-    // e + 1023 in the low bits of 2^52, which are read as a number: AVX2 converts no 64-bit integers.
-    const double exponent = std::bit_cast<double>((bits >> 52) | 0x4330000000000000u) - (0x1p52 + 1023);
-    const double m = std::bit_cast<double>((bits & 0x000fffffffffffffu) + ROOT);
-    const double s = (m - 1.0) / (m + 1.0), z = s * s;
-    double tail = 1.0 / 21;
-    tail = tail * z + 1.0 / 19;
-    tail = tail * z + 1.0 / 17;
-    tail = tail * z + 1.0 / 15;
-    tail = tail * z + 1.0 / 13;
-    tail = tail * z + 1.0 / 11;
-    tail = tail * z + 1.0 / 9;
-    tail = tail * z + 1.0 / 7;
-    tail = tail * z + 1.0 / 5;
-    tail = tail * z + 1.0 / 3;
-    const double high = exponent * 0x1.62e42fee00000p-1, low = exponent * 0x1.a39ef35793c76p-33;
-    return high + (2 * s + (low + 2 * s * z * tail));
-}
 
 }  // namespace
 
@@ -200,12 +177,12 @@ double weighted(std::size_t degree, std::size_t top, const Complex* u, const dou
 }
 
 // Modes of log M on sphere after sphere, until one where the least M is not above `floor` times a bound on the largest;
-// the number of spheres done. `plans`: of synthesis and analysis on each sphere's grid; `degrees`: of M's modes, of
+// the number of spheres done; `whole`: from the last one down, all or none. `plans`: of synthesis and analysis on each sphere's grid; `degrees`: of M's modes, of
 // `factors` per degree; `points` of each grid.
 std::size_t log_m(Array<const std::uint64_t, 2> plans, Array<const std::int64_t, 1> degrees,
                   Array<const std::int64_t, 1> points, Array<const double, 2> factors, Array<const double, 1> radii,
                   Array<const Complex, 1> moments, std::size_t top, std::size_t degree, double floor,
-                  Array<Complex, 2> modes) {
+                  bool whole, Array<Complex, 2> modes) {
     const std::size_t count = radii.size();
     for (const std::size_t size : {plans.shape(0), degrees.size(), points.size(), factors.shape(0), modes.shape(0)})
         same(size, count);
@@ -222,13 +199,14 @@ std::size_t log_m(Array<const std::uint64_t, 2> plans, Array<const std::int64_t,
     nb::gil_scoped_release free;
     sht::Room<double> field(most);
     sht::Room<Complex> room(modes_of(top));
-    for (std::size_t j = 0; j < count; ++j) {
+    for (std::size_t k = 0; k < count; ++k) {
+        const std::size_t j = whole ? count - 1 - k : k;
         const double bound =
             weighted(static_cast<std::size_t>(degrees(j)), top, moments.data(), &factors(j, 0), room.get()) /
             std::sqrt(SPHERE);
         const std::size_t n = static_cast<std::size_t>(points(j));
         sht::transforms.SH_to_spat(sht::plan(plans(j, 0)), room.get(), field.get());
-        if (!(fpsolve_least(n, field.get()) > floor * bound)) return j;
+        if (!(fpsolve_least(n, field.get()) > floor * bound)) return whole ? 0 : j;
         fpsolve_logarithms(n, field.get(), radii(j));
         sht::transforms.spat_to_SH(sht::plan(plans(j, 1)), field.get(), &modes(j, 0));
     }
@@ -382,7 +360,7 @@ NB_MODULE(_fields, module) {
     module.def("bind", &sht::bind, "SH_to_spat"_a, "SHsph_to_spat"_a, "SHsphtor_to_spat"_a, "spat_to_SH"_a,
                "spat_to_SHsphtor"_a);
     module.def("log_m", &log_m, "plans"_a.noconvert(), "degrees"_a.noconvert(), "points"_a.noconvert(),
-               "factors"_a.noconvert(), "radii"_a.noconvert(), "moments"_a.noconvert(), "top"_a, "degree"_a, "floor"_a,
+               "factors"_a.noconvert(), "radii"_a.noconvert(), "moments"_a.noconvert(), "top"_a, "degree"_a, "floor"_a, "whole"_a,
                "modes"_a.noconvert());
     module.def("contracted", &contracted, "modes"_a.noconvert(), "degree"_a, "tensor"_a.noconvert(),
                "out"_a.noconvert());

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.special import sph_legendre_p_all
 
+from fpsolve._kernels.rings import ring_modes
 from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.harmonics import Coefficients, Real, degrees_orders, resized
 from fpsolve.sphere.scattered import SpherePoints
@@ -35,6 +36,15 @@ class CoarseGrid:
 
     def to_modes(self, field: Real, degree: int) -> Coefficients:
         """f_ℓm = ∫ Y*_ℓm f by quadrature up to ``self.degree``, zero above, in the order of ``degree``."""
+        return self.analysed(field, degree)[0]
+
+    def analysed(self, field: Real, degree: int) -> tuple[Coefficients, Real]:
+        """The same, and the power Σ_m |f_ℓm|² of the degrees up to ``self.degree``."""
+        modes, power = ring_modes(field, self._projections, max(degree, self.degree))
+        return resized(modes, degree), power
+
+    def readable_modes(self, field: Real, degree: int) -> Coefficients:
+        """The same by whole arrays."""
         waves = rfft(field, axis=1, norm="forward")[:, : self.degree + 1]
         real, imaginary = (np.einsum("tm,mtl->ml", part, self._projections) for part in (waves.real, waves.imag))
         return resized((real + 1j * imaginary)[self._orders, self._ells], degree)

@@ -86,15 +86,18 @@ class MomentSource(Source):
         self._coarse_points = coarse_points
         self.geometry, self.dimension = geometry, geometry.dimension
         self._moments, self._points, self.accuracy, self.rtol = moments, points, accuracy, rtol
-        self._highest = highest
+        self.highest = highest
         self._known: dict[int, Coefficients] = {}
         self._last: dict[tuple[float, int], _OnGrid] = {}
         self._resampled: dict[int, PointSource] = {}
         if density is None and coarse_points is not None and highest is not None:
             density = lambda: (moments(highest), 1)  # noqa: E731
-        self._density = density
+        self.density = density
+
+    @cached_property
+    def _thinned(self) -> ThinnedSets:
         me = ref(self)  # a cycle would keep states until they are collected
-        self._thinned = ThinnedSets(lambda: _points_of(me()), density)
+        return ThinnedSets(lambda: _points_of(me()), self.density)
 
     def moments(self, degree: int) -> Coefficients:
         """ρ_ℓm up to ``degree``.
@@ -114,11 +117,11 @@ class MomentSource(Source):
 
     def safe(self, radius: float) -> PointSource:
         """The safe route for |g| ≤ ``radius``: a density on the coarsest grid that serves, if that has fewer points."""
-        if self._density is None or self.dimension == 2:
+        if self.density is None or self.dimension == 2:
             return self.points
         step = max(0, int(np.ceil(2 * np.log2(max(radius, 1e-3)))))
         if step not in self._resampled:
-            density = self._density()
+            density = self.density()
             fewer = TiledSource(*resampled(density, 2 ** (step / 2), FINE))
             best = isinstance(density, LogSeries) or len(fewer.x) < len(self.points.x)
             self._resampled[step] = fewer if best else self.points
@@ -170,7 +173,7 @@ class MomentSource(Source):
     def degree_of_moments(self, radius: float) -> int:
         """The degree at which the series in ℓ has ended, by the Bessel functions or by the moments."""
         degree = moment_degree(radius)
-        return degree if self._highest is None else min(degree, self._highest)
+        return degree if self.highest is None else min(degree, self.highest)
 
     def log_M_sphere(self, radius: float, sites: Any) -> Real:
         if not _fits(sites, self.degree_of_moments(radius)):

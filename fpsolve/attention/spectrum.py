@@ -17,12 +17,13 @@ from fpsolve.attention.laws import Cutoffs, KeyQueryLaw, gaussian_rows, spectrum
 from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource, PointSource, by_moments
 from fpsolve.attention.spheres import MomentSpheres, SphereSource, sampling
+from fpsolve.attention.upright import upright
 from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.noise import isotropic
 from fpsolve.sphere._shtns import BOUND
 from fpsolve.sphere.geometry import geometry
-from fpsolve.sphere.harmonics import degrees_orders, index, real_degrees_orders
+from fpsolve.sphere.harmonics import index, real_degrees_orders
 from fpsolve.threads import one_blas_thread
 
 Real = NDArray[np.float64]
@@ -32,6 +33,10 @@ ROUND_OFF = 1e-12
 
 RUNGS = (8, 12, 16, 20, 24)
 """Degrees of the coarse grids tried, in turn, where log M is summed over points."""
+
+MARGIN = 5
+"""Latitudes that these grids have beyond what their degree needs, where log M is about symmetric: what aliases from
+higher degrees then has one sign."""
 
 LEFT_OUT = 1e-8
 """What the degrees above a rung may give to C_ℓ from one sphere, in σ_V² |S²|; all spheres give up to 50 times it."""
@@ -127,6 +132,8 @@ class SpectrumEngine:
         self._importance: Real = np.abs(np.einsum("plii->pli", tensor)).max(axis=0) / geometry(law.d).area
         self._estimates = self._packed(_left_out_tensor(tensor, mesh)) if cutoffs else np.empty((0, 0))
         coarser = [coarse_grid(rung) for rung in RUNGS if rung < degree]
+        aligned = [coarse_grid(one.degree, MARGIN, one.shape[1]) for one in coarser]
+        self._upright_rungs: list[Any] = [*aligned, coarse_grid(degree, 7)]
         self._rungs: list[Any] = [*coarser, coarse_grid(degree, 7)] if law.d == 3 else [_Sites(self.grid, 2)]
         self.coarse: SpectrumEngine | None = None
         if cutoffs is None and law.d == 3 and self._rows is None and tolerance >= FINEST:
@@ -161,7 +168,7 @@ class SpectrumEngine:
         """
         if self.coarse is not None and source.rtol >= FINEST:
             coarse = self.coarse
-            modes, done = coarse._spheres.modes(source)
+            modes, done = coarse._spheres.modes(source, whole=True)
             if done == len(coarse.radii):
                 left_out = np.abs(coarse._summed(modes, coarse._estimates)).max()
                 if left_out <= SHARE * source.rtol * geometry(3).area * self.value_std**2:
@@ -169,36 +176,46 @@ class SpectrumEngine:
         return self._contracted(self._sampled(source))
 
     def _sampled(self, source: MomentSource) -> NDArray[np.complex128]:
-        """Modes of log M on every sphere: by moments, and from where these cancel on the coarsest sites that do."""
-        by_moments, done = self._spheres.modes(source)
+        """Modes of log M on every sphere: by moments, and from where these cancel on the coarsest sites that do.
+
+        In that case they may be those of the measure turned, :func:`upright`, which have the same Gram matrices; not
+        where a tight ``rtol`` asks for more than the grids about an axis are right to.
+        """
+        turns = self.law.d == 3 and source.rtol >= FINEST
+        by_moments, done = self._spheres.modes(source, whole=turns)
+        rungs = self._rungs
+        if turns and not done:
+            if (turned := upright(source)) is not None:
+                source, rungs = turned, self._upright_rungs
+            by_moments, done = self._spheres.modes(source)
         modes, rung = list(by_moments), 0
         for j in range(done, len(self.radii)):
-            coefficients, rung = self._by_points(source, j, rung)
+            coefficients, rung = self._by_points(source, j, rungs, rung)
             modes.append(coefficients)
         return np.stack(modes)
 
-    def _by_points(self, source: MomentSource, j: int, rung: int) -> tuple[NDArray[np.complex128], int]:
+    def _by_points(
+        self, source: MomentSource, j: int, rungs: list[Any], rung: int
+    ) -> tuple[NDArray[np.complex128], int]:
         """Modes of log M on sphere j on the first rung, from ``rung`` on, that resolves them; the rung for the next."""
         r = float(self.radii[j])
         while True:
-            sites = self._rungs[rung]
+            sites = rungs[rung]
             log_m, sampled = source.log_M_smooth(r, sites, float(self.radii[-1]))
-            modes = sampled.to_modes(log_m, self.cutoffs.degree)
-            if rung == len(self._rungs) - 1:
+            modes, power = sampled.analysed(log_m, self.cutoffs.degree)
+            if rung == len(rungs) - 1:
                 break
-            left_out = self._left_out(modes, sites.degree, j)
+            left_out = self._left_out(power, sites.degree, j)
             if left_out <= LEFT_OUT:
                 break
-            rung = min(rung + (1 if left_out < FAR * LEFT_OUT else 2), len(self._rungs) - 1)
+            rung = min(rung + (1 if left_out < FAR * LEFT_OUT else 2), len(rungs) - 1)
         below = max(rung - 1, 0)
-        lower = rung > 0 and self._left_out(modes, self._rungs[below].degree, j) <= LEFT_OUT
+        lower = rung > 0 and self._left_out(power, rungs[below].degree, j) <= LEFT_OUT
         return modes, below if lower else rung
 
-    def _left_out(self, modes: NDArray[np.complex128], degree: int, j: int) -> float:
+    def _left_out(self, power: Real, degree: int, j: int) -> float:
         """About what the degrees above ``degree`` of sphere j give to C_ℓ, in σ_V² |S²|: as the two last ones."""
-        positions, orders = _two_degrees(degree, self.cutoffs.degree)
-        parts = modes[positions].view(np.float64).reshape(-1, 2)
-        return float(self._importance[degree, j] * np.einsum("m,mc,mc->", orders, parts, parts))
+        return float(self._importance[degree, j] * (power[degree] + power[degree - 1]))
 
     def spectrum(self, log_m: Real) -> Real:
         """C_ℓ ≥ 0 from log M(r_j x), shape (J, *grid.shape): the true one, e^r not taken out.
@@ -255,8 +272,12 @@ class _Sites:
     """A grid as the last rung: its ``points`` and its analysis."""
 
     def __init__(self, grid: Any, d: int) -> None:
-        self.shape, self.to_modes = grid.shape, grid.to_modes
+        self.shape, self._grid = grid.shape, grid
         self.points = geometry(d).points(grid.x.reshape(-1, d))
+
+    def analysed(self, field: Real, degree: int) -> tuple[NDArray[np.complex128], Real]:
+        """Its modes; nobody asks for their power where there is one rung."""
+        return self._grid.to_modes(field, degree), np.empty(0)
 
 
 @lru_cache(maxsize=16)
@@ -266,14 +287,6 @@ def spectrum_engine(
     """The shared engine of these arguments; its tables have the same bits for any number of BLAS threads."""
     with one_blas_thread():
         return SpectrumEngine(law, beta, value_std, noise_lmax, tolerance)
-
-
-@lru_cache(maxsize=64)
-def _two_degrees(degree: int, lmax: int) -> tuple[NDArray[np.int64], Real]:
-    """Positions of the degrees ``degree`` - 1 and ``degree``, and how many orders ±m each stands for."""
-    ells, orders = degrees_orders(lmax)
-    positions = np.flatnonzero((ells == degree) | (ells == degree - 1))
-    return positions, np.where(orders[positions] == 0, 1.0, 2.0)
 
 
 def degree_fields(grid: Any, degree: int, values: Real, d: int = 3) -> list[Real]:

@@ -42,11 +42,14 @@ class MomentSpheres:
         self.d, self.radii, self.degree = d, np.ascontiguousarray(radii), degree
         self._tables: dict[int, _Tables] = {}
 
-    def modes(self, source: MomentSource) -> tuple[Modes, int]:
-        """Modes of sphere after sphere, (J, number of modes), and how many they are: up to where moments cancel."""
+    def modes(self, source: MomentSource, whole: bool = False) -> tuple[Modes, int]:
+        """Modes of sphere after sphere, (J, number of modes), and how many they are: up to where moments cancel.
+
+        ``whole``: of all spheres or none, the largest one tried first.
+        """
         degrees = [source.degree_of_moments(r) for r in self.radii.tolist()]
         if self.d == 3 and BOUND:
-            return self._compiled(source, degrees)
+            return self._compiled(source, degrees, whole)
         found: list[Modes] = []
         for r, held in zip(self.radii.tolist(), degrees, strict=True):
             grid = sampling(self.d, self.degree, held)
@@ -54,16 +57,18 @@ class MomentSpheres:
             if log_m is None:
                 break
             found.append(grid.to_modes(log_m, self.degree))
-        return np.array(found, complex).reshape(len(found), -1), len(found)
+        if not found or (whole and len(found) < len(self.radii)):
+            return np.empty((0, 0), complex), 0
+        return np.array(found, complex), len(found)
 
-    def _compiled(self, source: MomentSource, degrees: list[int]) -> tuple[Modes, int]:
+    def _compiled(self, source: MomentSource, degrees: list[int], whole: bool) -> tuple[Modes, int]:
         top = max(degrees)
         if top not in self._tables:
             self._tables[top] = _Tables(self, degrees)
         tables, modes = self._tables[top], np.empty((len(self.radii), size(self.degree)), complex)
         floor = source.accuracy / SMOOTH_TOLERANCE
         done = _fields.log_m(
-            *tables.arrays, self.radii, source.moments(top), top, self.degree, floor, modes
+            *tables.arrays, self.radii, source.moments(top), top, self.degree, floor, whole, modes
         )
         return modes[:done], done
 

@@ -24,7 +24,7 @@ from fpsolve.attention.bessel import moment_degree
 from fpsolve.attention.coarse_sphere import CoarseGrid, coarse_grid, product_sites, rings
 from fpsolve.attention.log_series import LogSeries
 from fpsolve.attention.proxies import Index, log_of_signed_sum, sorted_into_tiles, tiles_of
-from fpsolve.cached import cached_property
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.sphere.harmonics import Coefficients, Real, power, resized
 
 SMOOTH, FINE = (1e-10, 1e-7), (1e-13, 1e-12)
@@ -129,9 +129,14 @@ def in_rings(density: Series | LogSeries, radius: float, tolerances: tuple[float
 
 def on_rings(grid: CoarseGrid, rings: RingSources) -> CoarseGrid | None:
     """The coarse grid with the next number of longitudes that divides that of the rings; None where they have fewer."""
-    count, least = rings.weights.shape[1], grid.shape[1]
-    nphi = next((count // k for k in range(count // least, 0, -1) if count % k == 0), None)
+    nphi = divisor(rings.weights.shape[1], grid.shape[1])
     return None if nphi is None else coarse_grid(grid.degree, grid.margin, nphi)
+
+
+@lru_cache(maxsize=256)
+def divisor(count: int, least: int) -> int | None:
+    """The least divisor of ``count`` that is at least ``least``; None where there is none."""
+    return next((count // k for k in range(count // least, 0, -1) if count % k == 0), None)
 
 
 def longitudes(least: int) -> int:
@@ -142,10 +147,15 @@ def longitudes(least: int) -> int:
 def _degrees(density: Series, radius: float, tolerances: tuple[float, float]) -> tuple[int, int]:
     """The degree to which f is known, and that which a grid must integrate."""
     coefficients, exponent = density
-    spectrum = power(coefficients)
-    bound = np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
+    bound = amplitudes_beyond(coefficients)
     degree, known = (int(np.sum(bound > part * bound[0])) - 1 for part in (tolerances[0], 0.1 * ROUND_OFF))
     return known, exponent * degree + moment_degree(radius, tolerances[1])
+
+
+def amplitudes_beyond(coefficients: Coefficients) -> Real:
+    """Σ_{k≥ℓ} √((2k+1) Σ_m |f_km|²) for every degree ℓ: √4π times a bound on what the degrees from ℓ on add to f."""
+    spectrum = power(coefficients)
+    return np.cumsum(np.sqrt((2 * np.arange(len(spectrum)) + 1) * spectrum)[::-1])[::-1]
 
 
 def _masses(density: Series, known: int, shape: tuple[int, int]) -> Real:

@@ -112,8 +112,9 @@ class Density(Expansion):
             moved = self.carried_alive(velocity)
             v = None if self.filter is None else velocity(self.source).on(self.grid)
             return self._moved(moved if v is None else moved * _filter(self, self.grid, v))
-        velocity = smooth_field(self.grid, velocity, self.d, self.rtol)
-        grid = transport_grid(self.grid, velocity)
+        own = self.grid
+        velocity = smooth_field(own, velocity, self.d, self.rtol)
+        grid = transport_grid(own, velocity)
         v = velocity.on(grid)
         moved = self.carried(self.coefficients, v, self.rtol)
         return self._moved(moved if self.filter is None else moved * _filter(self, grid, v))
@@ -128,7 +129,8 @@ class Density(Expansion):
 
     def _moved(self, coefficients: Coefficients) -> Density:
         """The density that a transport has made."""
-        return changed(self._with(coefficients), coarsest=max(self.rtol, self.coarsest))
+        coefficients[0] = self.coefficients[0]  # L annihilates it exactly
+        return changed(self, coefficients=coefficients, coarsest=max(self.rtol, self.coarsest))
 
     def _with(self, coefficients: Coefficients) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly

@@ -39,7 +39,7 @@ from fpsolve.models.noise_degree import (
 from fpsolve.models.self_attention import mean_square_attention
 from fpsolve.noise import isotropic
 from fpsolve.sphere.harmonics import Real
-from fpsolve.transport.velocity import AmbientField, HarmonicField, Sites, Velocity, ZeroField
+from fpsolve.transport.velocity import AmbientField, HarmonicField, PotentialField, Sites, Velocity, ZeroField
 
 PRODUCT_STEPS = (16, 32, 64)
 """Degrees that ``auto`` chooses among for the product law, whose tensors take long to build."""
@@ -161,10 +161,13 @@ class Homogenized(WithValueStd, Model):
 
     def correction_field(self, source: Source) -> Velocity:
         """-(ε²/4)∇_S K(x,x) = -(ε²/2) value_std² β P_x (∇²log M F)(βx); zero for isotropic laws: K(x,x) = k(1)."""
-        factor = -0.5 * self.noise**2 * self.value_deviation(source.dimension) ** 2 * self.beta
-        if self.is_isotropic or factor == 0:
+        strength = -0.25 * self.noise**2 * self.value_deviation(source.dimension) ** 2
+        if self.is_isotropic or strength * self.beta == 0:
             return ZeroField()
-        return AmbientField(lambda sites: factor * source.hessian_F_sphere(self.beta, sites)[1])
+        return PotentialField(
+            lambda sites: 2 * self.beta * strength * source.hessian_F_sphere(self.beta, sites)[1],
+            lambda sites: strength * squared(self._attention(source, sites)),
+        )
 
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
@@ -206,6 +209,11 @@ class Homogenized(WithValueStd, Model):
 
     def _attention(self, source: Source, sites: Sites) -> Real:
         return source.F_sphere(self.beta, sites)[1]
+
+
+def squared(vectors: Real) -> Real:
+    """|u|² of vectors (..., d)."""
+    return np.einsum("...a,...a->...", vectors, vectors)
 
 
 def _every_degree(degree: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsolve.attention.source import Source
+from fpsolve.cached import lru_cache
 from fpsolve.errors import InputError
 from fpsolve.models.base import Model, checked_number
 from fpsolve.noise import ISOTROPIC, IsotropicNoise, isotropic
@@ -72,12 +73,22 @@ class IsotropicFlow(Model):
     def noise_field(self, source: Source, increment: Real) -> Velocity:
         if not self.is_stochastic:
             return ZeroField()
-        return self.noise * HarmonicField(*self._law.field(self.spectrum, increment), d=self.d)
+        return self.noise * HarmonicField(*self._law.driven(self._factors, increment), d=self.d)
 
     def kernel(self, measure: Any = None) -> Callable[[Any], Real]:
         """t ↦ k(t), the same for every measure."""
         return self._law.kernel(self.spectrum)
 
     @property
+    def _factors(self) -> Real:
+        return _factors(self.d, tuple(self.spectrum))
+
+    @property
     def _law(self) -> IsotropicNoise:
         return isotropic(self.d, self.noise_lmax)
+
+
+@lru_cache(maxsize=64)
+def _factors(d: int, spectrum: tuple[float, ...]) -> Real:
+    """Those of a spectrum, which a flow keeps from step to step."""
+    return isotropic(d, len(spectrum) - 1).factors(spectrum)

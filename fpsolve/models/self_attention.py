@@ -68,6 +68,8 @@ class SelfAttention(Model):
 class CoarseField(AmbientField):
     """A field that costs much at every site: on a finer grid, by harmonics from a coarse one where they resolve it."""
 
+    plain = False
+
     def __init__(self, function: Callable[[Sites], Real], tolerance: float = RESOLVED) -> None:
         super().__init__(function)
         self.tolerance = tolerance

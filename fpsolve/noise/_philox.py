@@ -17,6 +17,7 @@ raw bits across its versions, but not those of its ``normal``.
 
 from __future__ import annotations
 
+import threading
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -49,22 +50,46 @@ class Address(NamedTuple):
     first: int = 0
 
 
+class _OfThread(threading.local):
+    """A generator for every thread, set to where it draws: a new one asks the system for entropy that nobody needs."""
+
+    def __init__(self) -> None:
+        self.philox = Philox(key=0)
+
+    def words(self, counter: tuple[int, int, int, int], key: tuple[int, int], count: int) -> NDArray[np.uint64]:
+        """Those that ``Philox(key=key, counter=counter)`` begins with."""
+        self.philox.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": counter, "key": key},  # type: ignore[typeddict-item]
+            "buffer": (0, 0, 0, 0),  # type: ignore[typeddict-item]
+            "buffer_pos": 4,
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+        return self.philox.random_raw(count)
+
+
+_GENERATOR = _OfThread()
+
+
 def raw_words(at: Address, count: int) -> NDArray[np.uint64]:
     """``count`` 64-bit words of the sequence at an address, from its first channel on; shape (count,)."""
     purpose_and_stream = (int(at.purpose) << 32) | at.stream
     block, within = divmod(at.first, 4)
-    counter = np.array([block, at.cell, at.level & _WORD, purpose_and_stream], dtype=np.uint64)
-    key = np.array([at.seed, at.member], dtype=np.uint64)
-    return np.asarray(Philox(key=key, counter=counter).random_raw(within + count), dtype=np.uint64)[within:]
+    counter = block, at.cell, at.level & _WORD, purpose_and_stream
+    return _GENERATOR.words(counter, (at.seed, at.member), within + count)[within:]
 
 
 def uniforms(at: Address, count: int) -> NDArray[np.float64]:
     """Independent uniforms on the open interval (0, 1); shape (count,)."""
     # In doubles (2^53 - 1) + 1/2 rounds to 2^53: without the bound the largest word would give u = 1.
-    bits = (raw_words(at, count) >> np.uint64(11)).astype(np.float64)
-    return np.minimum((bits + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
+    u = (raw_words(at, count) >> np.uint64(11)).astype(np.float64)
+    u += 0.5
+    u *= 2.0**-53
+    return np.minimum(u, 1.0 - 2.0**-53, out=u)
 
 
 def normals(at: Address, count: int) -> NDArray[np.float64]:
     """Independent standard normals by the inverse distribution function; shape (count,)."""
-    return np.asarray(ndtri(uniforms(at, count)), dtype=np.float64)
+    u = uniforms(at, count)
+    return ndtri(u, out=u)

@@ -32,10 +32,13 @@ class CircularNoise(IsotropicNoise):
     def channels(self) -> int:
         return 2 * (2 * self.lmax + 1)
 
-    def _potentials(self, root: Array, increments: Array) -> VectorModes:
+    def _factors(self, root: Array) -> Array:
+        return root
+
+    def _driven(self, factors: Array, increments: Array) -> VectorModes:
         rest = increments[2:].reshape(self.lmax, 2, 2) / np.sqrt(2)
         modes = np.concatenate([increments[None, :2].astype(complex), rest[..., 0] + 1j * rest[..., 1]])
-        first, second = (root[:, None] * modes).T
+        first, second = (factors[:, None] * modes).T
         (cos_first, sin_first), (cos_second, sin_second) = times_coordinates(first), times_coordinates(second)
         tangential, m = cos_second - sin_first, np.arange(self.lmax + 2)
         potential = np.where(m == 0, 0, tangential / np.where(m == 0, 1, 1j * m))

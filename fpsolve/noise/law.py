@@ -59,16 +59,24 @@ class IsotropicNoise(ABC):
         ``spectrum``: C_ℓ ≥ 0, shape (lmax+1,); ``increments``: shape (channels,), of variance Δt for noise over Δt.
         Raises InputError for other shapes and for values that are negative beyond round-off or not finite.
         """
+        return self.driven(self.factors(spectrum), increments)
+
+    def factors(self, spectrum: ArrayLike) -> Array:
+        """What :meth:`driven` needs of a spectrum, to be kept where that stays. Raises InputError as :meth:`field`."""
         C = self._shaped(spectrum)
         if not np.all(np.isfinite(C)):
             raise InputError("spectrum", C, "not finite", "an angular spectrum is finite and >= 0")
         if C.min() < -ROUND_OFF * C.max():
             degree = int(np.argmin(C))
             raise InputError("spectrum", float(C[degree]), f"negative at l = {degree}", "a covariance has C_l >= 0")
+        return self._factors(np.sqrt(np.maximum(C, 0.0)))
+
+    def driven(self, factors: Array, increments: Array) -> VectorModes:
+        """The field of a spectrum that is told by its :meth:`factors`. Raises InputError as :meth:`field`."""
         if np.shape(increments) != (self.channels,):
             remedy = f"noise of degree {self.lmax} takes {self.channels} channels"
             raise InputError("increments", np.shape(increments), "wrong shape", remedy)
-        return self._potentials(np.sqrt(np.maximum(C, 0.0)), increments)
+        return self._driven(factors, increments)
 
     def kernel(self, spectrum: ArrayLike) -> Callable[[ArrayLike], Array]:
         """t ↦ k(t), elementwise, of a spectrum (lmax+1,). Raises InputError for another shape."""
@@ -98,8 +106,12 @@ class IsotropicNoise(ABC):
         """What each degree of a spectrum gives to κ = k(1) and to k'(1), shapes of ``spectrum``."""
 
     @abstractmethod
-    def _potentials(self, root: Array, increments: Array) -> VectorModes:
-        """The field for √C_ℓ, shape (lmax+1,), and increments (channels,)."""
+    def _factors(self, root: Array) -> Array:
+        """What the field needs of √C_ℓ, shape (lmax+1,)."""
+
+    @abstractmethod
+    def _driven(self, factors: Array, increments: Array) -> VectorModes:
+        """The field for these factors and increments (channels,)."""
 
     @abstractmethod
     def _series(self, C: Array) -> Callable[[ArrayLike], Array]:

@@ -110,7 +110,7 @@ class BrownianPath(metaclass=Checked):
         """The same of the channels from number ``first`` on, whatever stands before them; shape (channels,)."""
         channels, first = _count("channels", channels), _place(first)
         at = Address(self.seed, self.member, self._stream(stream), Purpose.INCREMENT, *self._locate(t0, t1), first)
-        return self._increment(at, channels).copy()
+        return self._increment(at, channels)
 
     def normals(self, t0: float, t1: float, count: int, stream: str = "second") -> Array:
         """Independent standard normals that belong to the interval [t0, t1]; shape (count,).
@@ -144,9 +144,11 @@ class BrownianPath(metaclass=Checked):
         if at.level > 0:
             parent = at._replace(level=at.level - 1, cell=at.cell // 2)
             half: Array = self._split(parent, channels)[at.cell % 2]
-            return half
+            return half.copy()
         if at.level == 0:
-            return self._on_lattice(math.sqrt(self.cell) * _philox.normals(at, channels))
+            values = _philox.normals(at, channels)
+            values *= math.sqrt(self.cell)
+            return self._on_lattice(values)
         left = at._replace(level=at.level + 1, cell=2 * at.cell)
         right = left._replace(cell=left.cell + 1)
         return self._increment(left, channels) + self._increment(right, channels)
@@ -164,8 +166,12 @@ class BrownianPath(metaclass=Checked):
         return halves
 
     def _on_lattice(self, values: Array) -> Array:
+        """Rounded to the lattice, in place."""
         spacing = math.ldexp(1.0, math.ceil(math.log2(self.cell) / 2) - 48)
-        return np.asarray(np.rint(values / spacing) * spacing, dtype=np.float64)
+        values /= spacing
+        np.rint(values, out=values)
+        values *= spacing
+        return values
 
     def _locate(self, t0: float, t1: float) -> tuple[int, int]:
         """(level, index) of the cell [t0, t1]."""

@@ -73,15 +73,15 @@ class SphericalNoise(IsotropicNoise):
     def _angular(self) -> Array:
         return _angular_weights(self.degree)
 
-    def _potentials(self, root: Array, increments: Array) -> VectorModes:
+    def _driven(self, factors: Array, increments: Array) -> VectorModes:
         out = np.empty((3, len(self._places[0])), complex)
-        _fields.potentials(self.degree, self._amplitudes(root), np.ascontiguousarray(increments, float), out)
+        _fields.potentials(self.degree, factors, np.ascontiguousarray(increments, float), out)
         return VectorModes(*out)
 
     def readable_potentials(self, root: Array, increments: Array) -> VectorModes:
         """S, T and R by whole arrays, as the formula stands: the same bits as those of :meth:`field`."""
         minus, zero, plus = self._coefficients(increments)
-        s_minus, s_plus, t_zero, r_minus, r_plus = self._amplitudes(root)[:, self._places[0]]
+        s_minus, s_plus, t_zero, r_minus, r_plus = self._factors(root)[:, self._places[0]]
         return VectorModes(s_minus * minus + s_plus * plus, t_zero * zero, r_minus * minus + r_plus * plus)
 
     def _coefficients(self, increments: Array) -> Modes:
@@ -92,7 +92,7 @@ class SphericalNoise(IsotropicNoise):
         modes.imag = increments[sine] * self._weights[1]
         return modes
 
-    def _amplitudes(self, root: Array) -> Array:
+    def _factors(self, root: Array) -> Array:
         """The five factors of ξ⁻, ξ⁺ in S, ξ⁰ in T and ξ⁻, ξ⁺ in R, by degree J; shape (5, L+2)."""
         padded = np.zeros(len(root) + 3)
         padded[1:-2] = root

@@ -14,7 +14,7 @@ from fpsolve.sphere.circle import CircleGrid
 from fpsolve.sphere.grid import Grid
 from fpsolve.sphere.harmonics import Coefficients, Real, laplacian, size
 from fpsolve.transport.exponential import GROWTH, Generator, Series, polynomial
-from fpsolve.transport.velocity import RESOLVED, HarmonicField, Velocity
+from fpsolve.transport.velocity import CUT, NEGLIGIBLE, RESOLVED, HarmonicField, Velocity
 
 
 class _Applied:
@@ -220,7 +220,9 @@ def smooth_field(grid: Any, velocity: Velocity, d: int, rtol: float) -> Velocity
     It is then evaluated at a quarter of the places or fewer, and carried on a thinner grid. Below that ``rtol`` no
     field is changed.
     """
-    return velocity if rtol < RESOLVED else velocity.resolved(d, grid.lmax // 2)
+    if rtol < RESOLVED:
+        return velocity
+    return velocity.resolved(d, grid.lmax // 2, min(max(CUT * rtol, NEGLIGIBLE), RESOLVED))
 
 
 def transport_grid(grid: Any, velocity: Velocity) -> Any:

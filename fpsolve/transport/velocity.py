@@ -8,12 +8,12 @@ is transported along for unit time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fpsolve.cached import cached_property
+from fpsolve.cached import cached_property, lru_cache
 from fpsolve.errors import InputError
 from fpsolve.sphere.geometry import GEOMETRIES, Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
@@ -38,6 +38,9 @@ NOTHING = 1e-13
 LOOKED_AT = 64
 """Points at which harmonics are compared with the field that they are to be."""
 
+CUT = 1e-4
+"""The part of a measure's ``rtol`` that degrees cut off a field of its step may carry, of the field's norm."""
+
 
 class Velocity(ABC):
     """A tangent field v on S^{d-1}."""
@@ -53,10 +56,13 @@ class Velocity(ABC):
         """The field before projection, vectors ``(..., d)``; used by the layer map x ← N(x + v)."""
         return sites.to_ambient(self.on(sites))
 
-    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
+    def resolved(
+        self, d: int = 3, highest: int = RESOLVING_DEGREES[-1], negligible: float = NEGLIGIBLE
+    ) -> Velocity:
         """The same field in harmonics of S^{d-1}, d = 2 or 3, where that is right to 1e-10, otherwise itself.
 
-        ``highest``: the degree of the finest grid on which it may be looked at.
+        ``highest``: the degree of the finest grid on which it may be looked at; ``negligible``: the part of its norm
+        that the degrees may carry that are cut off.
         """
         return self
 
@@ -143,6 +149,9 @@ class HarmonicField(Velocity):
 class AmbientField(Velocity):
     """v = P_x u for u given by a function of the sites, ``u(sites) -> (..., d)``, in any d."""
 
+    plain = True
+    """Whether its values at sites are what it is; one with harmonics of its own is looked at by itself."""
+
     def __init__(self, function: Callable[[Sites], Real]) -> None:
         if not callable(function):
             raise InputError("function", function, "not a function of the sites", "pass lambda sites: u, (..., d)")
@@ -155,46 +164,99 @@ class AmbientField(Velocity):
         return np.broadcast_to(self.function(sites), sites.x.shape)
 
     @cached_property
-    def _harmonic(self) -> dict[tuple[int, int], HarmonicField | None]:
-        """By dimension and the degree of the grid on which the field was looked at; None where that is too coarse."""
+    def _harmonic(self) -> dict[tuple[int, int, float], HarmonicField | None]:
+        """By dimension, degree of the grid on which the field was looked at, and cut; None where that is too coarse."""
         return {}
 
-    def _in_harmonics(self, d: int, degree: int) -> HarmonicField | None:
-        if (d, degree) not in self._harmonic:
-            self._harmonic[d, degree] = self.looked_at(geometry(d), degree)
-        return self._harmonic[d, degree]
+    def _in_harmonics(self, d: int, degree: int, negligible: float) -> HarmonicField | None:
+        key = d, degree, negligible
+        if key not in self._harmonic:
+            self._harmonic[key] = self.looked_at(geometry(d), degree, RESOLVED, negligible)
+        return self._harmonic[key]
 
-    def looked_at(self, sphere: Geometry, degree: int, tolerance: float = RESOLVED) -> HarmonicField | None:
+    def looked_at(
+        self, sphere: Geometry, degree: int, tolerance: float = RESOLVED, negligible: float = NEGLIGIBLE
+    ) -> HarmonicField | None:
         """The field in harmonics from the grid of a degree; None where the last tenth of them carries more.
 
         ``tolerance``: what they may carry, as part of the norm; tenfold at single points.
         """
-        spheroidal, toroidal = sphere.grid(degree).tangent_modes(self.on(sphere.grid(degree)))
-        slopes = -sphere.laplacian(degree)[: degree + 1] * (sphere.power(spheroidal) + sphere.power(toroidal))
-        on_circle = sphere.dimension == 2
-        spectrum = np.append(slopes[0] + sphere.power(toroidal)[0] * on_circle, slopes[1:])
-        rest = np.cumsum(spectrum[::-1])[::-1]
-        if not rest[int(0.9 * degree)] <= max(tolerance**2 * rest[0], NOTHING**2):
-            return None
-        needed = max(1, int(np.sum(rest > max(NEGLIGIBLE**2 * rest[0], (0.01 * NOTHING) ** 2))) - 1)
-        parts = (sphere.resized(spheroidal, needed), sphere.resized(toroidal, needed))
-        found = HarmonicField(*parts, None, sphere.dimension)
-        return found if _agree(self, found, sphere, 10 * tolerance) else None
+        return together([(1.0, self)], sphere, degree, tolerance, negligible)
 
-    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
-        tried = (self._in_harmonics(d, degree) for degree in RESOLVING_DEGREES if degree <= highest)
+    def modes(self, sphere: Geometry, degree: int) -> tuple[Coefficients, Coefficients]:
+        """(S, T) of the field from its values on the grid of a degree."""
+        spheroidal, toroidal = sphere.grid(degree).tangent_modes(self.on(sphere.grid(degree)))
+        return spheroidal, toroidal
+
+    def off(self, found: HarmonicField, points: Any) -> float:
+        """The largest difference from a field in harmonics at some points."""
+        return float(np.abs(found.on(points) - self.on(points)).max())
+
+    def resolved(
+        self, d: int = 3, highest: int = RESOLVING_DEGREES[-1], negligible: float = NEGLIGIBLE
+    ) -> Velocity:
+        tried = (self._in_harmonics(d, degree, negligible) for degree in RESOLVING_DEGREES if degree <= highest)
         return next((field for field in tried if field is not None), self)
 
 
-def _agree(field: Velocity, found: HarmonicField, sphere: Geometry, tolerance: float) -> bool:
-    """Whether a field is what was found of it, at points that are on no grid.
+class PotentialField(AmbientField):
+    """v = ∇U for U given by a function of the sites, ``potential(sites) -> (...)``, beside a u with P_x u = ∇U.
 
-    The grid's analysis is blind to degrees just above its own: its products are exact.
+    Harmonics of v are those of U, which costs less than u where u takes derivatives of what U is made of.
     """
-    x = np.random.default_rng(7).normal(size=(LOOKED_AT, sphere.dimension))
-    points = sphere.points(x / np.sqrt((x * x).sum(axis=1))[:, None])
-    values = field.on(points)
-    return bool(np.abs(found.on(points) - values).max() <= max(tolerance * np.abs(values).max(), 10 * NOTHING))
+
+    def __init__(self, function: Callable[[Sites], Real], potential: Callable[[Sites], Real]) -> None:
+        super().__init__(function)
+        self.potential = potential
+
+    def modes(self, sphere: Geometry, degree: int) -> tuple[Coefficients, Coefficients]:
+        grid = sphere.grid(degree)
+        spheroidal = grid.to_modes(self.potential(grid))
+        spheroidal[0] = 0.0
+        return spheroidal, np.zeros_like(spheroidal)
+
+    def off(self, found: HarmonicField, points: Any) -> float:
+        """That of U, whose mean nobody sees, times the degree, which a gradient is larger by."""
+        difference = points.scalar(found.spheroidal) - self.potential(points)
+        return float(np.ptp(difference)) * found.degree
+
+
+def together(
+    fields: Sequence[tuple[float, AmbientField]],
+    sphere: Geometry,
+    degree: int,
+    tolerance: float = RESOLVED,
+    negligible: float = NEGLIGIBLE,
+) -> HarmonicField | None:
+    """Σ a_i v_i in harmonics, as :meth:`AmbientField.looked_at` one field: what counts is their part in the sum.
+
+    Every field is compared with its own harmonics at points that are on no grid: the grid's analysis is blind to
+    degrees just above its own, as its products are exact.
+    """
+    modes = [np.stack(field.modes(sphere, degree)) for _, field in fields]
+    total = np.add.reduce([factor * one for (factor, _), one in zip(fields, modes, strict=True)])
+    toroidal = sphere.power(total[1])
+    slopes = -sphere.laplacian(degree)[: degree + 1] * (sphere.power(total[0]) + toroidal)
+    on_circle = sphere.dimension == 2
+    spectrum = np.append(slopes[0] + toroidal[0] * on_circle, slopes[1:])
+    rest = np.cumsum(spectrum[::-1])[::-1]
+    if not rest[int(0.9 * degree)] <= max(tolerance**2 * rest[0], NOTHING**2):
+        return None
+    needed = max(1, int(np.sum(rest > max(negligible**2 * rest[0], (0.01 * NOTHING) ** 2))) - 1)
+    found, *each = (
+        HarmonicField(sphere.resized(s, needed), sphere.resized(t, needed), None, sphere.dimension)
+        for s, t in (total, *modes)
+    )
+    points = _looked_at(sphere.dimension)
+    off = sum(abs(factor) * field.off(own, points) for (factor, field), own in zip(fields, each, strict=True))
+    return found if off <= max(10 * tolerance * np.abs(found.on(points)).max(), 10 * NOTHING) else None
+
+
+@lru_cache(maxsize=2)
+def _looked_at(d: int) -> Any:
+    """Points where harmonics are compared with a field."""
+    x = np.random.default_rng(7).normal(size=(LOOKED_AT, d))
+    return geometry(d).points(x / np.sqrt((x * x).sum(axis=1))[:, None])
 
 
 class SumField(Velocity):
@@ -214,8 +276,20 @@ class SumField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return sum((term.ambient(sites) for term in self.terms[1:]), self.terms[0].ambient(sites))
 
-    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
-        terms = [term.resolved(d, highest) for term in self.terms]
+    def resolved(
+        self, d: int = 3, highest: int = RESOLVING_DEGREES[-1], negligible: float = NEGLIGIBLE
+    ) -> Velocity:
+        """Fields that are given at sites are looked at together: what one of them has in high degrees may be little."""
+        given = [(term, one) for term in self.terms if (one := _given(term)) is not None]
+        others = [term for term in self.terms if _given(term) is None]
+        if len(given) < 2:
+            terms = [term.resolved(d, highest, negligible) for term in self.terms]
+            return sum(terms[1:], terms[0])
+        fields, degrees = [one for _, one in given], (n for n in RESOLVING_DEGREES if n <= highest)
+        found = (together(fields, geometry(d), degree, RESOLVED, negligible) for degree in degrees)
+        first = next((field for field in found if field is not None), None)
+        terms = [*([term for term, _ in given] if first is None else [first])]
+        terms += [term.resolved(d, highest, negligible) for term in others]
         return sum(terms[1:], terms[0])
 
     def divergence(self, points: Any) -> Real:
@@ -238,12 +312,20 @@ class ScaledField(Velocity):
     def ambient(self, sites: Sites) -> Real:
         return self.factor * self.field.ambient(sites)
 
-    def resolved(self, d: int = 3, highest: int = RESOLVING_DEGREES[-1]) -> Velocity:
-        inner = self.field.resolved(d, highest)
+    def resolved(
+        self, d: int = 3, highest: int = RESOLVING_DEGREES[-1], negligible: float = NEGLIGIBLE
+    ) -> Velocity:
+        inner = self.field.resolved(d, highest, negligible)
         return self if inner is self.field else self.factor * inner
 
     def divergence(self, points: Any) -> Real:
         return self.factor * self.field.divergence(points)
+
+
+def _given(field: Velocity) -> tuple[float, AmbientField] | None:
+    """A field that is given at sites, and the factor before it; None for others."""
+    factor, inner = (field.factor, field.field) if isinstance(field, ScaledField) else (1.0, field)
+    return (factor, inner) if isinstance(inner, AmbientField) and inner.plain else None
 
 
 class JointField(Velocity):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fpsolve as fp
-from fpsolve._kernels.rings import LARGEST_RADIUS, RingSources
+from fpsolve._kernels.rings import LARGEST_RADIUS, RingSources, ring_modes
 from fpsolve._kernels.softmax_numpy import softmax_attention
-from fpsolve.attention.coarse_sphere import coarse_grid, product_sites
+from fpsolve.attention.coarse_sphere import coarse_grid, product_sites, projections
 from fpsolve.attention.laws import KeyQueryLaw
 from fpsolve.attention.radial import RadialMesh
 from fpsolve.attention.source import MomentSource
@@ -16,16 +16,17 @@ from fpsolve.attention.spectrum import NEARER, SpectrumEngine, spectrum_engine
 from fpsolve.attention.thinning import LONGITUDES, SMOOTH, ThinnedSets, in_rings, longitudes, on_rings
 from fpsolve.errors import InputError
 from fpsolve.measures.build import build
-from fpsolve.sphere.harmonics import Real, size
+from fpsolve.sphere.harmonics import Real, power, size
 
 AXES = {"pole": (0.0, 0.0, 1.0), "south": (0.1, 0.0, -0.9), "tilted": (0.6, 0.48, 0.64), "equator": (0.0, 1.0, 0.0)}
 SHAPES = [((21, 48), (18, 24)), ((20, 60), (11, 20)), ((13, 26), (14, 26)), ((9, 84), (7, 42)), ((1, 6), (1, 3))]
 
 
-def cap(shape: tuple[int, int], axis: str, kappa: float = 40.0) -> Real:
+def cap(shape: tuple[int, int], axis: str | tuple[float, float, float], kappa: float = 40.0) -> Real:
     """Masses of a von Mises–Fisher cap on a product grid, zero where they are below e^{-30} of the largest."""
     x, weights = product_sites(*shape)
-    direction = np.array(AXES[axis]) / np.linalg.norm(AXES[axis])
+    along = AXES[axis] if isinstance(axis, str) else axis
+    direction = np.array(along) / np.linalg.norm(along)
     exponent = kappa * (x @ direction - 1)
     mass = np.where(exponent > max(-30.0, exponent.min()), weights * np.exp(exponent), 0.0)
     return np.asarray(mass / mass.sum()) if mass.any() else np.ones(shape) / np.prod(shape)
@@ -184,3 +185,43 @@ def test_densities_of_low_degree_with_negative_lobes_have_a_spectrum(slope: floa
     model = fp.models.Homogenized(beta=beta, key_query="gaussian", noise_lmax=16)
     spectrum = model.spectrum(fp.Density(coefficients).source)
     assert np.isfinite(spectrum).all() and (spectrum >= 0).all() and spectrum[0] < 4 * np.pi
+
+
+@pytest.mark.parametrize("near", [(0.0, 0.0, 1.0), (0.03, -0.02, 1.0), (0.0, 0.02, -1.0)])
+@pytest.mark.parametrize(("sources", "targets"), SHAPES)
+@pytest.mark.parametrize("radius", [0.0, 1e-25, 1e-3, 1.0, 30.0, LARGEST_RADIUS])
+def test_waves_give_the_direct_sums_of_a_mass_about_the_axis(
+    near: tuple[float, float, float], sources: tuple[int, int], targets: tuple[int, int], radius: float
+) -> None:
+    """More waves than longitudes, a middle latitude that is its own image, odd numbers of longitudes."""
+    mass = cap(sources, near, 20.0) * (1 + 0.3 * np.sin(2 * np.pi * np.arange(sources[1]) / sources[1] + 0.4))
+    rings, exact = RingSources(mass / mass.sum()), direct(radius, mass / mass.sum(), targets)
+    found = rings.log_M(radius, targets, 12.0)
+    assert rings.summed_directly == 0 or radius * np.hypot(*near[:2]) > 5
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-8 + 1e-14 * radius)
+
+
+def test_waves_that_cancel_on_a_latitude_are_not_taken() -> None:
+    """Mass on the equator: M varies along the latitudes there by e^{60}, near the poles by little."""
+    mass, targets = cap((40, 72), "equator"), (18, 36)
+    rings = RingSources(mass)
+    found = rings.log_M(30.0, targets, 17.0)
+    assert 0 < rings.summed_directly < 9
+    np.testing.assert_allclose(found, direct(30.0, mass, targets), rtol=0, atol=40 * np.exp(-17))
+    rings.log_M(30.0, targets, 1e9)
+    assert rings.summed_directly == 9
+
+
+@pytest.mark.parametrize(("degree", "margin", "nphi"), [(8, 1, 24), (9, 2, 27), (24, 1, None), (25, 7, 84), (0, 1, 4)])
+def test_the_compiled_analysis_is_the_readable_one(degree: int, margin: int, nphi: int | None) -> None:
+    grid = coarse_grid(degree, margin, nphi)
+    field = np.random.default_rng(degree).normal(size=grid.shape)
+    for asked in (degree, degree + 3):
+        expected = grid.readable_modes(field, asked)
+        modes, found = grid.analysed(field, asked)
+        np.testing.assert_allclose(modes, expected, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(found, power(expected)[: degree + 1], rtol=1e-12)
+    lower = max(degree - 2, 0)
+    np.testing.assert_allclose(grid.to_modes(field, lower), grid.readable_modes(field, lower), rtol=0, atol=1e-14)
+    with pytest.raises(ValueError, match="do not fit"):
+        ring_modes(field[1:], projections(degree, degree + 1 + margin), degree)

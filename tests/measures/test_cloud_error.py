@@ -84,10 +84,10 @@ def test_on_the_circle_and_for_positions():
 @pytest.mark.parametrize("d", [2, 3, 64])
 def test_circles_of_latitude_have_one_too(d):
     """Against four times as many; the error of the mean is far below, as sums over meridians converge exponentially."""
-    run = {"t_end": 2.0, "dt": 0.5, "measure": "zonal_cloud", "rtol": 1e-10}
+    run = {"t_end": 1.0, "dt": 0.5, "measure": "zonal_cloud", "rtol": 1e-8}
     model, law = fp.models.SelfAttention(beta=2.0), fp.initial.axial(d, 2.0)
-    fine, ds = (quiet(model, law, **run, lmax=lmax) for lmax in (255, 15))
-    assert (ds.cloud_error > 0.4 * np.abs(ds.axis_mean - fine.axis_mean) - 1e-9).all()
+    fine, ds = (quiet(model, law, **run, lmax=lmax) for lmax in (95, 15))
+    assert (ds.cloud_error > 0.4 * np.abs(ds.axis_mean - fine.axis_mean) - 1e-7).all()
     assert (fine.cloud_error < 1e-9).all() and ds.cloud_error[-1] > 1e-9
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import sph_harm_y
 
+import fpsolve as fp
 from fpsolve.errors import InputError
 from fpsolve.noise import BrownianPath, SphericalNoise, channel_position, isotropic
 
@@ -204,6 +205,16 @@ def test_wrong_shapes_and_degrees_are_refused():
 def test_compiled_potentials_have_the_bits_of_the_formula(lmax):
     law, rng = isotropic(3, lmax), np.random.default_rng(2)
     root, increments = rng.random(lmax + 1), rng.standard_normal(law.channels)
-    for fast, slow in zip(law._potentials(root, increments), law.readable_potentials(root, increments), strict=True):
+    found = law._driven(law._factors(root), increments)
+    for fast, slow in zip(found, law.readable_potentials(root, increments), strict=True):
         assert np.array_equal(fast, slow)
     assert np.abs(law.readable_potentials(root, increments).R).max() > 0
+
+
+def test_flows_of_two_spectra_in_turn_keep_their_own_factors():
+    increment = np.random.default_rng(3).standard_normal(isotropic(3, 2).channels)
+    for spectrum in ([1.0, 2.0, 0.5], [0.0, 1.0, 4.0], [1.0, 2.0, 0.5]):
+        field = fp.models.IsotropicFlow(spectrum).noise_field(None, increment)
+        for found, expected in zip((field.spheroidal, field.toroidal, field.radial),
+                                   isotropic(3, 2).field(spectrum, increment), strict=True):  # fmt: skip
+            assert np.array_equal(found, expected)

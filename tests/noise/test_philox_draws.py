@@ -1,7 +1,10 @@
 """The bits behind every draw, against a Philox4x64-10 written out in integers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from numpy.random import Philox
 from scipy.special import ndtri
 
 from fpsolve.noise import BrownianPath, _philox
@@ -79,3 +82,20 @@ def test_extreme_words_give_finite_normals(monkeypatch, word):
     u = _philox.uniforms(Address(0, 0, 0, Purpose.INCREMENT), 1)
     assert 0 < u[0] < 1
     assert abs(_philox.normals(Address(0, 0, 0, Purpose.INCREMENT), 1)[0]) < 8.3
+
+
+def test_what_was_drawn_before_in_this_thread_or_another_leaves_no_trace():
+    """One generator serves all addresses of a thread: its buffer and its counter are those of the address alone."""
+    first, other = Address(1, 0, 0, Purpose.INCREMENT), Address(2, 3, 1, Purpose.NORMAL, level=2, cell=9, first=6)
+    expected = {at: Philox(key=[at.seed, at.member], counter=counter).random_raw(8)
+                for at, counter in ((first, [0, 0, 0, 0]), (other, [1, 9, 2, (1 << 32) + 1]))}  # fmt: skip
+
+    def drawn(count):
+        return [_philox.raw_words(at, count) for at in (other, first, other, first)]
+
+    with ThreadPoolExecutor(4) as threads:
+        rounds = [drawn(5), drawn(3), *threads.map(drawn, [1, 5, 2, 6, 3, 5, 4, 1])]
+    for found in rounds:
+        for words, at in zip(found, (other, first, other, first), strict=True):
+            start = at.first % 4
+            assert words.tolist() == expected[at][start : start + len(words)].tolist()

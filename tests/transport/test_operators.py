@@ -197,3 +197,13 @@ def test_rates_are_the_eigenvalues():
     AdvectionOperator(sphere, sphere.gradient(u)).add_to(np.eye(1, size(31), dtype=complex)[0], out, 1.0)
     expected = -laplacian(31) * u / np.sqrt(4 * np.pi)  # ρ = Y_00: L ρ = -Δf Y_00
     assert np.abs(out - expected).max() < 1e-11 * np.abs(expected).max()
+
+
+def test_a_loose_measure_cuts_more_degrees_off_its_field_and_moves_as_a_tight_one():
+    """By CUT·rtol of the norm, and no more than 1e-10."""
+    decay = AmbientField(lambda sites: 0.1 * np.exp(3.0 * sites.x[..., :1]) * np.array([0.0, 1.0, 0.5]))
+    degrees = [smooth_field(grid(63), decay, 3, rtol).degree for rtol in (1e-3, 1e-6, 1e-8, 1e-9, 1e-10)]
+    assert degrees[0] == degrees[1] < degrees[2] < degrees[3] == degrees[4]
+    start = build(fp.initial.von_mises_fisher([0, 0.6, 0.8], 2.0), "density", 63, 1e-6)
+    moved = [replace(start, rtol=rtol).transport(decay).moments(8) for rtol in (1e-6, 1e-12)]
+    assert np.abs(moved[0] - moved[1]).max() < 1e-7
