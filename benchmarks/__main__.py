@@ -40,6 +40,7 @@ BENCHMARKS = (
     "long_run",
     "implicit_transport",
     "ensemble_exact",
+    "ensemble_bias",
     "accuracy_cost",
     "low_moments",
     "orders",

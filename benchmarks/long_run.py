@@ -82,7 +82,7 @@ def _members(quick: bool) -> dict[str, object]:
 
     def solve(members: int) -> None:
         for member in range(members):
-            fp.solve(flow, law, t_end=0.2, dt=0.01, lmax=31, member=member, progress=False)
+            fp.solve(flow, law, t_end=0.2, dt=0.01, lmax=31, measure="density", member=member, progress=False)
 
     works = {str(count): lambda count=count: solve(count) for count in (4, 8)}
     times = interleaved(works, 1, 3 if quick else 7, min)

@@ -264,6 +264,7 @@ PANELS: dict[str, Paint] = {
     "ensemble_scaling": listed,
     "cloud_ranks": listed,
     "ensemble_exact": listed,
+    "ensemble_bias": listed,
 }
 
 NEEDED: dict[str, Sequence[str]] = {

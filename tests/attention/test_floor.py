@@ -268,7 +268,7 @@ def test_runs_announce_it(kappa, beta, shown):
     model = fp.models.Homogenized(beta=beta, key_query="gaussian", noise_lmax=16)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        ds = fp.solve(model, law(3, kappa), t_end=0.1, dt=0.02, path_cell=0.02, lmax=63)
+        ds = fp.solve(model, law(3, kappa), t_end=0.1, dt=0.02, path_cell=0.02, lmax=63, measure="density")
     texts = [str(one.message) for one in told if one.category is fp.errors.UnderResolvedWarning]
     assert len(texts) == shown and ("attention_unresolved_from" in ds.attrs) == shown
     assert "unresolved_from" not in ds.attrs and (ds.tail < 1e-6).all()

@@ -67,7 +67,8 @@ def test_a_perturbation_at_one_position_spreads_by_the_retrieval_profile(beta, t
 
 def test_a_causal_model_is_refused_by_the_mean_field_solver():
     with pytest.raises(fp.errors.InputError, match="positions"):
-        fp.solve(CausalAttention(1.0), fp.initial.von_mises_fisher([1.0, 0.0], 1.0), t_end=0.1, dt=0.1, measure="density")
+        law = fp.initial.von_mises_fisher([1.0, 0.0], 1.0)
+        fp.solve(CausalAttention(1.0), law, t_end=0.1, dt=0.1, measure="density")
     with pytest.raises(fp.errors.InputError, match="labels"):
         fp.solve(CausalAttention(1.0), tokens([0.3, 1.5], None), t_end=0.1, dt=0.1, measure="cloud")
 

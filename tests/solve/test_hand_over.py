@@ -19,7 +19,8 @@ from fpsolve.zooming import zoom
 LAW = fp.initial.von_mises_fisher([0.3, -0.5, 1.0], 2.0)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
 ATTENTION = fp.models.SelfAttention(beta=2.0, value=12.0)
-RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2, "lmax": 15, "measure": "density", "on_underresolved": "cloud"}
+DENSITY = {"lmax": 15, "measure": "density", "on_underresolved": "cloud"}
+RUN = {"t_end": 0.3, "dt": 0.02, "path_cell": 0.02, "seed": 2, **DENSITY}
 KEPT = {**RUN, "save_flow": True, "save_points": True}
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpsolve.errors.UnderResolvedWarning")
