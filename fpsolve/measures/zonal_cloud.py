@@ -17,8 +17,9 @@ from fpsolve.measures.base import Living, Measure
 from fpsolve.measures.laws import MASS_TOLERANCE, Law, Tokens, refuse_filter
 from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
-from fpsolve.sphere.gegenbauer import ZonalPoints, log_area
+from fpsolve.sphere.gegenbauer import ZonalPoints, log_area, polynomials
 from fpsolve.sphere.harmonics import Real
+from fpsolve.sphere.nested import LARGEST_OF, STRIDES, extrapolated, interpolatory
 from fpsolve.transport.runge_kutta import DORMAND_PRINCE_8, integrate
 from fpsolve.transport.velocity import Velocity
 from fpsolve.values import as_array, changed, own_arrays
@@ -38,7 +39,8 @@ class ZonalCloud(Axial):
     """Circles of latitude at angles ``theta`` (n,) from the ``axis`` of R^d, with ``weights`` (n,) of sum one.
 
     ``log_density``: log ρ over the uniform law at them, carried by d log ρ/ds = -div v, or None. ``rtol``: accuracy of
-    one transport. There is no degree to outgrow: angles near a pole are kept to relative accuracy, and attention is a
+    one transport. ``nested``: masses of two coarser quadratures by some of the angles, shape (2, n), or None. There is
+    no degree to outgrow: angles near a pole are kept to relative accuracy, and attention is a
     sum of positive terms for every β and d. Raises InputError for angles outside [0, π] and bad weights.
     """
 
@@ -47,11 +49,12 @@ class ZonalCloud(Axial):
     axis: Real
     log_density: Real | None = None
     rtol: float = 1e-6
+    nested: Real | None = None
 
     name: ClassVar[str] = "zonal_cloud"
 
     def __post_init__(self) -> None:
-        for name in ("theta", "weights", "axis", "log_density"):
+        for name in ("theta", "weights", "axis", "log_density", "nested"):
             as_array(self, name, float)
         check_number("rtol", self.rtol, 1e-14)
         if self.log_density is not None and self.log_density.shape != self.theta.shape:
@@ -94,15 +97,16 @@ class ZonalCloud(Axial):
         first, last = max(filled[0] - 1, -1), min(filled[-1] + 1, len(mesh))
         low, high = 0.0 if first < 0 else mesh[first], np.pi if last == len(mesh) else mesh[last]
         n = max(48, 3 * lmax // 2 + 2)
-        theta, shares = _panels([(0.0, low, n // 4), (low, high, n), (high, np.pi, n // 4)])
-        weights = shares * np.exp(log_angles(theta))
+        theta, *shares = _panels([(0.0, low, n // 4), (low, high, n), (high, np.pi, n // 4)])
+        weights, *coarser = (share * np.exp(log_angles(theta)) for share in shares)
         mass = float(weights.sum())
         if not abs(mass - 1) < MASS_TOLERANCE:
             problem = f"the mass at {len(theta)} angles is not 1: the law is sharper than these, or not normalised"
             raise InputError("initial", mass, problem, "raise lmax")
         kept = weights > 0
         theta, weights = theta[kept], weights[kept]
-        return cls(theta, weights / weights.sum(), axis, log_density(np.cos(theta)), rtol)
+        nested = np.stack([one[kept] / one[kept].sum() for one in coarser])
+        return cls(theta, weights / weights.sum(), axis, log_density(np.cos(theta)), rtol, nested)
 
     @classmethod
     def taken_from(cls, measure: Measure) -> ZonalCloud:
@@ -156,6 +160,15 @@ class ZonalCloud(Axial):
         known = self.log_density
         return None if known is None else self._entropy(-float(np.einsum("n,n->", self.weights, known)))
 
+    @property
+    def cloud_error(self) -> float | None:
+        """An estimate of the error that the quadrature makes in the moments ℓ ≤ 8, :mod:`~fpsolve.sphere.nested`."""
+        if self.nested is None:
+            return None
+        table = polynomials(self.dimension, LARGEST_OF, np.append(self.heights, 1.0)).T[1:]
+        whole, half, quarter = (table[:, :-1] @ one / table[:, -1] for one in (self.weights, *self.nested))
+        return extrapolated(float(np.abs(whole - half).max()), float(np.abs(half - quarter).max()))
+
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._state).all())
 
@@ -197,12 +210,15 @@ class ZonalCloud(Axial):
         raise InputError("diffusion", amount, problem, 'use measure="zonal"')
 
 
-def _panels(panels: list[tuple[float, float, int]]) -> tuple[Real, Real]:
-    """Gauss nodes and weights over (from, to, count), panels without length left out."""
-    theta, shares = [], []
+def _panels(panels: list[tuple[float, float, int]]) -> list[Real]:
+    """Gauss nodes over (from, to, count), panels without length left out; weights of all, every second and fourth."""
+    parts = []
     for low, high, count in panels:
         if high > low:
             nodes, weights = leggauss(count)
-            theta.append(np.clip(low + (high - low) * (nodes + 1) / 2, 0, np.pi))
-            shares.append((high - low) / 2 * weights)
-    return np.concatenate(theta), np.concatenate(shares)
+            coarser = np.zeros((len(STRIDES), count))
+            for row, stride in zip(coarser, STRIDES, strict=True):
+                row[::stride] = interpolatory(nodes[::stride])
+            theta = np.clip(low + (high - low) * (nodes + 1) / 2, 0, np.pi)
+            parts.append((theta, *((high - low) / 2 * np.vstack([weights, coarser]))))
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

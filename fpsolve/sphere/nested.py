@@ -32,7 +32,7 @@ def _every(stride: int, grid: Any) -> Real:
         return _spaced(grid.n, stride) * grid.weights
     heights, row = np.unique(grid.cos_theta, return_inverse=True)
     along = np.zeros(grid.nlat)
-    along[::stride] = _interpolatory(heights[::stride])
+    along[::stride] = interpolatory(heights[::stride])
     column = np.rint(grid.phi * grid.nphi / (2 * np.pi)).astype(int)
     around = _spaced(grid.nphi, stride) * (2 * np.pi / grid.nphi)
     weights: Real = along[row.reshape(grid.shape)] * around[column]
@@ -47,7 +47,7 @@ def _spaced(n: int, stride: int) -> Real:
     return factors
 
 
-def _interpolatory(nodes: Real) -> Real:
+def interpolatory(nodes: Real) -> Real:
     """Weights on [-1, 1] that integrate the Legendre polynomials of degrees below the number of nodes."""
     table = legvander(nodes, len(nodes) - 1).T * np.sqrt(np.arange(len(nodes)) + 0.5)[:, None]
     integrals = np.zeros(len(nodes))
@@ -71,9 +71,13 @@ def error_of(moments: list[Any], sphere: Any) -> float:
 
     With D(a, b) = max_ℓ √(|S^{d-1}|/n_ℓ Σ_m |a_ℓm - b_ℓm|²), n_ℓ harmonics of degree ℓ, so that ℓ = 1 counts as |Δm|:
     D(1, 2)·min(1, D(1, 2)/D(2, 4)). Halving the spacing reduces the error again by the last factor at least, where it
-    falls algebraically or faster.
+    falls algebraically or faster. Of a law about an axis D is max_ℓ |E P_ℓ(u)/P_ℓ(1) - …|, the same.
     """
-    halves, quarters = (_distance(a, b, sphere) for a, b in ((moments[0], moments[1]), (moments[1], moments[2])))
+    return extrapolated(_distance(moments[0], moments[1], sphere), _distance(moments[1], moments[2], sphere))
+
+
+def extrapolated(halves: float, quarters: float) -> float:
+    """The error of a quadrature from its distance to that by every second node, and of that to every fourth."""
     return halves * min(1.0, halves / quarters) if quarters > 0 else halves
 
 

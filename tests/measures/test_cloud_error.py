@@ -81,6 +81,16 @@ def test_on_the_circle_and_for_positions():
     assert Cloud.from_law(prompt, lmax=9, rtol=1e-6).cloud_error < 1e-6
 
 
+@pytest.mark.parametrize("d", [2, 3, 64])
+def test_circles_of_latitude_have_one_too(d):
+    """Against four times as many; the error of the mean is far below, as sums over meridians converge exponentially."""
+    run = {"t_end": 2.0, "dt": 0.5, "measure": "zonal_cloud", "rtol": 1e-10}
+    model, law = fp.models.SelfAttention(beta=2.0), fp.initial.axial(d, 2.0)
+    fine, ds = (quiet(model, law, **run, lmax=lmax) for lmax in (255, 15))
+    assert (ds.cloud_error > 0.4 * np.abs(ds.axis_mean - fine.axis_mean) - 1e-9).all()
+    assert (fine.cloud_error < 1e-9).all() and ds.cloud_error[-1] > 1e-9
+
+
 def test_a_law_that_no_coarser_quadrature_sees_has_a_large_error():
     grid = geometry(3).grid(9)
     values = np.where((nested_weights(grid)[0] == 0) & (grid.cos_theta > 0.5), 1.0, 0.0)
