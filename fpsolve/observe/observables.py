@@ -176,7 +176,8 @@ _ALL = (
     Observable(
         "cloud_error", lambda state, _: state.cloud_error,
         "estimated error of the quadrature by points, by every second and every fourth, in the moments up to degree 8",
-        measures=(*POINTS, "zonal_cloud"), where="not of tokens", panel=Panel("error of the cloud", "log"), summary=True,
+        measures=(*POINTS, "zonal_cloud"), where="not of tokens",
+        panel=Panel("error of the cloud", "log"), summary=True,
     ),
     Observable(
         "clusters", lambda state, _: number_of_clusters(state),
