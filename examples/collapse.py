@@ -1,4 +1,4 @@
-"""A collapse to the Dirac mass by a log density while its degree resolves it, by characteristics from then on.
+"""A collapse to the Dirac mass: a log density while its degree resolves it, characteristics from then on.
 
 Self-attention gathers all tokens in one place. Near the end F_μ is nearly the mean m of μ, |m| → 1, so that the
 distance r of a token to the place obeys ṙ = -r: on S² the peak of the density grows as e^{2t}, to any height. The

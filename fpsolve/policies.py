@@ -312,8 +312,8 @@ def policy_of(given: Any, lmax_cap: int = CAP, argument: str = "on_underresolved
 
 def sets_filter(given: Any) -> bool:
     """Whether a policy, its name or its table is that of a filter, which densities alone have."""
-    name = given.get("name") if isinstance(given, Mapping) else getattr(given, "name", given)
-    return bool(name == Filter.name)
+    name = given.get("name") if isinstance(given, Mapping) else given
+    return isinstance(given, Filter) or bool(name == Filter.name)
 
 
 def leads_to_points(given: Any) -> bool:

@@ -18,6 +18,7 @@ from fpsolve.errors import InputError
 from fpsolve.io.files import STORE_FORMAT
 from fpsolve.io.keeper import fingerprint
 from fpsolve.measures import Measure
+from fpsolve.notes import HANDED_OVER
 from fpsolve.observe import dataset
 from fpsolve.observe.member_run import CONFIG, FIRST, LATER, points_apart
 from fpsolve.observe.own import check_record
@@ -269,5 +270,6 @@ def _block(layout: Layout, wanted: int | None, ranks: int) -> int:
         if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise InputError("block", wanted, "not a number of members", "pass block=16, for example, or leave it out")
         return min(wanted, count)
-    files = sum(layout.pieces(variable) for variable in layout.variables.values() if variable.shape) + 2
+    written = [one for name, one in layout.variables.items() if one.shape or name == HANDED_OVER.name]
+    files = sum(layout.pieces(variable) for variable in written) + 2
     return default_block(count, layout.points, ranks, layout.member_bytes, files)

@@ -1,6 +1,8 @@
 """Checkpoints of runs under ``measure="auto"``: taken up at any step they have the bits of one go."""
 
 import warnings
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -93,3 +95,25 @@ def test_another_measure_is_another_run(tmp_path):
     for other in ({"measure": "density"}, {"measure": "log_density"}, {"on_underresolved": "stop"}):
         with pytest.raises(InputError, match=r"^checkpoint = .*belongs to another run"):
             fp.solve(FLOW, LAW, **run, **other, checkpoint=file)
+
+
+@dataclass(frozen=True)
+class Gentle(fp.policies.Filter):
+    """A filter of one's own."""
+
+    strength: float = 0.1
+    name: ClassVar[str] = "gentle"
+
+
+@pytest.mark.parametrize(
+    ("asked", "measure"),
+    [
+        ({"save_points": True}, "cloud"), ({"save_points": True, "on_underresolved": "cloud"}, "log_density"),
+        ({"save_points": True, "on_underresolved": {"name": "cloud", "lmax_cap": 30}}, "log_density"),
+        ({"save_points": True, "on_underresolved": fp.policies.HandOver()}, "log_density"),
+        ({"on_underresolved": Gentle()}, "density"), ({"on_underresolved": fp.policies.Filter(0.1)}, "density"),
+        ({"on_underresolved": {"name": "filter", "strength": 0.1}}, "density"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_was_asked_for_has_the_measure_that_it_needs(asked, measure):
+    assert prepare(FLOW, LAW, **RUN, **asked).state.name == measure
