@@ -23,7 +23,7 @@ from fpsolve.notes import HANDED_OVER
 from fpsolve.observe import Observable, Recorder, Result, dataset
 from fpsolve.observe.flow_recorder import FlowRecorder
 from fpsolve.observe.member_run import with_noise
-from fpsolve.observe.own import Observe, identities, own_observables
+from fpsolve.observe.own import Observe, check_later, identities, own_observables
 from fpsolve.observe.saved import SavedStates
 from fpsolve.plain import to_plain
 from fpsolve.plain.arguments import checked_arguments, checked_values
@@ -328,6 +328,9 @@ def prepare_single(model: Model, initial: Initial, **arguments: Any) -> Job:
     job = prepare(model, initial, **arguments)
     given = Settings(**arguments)
     check_degrees_of(initial, given.lmax, given.moments_lmax, job.state.is_axial)
+    later = job.policy.later(job.state) if job.recorder.own else None
+    if later is not None:
+        check_later(job.recorder.own, job.state, later, job.recorder)
     return job
 
 

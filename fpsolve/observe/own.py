@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from fpsolve.notes import NOTES
 from fpsolve.observe.observable import Context, Observable, Panel
 from fpsolve.observe.observables import OBSERVABLES
 from fpsolve.plain.source import Sourceless, source_mark
+
+if TYPE_CHECKING:
+    from fpsolve.observe.record import Recorder
 
 Observe = Mapping[str, Callable[[Measure], Any] | Observable]
 """What ``fp.solve(observe=…)`` takes."""
@@ -86,6 +89,24 @@ def check_record(record: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
         for dim, size in zip(dims, shape, strict=True):
             if sizes.setdefault(dim, size) != size:
                 raise InputError(argument, shape, f"{dim} has {sizes[dim]} entries", "return as many, or rename it")
+
+
+def check_later(own: Mapping[str, Observable], first: Measure, later: Measure, saved: Recorder) -> None:
+    """Try observables on a state of another kind that may come in a run, before any step of it.
+
+    Raises their own errors, with a note that says what they were asked of, and InputError for other shapes.
+    """
+    records: list[dict[str, Any]] = []
+    for state in (first, later):
+        try:
+            found = {name: one.of(state, Context(saved, state)) for name, one in own.items()}
+        except Exception as error:
+            if state is later:
+                error.add_note(f"a {later.name} may take over in this run: return None for it, or pass measure=…")
+            raise
+        values = {name: value for name, value in found.items() if value is not None}
+        check_record(values, records, own, state)
+        records.append(values)
 
 
 def imported(texts: Sequence[str]) -> dict[str, Any]:

@@ -108,3 +108,18 @@ def test_a_density_on_the_grid_ends_with_the_hand_over_and_says_so():
     assert known.tolist() == (ds.time < ds.handed_over_at).values.tolist()
     assert "fp.zoom" in ds.density.attrs["comment"]
     assert "comment" not in quiet(FLOW, LAW, **FEW, lmax=31, save_density=True).density.attrs
+
+
+def test_own_observables_are_tried_on_the_cloud_before_the_first_step():
+    def highest(measure):
+        return abs(measure.coefficients[-1])
+
+    def shaped(measure):
+        return np.zeros(2 if measure.points is None else 3)
+
+    with pytest.raises(AttributeError, match="coefficients") as caught:
+        fp.solve(FLOW, LAW, **RUN, lmax=15, observe={"highest": highest})
+    assert any("a cloud may take over in this run: return None for it" in note for note in caught.value.__notes__)
+    assert "highest" in fp.solve(FLOW, LAW, **FEW, lmax=15, measure="log_density", observe={"highest": highest})
+    with pytest.raises(InputError, match=r"^observe\[shaped\] = \(3,\): its shape was \(2,\) before"):
+        fp.solve(FLOW, LAW, **RUN, lmax=15, observe={"shaped": shaped})
