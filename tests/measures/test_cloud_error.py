@@ -88,7 +88,7 @@ def test_circles_of_latitude_have_one_too(d):
     model, law = fp.models.SelfAttention(beta=2.0), fp.initial.axial(d, 2.0)
     fine, ds = (quiet(model, law, **run, lmax=lmax) for lmax in (95, 15))
     assert (ds.cloud_error > 0.4 * np.abs(ds.axis_mean - fine.axis_mean) - 1e-7).all()
-    assert (fine.cloud_error < 1e-9).all() and ds.cloud_error[-1] > 1e-9
+    assert (fine.cloud_error < 1e-9).all() and (ds.cloud_error > 0).all()
 
 
 def test_a_law_that_no_coarser_quadrature_sees_has_a_large_error():
