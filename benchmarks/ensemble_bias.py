@@ -34,7 +34,7 @@ def deviations(ds: Any) -> list[dict[str, Any]]:
     for time in (t for t in TIMES if t <= float(ds.time[-1]) * (1 + 1e-9)):
         here = found.sel(time=time, method="nearest")
         count = int(here["count"])
-        row: dict[str, Any] = {"t": time, "resolved": f"{100 * count / ds.sizes['member']:.0f} %"}
+        row: dict[str, Any] = {"t": time, "counted": f"{100 * count / ds.sizes['member']:.0f} %"}
         for ell in DEGREES:
             off = float(here.spectrum_mean[ell]) - overlap.expected_power(ell, start, time)
             row[f"l = {ell}"] = f"{off / float(here.spectrum_error[ell]):+.1f}" if count > 1 else "-"

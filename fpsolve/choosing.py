@@ -28,9 +28,10 @@ def with_measure(settings: Settings, model: Model, initial: Initial) -> Settings
 
     A given measure stays. Tokens are a cloud, as are laws whose points are to be saved (from the beginning, unless the
     policy that was asked for comes to points), and under models whose velocities are known at points together; the laws
-    of a sequence's positions a causal density; laws in d > 3 zonal. Other laws are a log density where that is
-    resolved; a density where they have zeros, under ν > 0, with a filter or the policy that sets one, or where the
-    transport or the scheme moves nothing else.
+    of a sequence's positions a causal density; laws in d > 3 zonal. Other laws are a log density (which hands over to
+    a cloud at once where it is not resolved, or is not taken where no cloud is to follow); a density where they have
+    zeros, under ν > 0, with a filter or the policy that sets one, or where the transport or the scheme moves nothing
+    else.
     """
     return settings if settings.measure != AUTO else replace(settings, measure=_carrier(settings, model, initial))
 
@@ -53,11 +54,12 @@ def _carrier(settings: Settings, model: Model, initial: Any) -> str | type[Measu
 
 
 def _has_logarithm(law: Law, settings: Settings) -> bool:
-    """Whether log ρ is resolved: ρ has no zeros, on the grid or between its points."""
+    """Whether log ρ is known on the grid; where no cloud is to follow it has to be resolved there, too."""
     try:
-        return is_resolved(build(law, LogDensity.name, settings.lmax, settings.rtol))
+        first = build(law, LogDensity.name, settings.lmax, settings.rtol)
     except InputError:  # whatever is wrong with the law or the degree, a density says it too
         return False
+    return settings.on_underresolved is None or leads_to_points(settings.on_underresolved) or is_resolved(first)
 
 
 def _first_that_fits(names: tuple[str, ...], settings: Settings, model: Model) -> str:

@@ -84,7 +84,7 @@ HANDED_OVER = Note(
     "time from which a cloud carries the measure, NaN for never",
     "carried by a cloud from t = {time:g} on",
     "cloud",
-    lambda before, state, lmax: before is not None and before.name != state.name,
+    lambda before, state, lmax: state.points is not None if before is None else before.name != state.name,
 )
 STOPPED = Note(
     "stopped_at",

@@ -213,13 +213,15 @@ class HandOver(Policy):
     """Hand over to a cloud of degree 2ℓmax + 1, ``lmax_cap`` at most.
 
     A log density hands over where it stands, to its own quadrature of that degree: it is positive, and right while it
-    is resolved. Of others, and of a log density that does not resolve its law, the cloud starts from the same law on
-    the same path, and catches up. begin: makes that cloud of step 0, set by ``prepared`` where it is needed; without it
-    the density's own quadrature is taken.
+    is resolved. Of others the cloud starts from the same law on the same path, and catches up. A law that is not
+    resolved at the start, or whose far attention is not, is carried by that cloud from there on. begin: makes the cloud
+    of step 0, set by ``prepared`` where it is needed; without it the density's own quadrature is taken. at_once:
+    whether it is the first state.
     """
 
     lmax_cap: int = CAP
     begin: Callable[[], Measure] | None = field(default=None, init=False, compare=False, repr=False)
+    at_once: bool = field(default=False, init=False, compare=False, repr=False)
 
     name: ClassVar[str] = "cloud"
     sentence: ClassVar[str] = (
@@ -255,9 +257,15 @@ class HandOver(Policy):
             return cloud
 
         bound = replace(self, lmax_cap=cap)
-        if not (state.in_place and is_resolved(state)):
+        resolved = is_resolved(state, model)
+        object.__setattr__(bound, "at_once", isinstance(initial, Law) and not resolved)
+        if not (state.in_place and resolved):
             object.__setattr__(bound, "begin", begin)
         return bound
+
+    def first(self, state: Any, rebuilt: Callable[[int], Any]) -> Any:
+        """The cloud, where the density does not hold the law: no step is made from a state that is not resolved."""
+        return self.begin() if self.at_once and self.begin is not None else state
 
     def successor(self, state: Any, shown: Sequence[Defect] = ()) -> Measure | None:
         """The density's own quadrature, a log density's of the degree that it hands over to."""

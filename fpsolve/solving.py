@@ -307,8 +307,9 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
     policy = chosen_policy(asked, model, scheme_name, chosen, initial, state)
     check_saved(state, policy, given, scheme_name)
     check_run(stepper, state, given.t_end)
-    stepper = replace(stepper, model=model.prepared(state))
-    steps = check_run(stepper, state, given.t_end)
+    first = first_state(policy.first(state, built), chosen) if isinstance(initial, Law) else state
+    stepper = replace(stepper, model=model.prepared(first))
+    steps = check_run(stepper, first, given.t_end)
     settings = replace(
         given, scheme=scheme_name, measure=measure_class(given.measure).name, observe=identities(own) or None,
         on_underresolved=policy.recorded(), lmax_cap=getattr(policy, "lmax_cap", CAP),
@@ -316,11 +317,9 @@ def prepare(model: Model, initial: Initial, **arguments: Any) -> Job:
         rtol=getattr(state, "rtol", given.rtol),
         moments_lmax=given.moments_lmax if state.dimension in GEOMETRIES or state.is_axial else Settings.moments_lmax,
     )  # fmt: skip
-    state = policy.first(state, built) if isinstance(initial, Law) else state
-    recorder = _recorder(stepper.model, state, given, policy, own)
-    recorder = replace(recorder, tally=tally)
+    recorder = replace(_recorder(stepper.model, first, given, policy, own), tally=tally)
     described = {"model": to_plain(stepper.model), "initial": to_plain(initial)}
-    return Job(stepper, state, steps, stride, recorder, described, settings, policy)
+    return Job(stepper, first, steps, stride, recorder, described, settings, policy)
 
 
 def prepare_single(model: Model, initial: Initial, **arguments: Any) -> Job:

@@ -60,6 +60,9 @@ SQUARED = 0.1
 BLOCKS = {2: (128,), 3: (16, 32)}
 """Blocks of a grid that the sums over y run over, in each direction."""
 
+PARTS = 5
+"""Of the floor and of what it is compared with."""
+
 FEW = 12
 """Fewer blocks with a known value do not say how log ρ goes on: then all values are asked."""
 
@@ -136,9 +139,11 @@ class Floor:
     def _seen_by_law(self, heads: RandomHeads) -> float:
         radii, shares = heads.radii
         waves = _random_waves(self.geometry.dimension, self.grid.lmax, tuple(radii.tolist()))
-        parts = _applied(waves, self._sums).reshape(4, len(radii), -1)
+        parts = _applied(waves, self._sums).reshape(PARTS, len(radii), -1)
         largest = parts[0].max(axis=1, keepdims=True)
-        uncertain = self._uncertain(parts, largest, radii[:, None], heads.tolerance).mean(axis=1)
+        cancels = (parts[0] < ACCURACY / heads.tolerance * largest).any(axis=1)  # then points answer, from there on
+        cancels = np.maximum.accumulate(cancels)[:, None]
+        uncertain = self._uncertain(parts, cancels, radii[:, None]).mean(axis=1)
         return HALF * float(np.sum(shares * uncertain))
 
     def _seen_by_head(self, head: FixedHead) -> float:
@@ -147,28 +152,31 @@ class Floor:
         parts, weights = _applied(waves, self._sums), self._sums[0]
         if not head.normalised:
             weights = weights * parts[0] * np.exp(radii - radii.max())
-        uncertain = self._uncertain(parts, 1.0, radii, TOLERANCE)
+        uncertain = self._uncertain(parts, parts[0] < ACCURACY / TOLERANCE, radii)
         return HALF * float(np.sum(weights * uncertain) / weights.sum())
 
-    def _uncertain(self, parts: Real, largest: Any, radii: Real, tolerance: float) -> Real:
-        """min(1, ζ) from e^{-r} ∫ e^{g·y} (…) of ``_sums``."""
-        kept, smooth, smooth_kept, lost = parts
+    def _uncertain(self, parts: Real, cancels: Any, radii: Real) -> Real:
+        """min(1, ζ) from e^{-r} ∫ e^{g·y} (…) of ``_sums``; cancels: where the points that are kept answer."""
+        kept, smooth, smooth_kept, lost, lobes = parts
         whole = np.maximum(kept + lost, 1e-300)
-        cancels = whole < ACCURACY / tolerance * largest  # then the points that are kept answer, otherwise moments
-        by_points = smooth_kept / np.maximum(kept, 1e-300) + lost / whole
+        by_points = (smooth_kept + lobes) / np.maximum(kept, 1e-300) + lost / whole
         by_moments = (smooth + self._left_out(radii)) / whole
         return np.minimum(1.0, np.where(cancels, by_points, by_moments))
 
     @cached_property
     def _sums(self) -> Real:
-        """Masses of blocks of the grid, (4, blocks): ρ that is kept, the smooth floor, that of it there, what is lost.
+        """Masses of blocks of the grid, (5, blocks): ρ that is kept, the smooth floor, that of it there, what is lost,
+        and lobes like the negative ones where ρ is kept.
 
         One value of the smooth floor, which has no peaks, stands for its block. The lost is at most what lies at the
-        cut.
+        cut. Lobes cancel against e^{g·y} as a whole, and no more where some of them are cut away.
         """
         blocks, u, smooth = self._blocks, self._sample, self._smooth
         above = self.values > self._cut
         kept = blocks.summed(np.where(above, self.values**self.exponent, 0.0))
+        lobe = max(0.0, -float(self.values.min()))
+        spread = lobe if self.exponent == 1 else lobe * (2 * self.values + lobe)
+        lobes = blocks.summed(np.where(above, spread, 0.0))
         shares, lost = blocks.weights, np.zeros(len(u))
         if not above.all():
             shares, (constant, slope) = blocks.summed(above.astype(float)), self._continued
@@ -179,7 +187,7 @@ class Floor:
         floor = np.full(len(u), smooth)
         if self.exponent == 2:
             floor = smooth * (2 * np.abs(u) + smooth) + 0.5 * min(SQUARED * self._last_rms, self._emptiest) ** 2
-        return np.stack([kept, blocks.weights * floor, shares * floor, lost])
+        return np.stack([kept, blocks.weights * floor, shares * floor, lost, lobes])
 
     @property
     def _blocks(self) -> Blocks:
@@ -302,7 +310,7 @@ def _blocks(d: int, lmax: int) -> Blocks:
 
 
 def _applied(waves: Real, sums: Real) -> Real:
-    """Σ_y waves(g, y) sums(y), (4, number of g), not by BLAS, whose bits vary with its threads."""
+    """Σ_y waves(g, y) sums(y), (``PARTS``, number of g), not by BLAS, whose bits vary with its threads."""
     return np.stack([np.einsum("gy,y->g", waves, one) for one in sums])
 
 

@@ -262,6 +262,21 @@ def test_drawn_heads_ask_as_the_law_they_are_drawn_from():
     assert exact / 10 < attention_floor(density, entries) < 10 * exact
 
 
+@pytest.mark.parametrize(("lmax", "rtol"), [(63, 1e-6), (95, 1e-9)])
+def test_two_bumps_whose_lobes_points_are_cut_from(lmax, rtol):
+    """Against the spectrum of a cloud on the same path: the tail says nothing, and log ρ is not linear between them."""
+    bumps = fp.initial.mixture([fp.initial.von_mises_fisher(c, 30.0) for c in ([0.3, -0.5, 1.0], [-1.0, 0.2, -0.3])])
+    model = fp.models.Homogenized(beta=10.0, key_query="gaussian", noise_lmax=16)
+    stepper = Stepper(model, BrownianPath(1, cell=DT), DT, SCHEMES["lie_euler"])
+    density, cloud = build(bumps, "density", lmax, rtol), build(bumps, "cloud", 95, 1e-6)
+    for n in range(2):
+        density, cloud = stepper(density, n), stepper(cloud, n)
+        exact = model.spectrum(cloud.source)
+        off = np.abs(model.spectrum(density.source) - exact).max() / exact[0]
+        assert off > 1e-3 and density.tail < 1e-4
+        assert off / FACTOR < attention_floor(density, model) < FACTOR * off
+
+
 @pytest.mark.parametrize(("kappa", "beta", "shown"), [(16, 4.0, True), (20, 8.0, True), (2, 4.0, False)])
 def test_runs_announce_it(kappa, beta, shown):
     """The three rows of the density's table: Gaussian law, ℓmax 63, rtol 1e-6; the tail says nothing in all of them."""

@@ -8,7 +8,7 @@ from benchmarks.ensemble_bias import DEGREES, deviations, members
 def off(ds):
     """The members that count at t = 0.1, and the deviations of the mean powers there in standard errors."""
     row = deviations(ds)[0]
-    return row["resolved"], np.array([float(row[f"l = {ell}"]) for ell in DEGREES])
+    return row["counted"], np.array([float(row[f"l = {ell}"]) for ell in DEGREES])
 
 
 def test_the_mean_over_all_members_is_the_exact_one():

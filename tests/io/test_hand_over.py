@@ -17,12 +17,13 @@ SQUARED = fp.initial.function(lambda x: 3 / (4 * np.pi) * x[..., 2] ** 2)
 FLOW = fp.models.IsotropicFlow.from_kernel(lambda t: 0.05 + 0.5 * t + 0.15 * t**3, 3)
 RUN = {"t_end": 0.24, "dt": 0.02, "path_cell": 0.02, "save_every": 0.06, "lmax": 21, "rtol": 1e-4, "seed": 5}
 DRIFT = {"t_end": 1.2, "dt": 0.1, "save_every": 0.3, "lmax": 9, "rtol": 1e-4}
+CATCHES_UP = {"lmax": 15, "measure": "density", "on_underresolved": "cloud"}
 CASES = {
     "noise": (FLOW, LAW, RUN),
     "noise, heun": (FLOW, LAW, {**RUN, "scheme": "heun"}),
     "noise, points": (FLOW, LAW, {**RUN, "on_underresolved": "cloud"}),
     "drift": (fp.models.SelfAttention(beta=2.0, value=3.0), LAW, DRIFT),
-    "zeros, which catch up": (FLOW, SQUARED, {**RUN, "lmax": 15}),
+    "zeros, which catch up": (FLOW, SQUARED, {**RUN, **CATCHES_UP}),
 }
 
 
