@@ -149,7 +149,8 @@ def check_degrees_of(initial: Any, lmax: int, moments_lmax: int, is_axial: bool)
     """
     degree = getattr(initial, "lmax", None)
     if isinstance(initial, Measure | Tokens) and lmax not in (Settings.lmax, degree):
-        problem = "tokens have no degree" if degree is None else f"the given measure has degree {degree}"
+        without = "tokens have no degree" if isinstance(initial, Tokens) else f"the given {initial.name} has no degree"
+        problem = without if degree is None else f"the given measure has degree {degree}"
         raise InputError("lmax", lmax, problem, "leave it out")
     d = getattr(initial, "dimension", 3)
     if moments_lmax != Settings.moments_lmax and d not in GEOMETRIES and not is_axial:

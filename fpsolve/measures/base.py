@@ -113,6 +113,10 @@ class Measure(Value, metaclass=Named):
         """Points (n, d) and their masses ≥ 0, log ρ there where it is known: what a cloud goes on with from here."""
         return self._support.x, self._support.weights, None
 
+    def nested_quadrature(self) -> Real | None:
+        """Masses of two coarser quadratures by some of the points of ``quadrature``, (2, n), where there are some."""
+        return None
+
     @property
     def _support(self) -> PointSource:
         points = self.source.points

@@ -37,7 +37,7 @@ def measure_class(measure: str | type[Measure]) -> type[Measure]:
     if isinstance(measure, type) and issubclass(measure, Measure):
         return measure
     if measure not in MEASURES:
-        raise unknown_name("measure", measure, MEASURES)
+        raise unknown_name("measure", measure, ("auto", *MEASURES))
     return MEASURES[measure]
 
 

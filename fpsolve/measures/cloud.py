@@ -137,7 +137,8 @@ class Cloud(Measure):
             grid, phi = measure.logarithm_on(max(lmax, measure.lmax))
             return cls.on_grid(grid, np.exp(phi), phi, measure.rtol)
         x, masses, log_density = measure.quadrature()
-        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol)
+        nested = measure.nested_quadrature()
+        return cls(np.ascontiguousarray(x), masses / masses.sum(), log_density, measure.rtol, nested=nested)
 
     @property
     def dimension(self) -> int:

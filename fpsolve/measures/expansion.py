@@ -6,11 +6,13 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpsolve.errors import InputError, check_number, unknown_name
 from fpsolve.measures.base import Living, Measure
 from fpsolve.sphere.geometry import Geometry, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.nested import nested_masses
 from fpsolve.transport.commutator_free import flow_of_living
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, TRANSPORTS, flow_of
@@ -147,9 +149,17 @@ class Expansion(Measure):
 
     def quadrature(self) -> tuple[Real, Real, Real]:
         """Points, their masses and log ρ there: of the grid, where ρ stands above its negative lobes."""
-        values = self.values
-        kept = values > max(-2 * float(values.min()), 1e-14 * float(values.max()))
+        values, kept = self.values, self._above
         return self.grid.x[kept], (self.grid.weights * values)[kept], np.log(values[kept])
+
+    def nested_quadrature(self) -> Real:
+        return nested_masses(self.grid, np.where(self._above, self.values, 0.0))[:, self._above]
+
+    @property
+    def _above(self) -> NDArray[np.bool_]:
+        """Where ρ stands above its negative lobes."""
+        values = self.values
+        return np.asarray(values > max(-2 * float(values.min()), 1e-14 * float(values.max())))
 
     @abstractmethod
     def at(self, coefficients: Coefficients) -> Self:

@@ -18,6 +18,7 @@ from fpsolve.noise import BrownianPath
 from fpsolve.plain.arguments import checked_arguments
 from fpsolve.sphere.geometry import LARGEST_DEGREE, Geometry, check_degree, geometry
 from fpsolve.sphere.harmonics import Coefficients, Real
+from fpsolve.sphere.nested import nested_masses
 from fpsolve.transport.exponential import Generator
 from fpsolve.transport.flows import EXPLICIT, flow_of
 from fpsolve.transport.operators import log_advection, smooth_field, spectral_bound, transport_grid
@@ -217,6 +218,11 @@ class LogDensity(Expansion):
         grid, phi = self._exponential.on_grid()
         kept = grid.weights * exponential(phi) > 0
         return grid.x[kept], (grid.weights * np.exp(phi))[kept], phi[kept]
+
+    def nested_quadrature(self) -> Real:
+        grid, phi = self._exponential.on_grid()
+        kept = grid.weights * exponential(phi) > 0
+        return nested_masses(grid, np.exp(phi))[:, kept]
 
     def logarithm_on(self, lmax: int) -> tuple[Any, Real]:
         """The grid of a degree, and φ on it."""

@@ -8,6 +8,7 @@ import pytest
 import fpsolve as fp
 from fpsolve.defects import CLOUD_UNRESOLVED
 from fpsolve.errors import InputError, UnderResolvedWarning
+from fpsolve.measures.build import build
 from fpsolve.measures.cloud import Cloud
 from fpsolve.sphere.geometry import geometry
 from fpsolve.sphere.nested import LARGEST_OF, error_of, nested_masses, nested_weights
@@ -105,3 +106,11 @@ def test_tokens_have_none_and_wrong_masses_are_refused():
     assert Cloud.from_law(tokens, lmax=9, rtol=1e-6).cloud_error is None
     with pytest.raises(InputError, match=r"^nested = \(2, 3\): must be two finite masses for each of the 20 points"):
         Cloud(tokens.x, tokens.weights, nested=np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("measure", ["density", "half_density", "log_density"])
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_quadrature_of_any_density_has_one(measure, d):
+    law = fp.initial.von_mises_fisher([0.3, -0.5, 1.0][:d], 20.0)
+    few, many = (Cloud.taken_from(build(law, measure, lmax, 1e-6)).cloud_error for lmax in (15, 63))
+    assert few is not None and many < 1e-12 < few < 0.1
