@@ -98,10 +98,7 @@ def low_moments(axes: Axes, rows: Rows) -> None:
 
 def spectrum_update(axes: Axes, rows: Rows) -> None:
     """A step and its spectrum update by measure."""
-    names = [
-        f"{row['key_query']} β {row['beta']:g}, {row['measure']}" + f", {row['lmax']}" * bool(row["lmax"])
-        for row in rows
-    ]
+    names = [f"{row['key_query']}, {row['measure']}" for row in rows]
     axes.barh(names, [row["step_ms"] for row in rows], color=BLUE, label="step")
     axes.barh(names, [row["update_ms"] for row in rows], color=ORANGE, label="its spectrum update")
     axes.set_xscale("log")
