@@ -7,12 +7,14 @@ multiplies what lies below by up to e^{2|g|}, g = βAx: with a floor σ(y), M(g)
 
 and F = ∇ log M with it, by about min(1, ζ). The estimate is the mean of min(1, ζ) over the law of g: over that of A and
 all x for heads of a random law, over x ~ μ for fixed ones. A bound at the worst g alone would be of the order one for
-every concentrated law. σ has four parts:
+every concentrated law. On a sphere of g on which moments cancel somewhere, and on all beyond it, points answer, as they
+do for the spectrum. σ has five parts:
 
 * what a transport leaves behind, smooth and of either sign: ``SHARE`` · rtol of the norm in each low moment, but not
   more than the density has in its emptiest tenth, where nothing else is left of it;
 * what the safe route cuts away (:func:`fpsolve.attention.thinning.above_error`), as far as log ρ, continued linearly
   in y from where it is known, says that something was there;
+* lobes like the negative ones where the safe route keeps ρ: against e^{g·y} they vanish as a whole, not by parts;
 * the last degrees, which stand for those left out, in the sum of moments;
 * for a half density ρ = ψ² the same of ψ: 2ψσ + σ², and of the last degrees what their square leaves everywhere.
 
