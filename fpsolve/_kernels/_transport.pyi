@@ -22,7 +22,10 @@ def recur_skew(
     result: NDArray[complex128],
 ) -> float: ...
 def bind(SH_to_spat: int, SHsph_to_spat: int, SHsphtor_to_spat: int, spat_to_SH: int, spat_to_SHsphtor: int) -> None:
-    """Addresses of SHTns's transforms, for the series below; ``plan`` is the address of a plan."""
+    """Addresses of SHTns's transforms, for the series below; ``plan`` is the address of a plan.
+
+    Those give how often L was applied, less than zero where the polynomials outgrow the bound on the spectrum.
+    """
 
 def polynomial_flux(
     plan: int,
@@ -35,7 +38,7 @@ def polynomial_flux(
     rtol: float,
     growth: float,
     result: NDArray[complex128],
-) -> bool: ...
+) -> int: ...
 def polynomial_skew(
     plan: int,
     v: NDArray[float64],
@@ -47,7 +50,7 @@ def polynomial_skew(
     rtol: float,
     growth: float,
     result: NDArray[complex128],
-) -> bool: ...
+) -> int: ...
 def polynomial_log(
     plan: int,
     lmax: int,
@@ -60,4 +63,4 @@ def polynomial_log(
     rtol: float,
     growth: float,
     result: NDArray[complex128],
-) -> bool: ...
+) -> int: ...

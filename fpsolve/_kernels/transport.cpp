@@ -186,10 +186,10 @@ struct Log : Frozen {
     }
 };
 
-// result = w_0 u + sum_k w_k phi_k(L/R), as fpsolve.transport.exponential.polynomial; false where the polynomials outgrow
-// the bound on the spectrum.
+// result = w_0 u + sum_k w_k phi_k(L/R), as fpsolve.transport.exponential.polynomial; how often L was applied, less than
+// zero where the polynomials outgrow the bound on the spectrum.
 template <typename Generator>
-bool polynomial(Generator& generator, std::size_t count, const double* u, const double* weights, const double* rests,
+long polynomial(Generator& generator, std::size_t count, const double* u, const double* weights, const double* rests,
                 std::size_t terms, double scale, double rtol, double growth, double* result) {
     sht::Room<double> room(2 * count);
     double *before = room.get(), *now = before + count;
@@ -200,14 +200,16 @@ bool polynomial(Generator& generator, std::size_t count, const double* u, const 
     const double norm = std::sqrt(fpsolve_sum_of_squares(count, u));
     double last = norm;
     double size = std::sqrt(generator.recur(modes(before), now, scale, weights[1], result));
+    long applied = 1;
     for (std::size_t k = 2; k < terms; ++k) {
-        if (!(size <= growth * norm)) return false;
+        if (!(size <= growth * norm)) return -applied;
         if (rests[k] * std::max({norm, last, size}) <= 0.1 * rtol * norm) break;
         last = size;
         size = std::sqrt(generator.recur(modes(now), before, 2 * scale, weights[k], result));
         std::swap(before, now);
+        ++applied;
     }
-    return true;
+    return applied;
 }
 
 template <typename T>
@@ -260,14 +262,14 @@ double recur_skew(ConstModes x, ConstModes along, Rates rates, double factor, Mo
 }
 
 template <typename Generator>
-bool polynomial(Generator& generator, const ConstModes& u, const Rates& weights, const Rates& rests, double scale,
+long polynomial(Generator& generator, const ConstModes& u, const Rates& weights, const Rates& rests, double scale,
                 double rtol, double growth, const Modes& result) {
     same(weights.size(), rests.size());
     return polynomial(generator, 2 * u.size(), parts(u), weights.data(), rests.data(), weights.size(), scale, rtol,
                       growth, parts(result));
 }
 
-bool polynomial_flux(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
+long polynomial_flux(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
                      double scale, double rtol, double growth, Modes result) {
     const std::size_t lmax = degree_of(rates, u, result, result);
     nb::gil_scoped_release free;
@@ -275,7 +277,7 @@ bool polynomial_flux(std::uintptr_t plan, Array<const double> v, Rates rates, Co
     return polynomial(generator, u, weights, rests, scale, rtol, growth, result);
 }
 
-bool polynomial_skew(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
+long polynomial_skew(std::uintptr_t plan, Array<const double> v, Rates rates, ConstModes u, Rates weights, Rates rests,
                      double scale, double rtol, double growth, Modes result) {
     const std::size_t lmax = degree_of(rates, u, result, result);
     nb::gil_scoped_release free;
@@ -283,7 +285,7 @@ bool polynomial_skew(std::uintptr_t plan, Array<const double> v, Rates rates, Co
     return polynomial(generator, u, weights, rests, scale, rtol, growth, result);
 }
 
-bool polynomial_log(std::uintptr_t plan, std::size_t lmax, Array<const double> v, ConstModes divergence, ConstModes u,
+long polynomial_log(std::uintptr_t plan, std::size_t lmax, Array<const double> v, ConstModes divergence, ConstModes u,
                     Rates weights, Rates rests, double scale, double rtol, double growth, Modes result) {
     same(divergence.size(), (lmax + 1) * (lmax + 2) / 2);
     same(u.size(), divergence.size() + 1);

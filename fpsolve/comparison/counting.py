@@ -11,7 +11,7 @@ from typing import Any
 import ducc0
 import numpy as np
 
-from fpsolve._kernels import _softmax, _sweep
+from fpsolve._kernels import _fields, _softmax, _sweep, _transport
 from fpsolve.instrument import Wrapped, wrapped
 from fpsolve.sphere import circle
 from fpsolve.sphere._shtns import shtns
@@ -32,6 +32,12 @@ POINT_TRANSFORMS = {"scalar": 1, "moments": 1, "gradient": 2, "tangent": 2, "jet
 
 TABLED = ("at", "sweep")
 """Functions of the compiled kernel of tabled fields: v, and div v where it is wanted, of one or of all stages."""
+
+SERIES = {"polynomial_flux": (1, 3), "polynomial_skew": (1, 6), "polynomial_log": (2, 3)}
+"""Compiled series of a generator: the place of the field among the arguments, and scalar fields of an application."""
+
+SPHERES = ("log_m", "attention")
+"""Compiled attention on grids: of all spheres of a spectrum, a synthesis and an analysis; M, F and (∇² log M)F."""
 
 PAIR_SUMS = ("first", "first_and_second")
 """Functions of the compiled softmax kernel: every target with every source."""
@@ -76,6 +82,7 @@ def _entries() -> list[tuple[Any, str]]:
     scattered = [(SpherePoints, name) for name in POINT_TRANSFORMS]
     circular = [(ducc0.nufft, "u2nu"), (ducc0.nufft, "nu2u"), (circle, "rfft"), (circle, "irfft")]
     kernels = [(_softmax, name) for name in PAIR_SUMS] + [(_sweep, name) for name in TABLED]
+    kernels += [(_transport, name) for name in SERIES] + [(_fields, name) for name in SPHERES]
     return [(shtns.sht, name) for name in GRID_TRANSFORMS] + scattered + circular + kernels
 
 
@@ -96,6 +103,31 @@ def _counted(name: str, counter: Counter, original: Callable[..., Any]) -> Calla
             return original(points, *arrays)
 
         return on_sphere
+    if name in SERIES:
+        place, fields = SERIES[name]
+
+        def in_series(*arguments: Any) -> Any:
+            applied = original(*arguments)
+            counter.add("grid", fields * abs(applied), fields * abs(applied) * arguments[place][0].size)
+            return applied
+
+        return in_series
+    if name == "log_m":
+
+        def on_spheres(*arguments: Any) -> Any:
+            done = original(*arguments)
+            counter.add("grid", 2 * done, 2 * int(np.sum(arguments[2][:done])))
+            return done
+
+        return on_spheres
+    if name == "attention":
+
+        def by_moments(*arguments: Any) -> Any:
+            fields = 9 if arguments[11].size else 4
+            counter.add("grid", fields, fields * arguments[9].size)
+            return original(*arguments)
+
+        return by_moments
     if name == "at":
 
         def from_table(width: int, n: int, pieces: Any, table: Any, x: Any, *arrays: Any) -> Any:

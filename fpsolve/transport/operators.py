@@ -83,7 +83,8 @@ class AdvectionOperator(_OnSphere):
 
     def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
         at = address(self._plan)
-        return _transport.polynomial_flux(at, self._v, _rates(self._sphere.lmax), u, *series.numbers, GROWTH, result)
+        rates = _rates(self._sphere.lmax)
+        return _transport.polynomial_flux(at, self._v, rates, u, *series.numbers, GROWTH, result) > 0
 
 
 class SkewOperator(_OnSphere):
@@ -106,7 +107,7 @@ class SkewOperator(_OnSphere):
 
     def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
         at, rates = address(self._plan), _half_rates(self._sphere.lmax)
-        return _transport.polynomial_skew(at, self._v, rates, u, *series.numbers, GROWTH, result)
+        return _transport.polynomial_skew(at, self._v, rates, u, *series.numbers, GROWTH, result) > 0
 
 
 class LogOperator(_OnSphere):
@@ -134,7 +135,8 @@ class LogOperator(_OnSphere):
 
     def _compiled(self, u: Coefficients, series: Series, result: Coefficients) -> bool:
         at, lmax = address(self._plan), self._sphere.lmax
-        return _transport.polynomial_log(at, lmax, self._v, self._divergence, u, *series.numbers, GROWTH, result)
+        numbers = (*series.numbers, GROWTH)
+        return _transport.polynomial_log(at, lmax, self._v, self._divergence, u, *numbers, result) > 0
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,10 @@ from fpsolve.comparison.page import _error
 from fpsolve.comparison.problem_checks import checked_problem
 from fpsolve.comparison.routes import Rung, TokenPath, _time_again, follow, start_of
 from fpsolve.errors import InputError, MissingDependencyError
+from fpsolve.measures.build import build
 from fpsolve.plot.compared import comparison
+from fpsolve.stepping import Stepper
+from fpsolve.transport import operators
 
 MODULE = import_module("fpsolve.comparison.comparison")
 ARGUMENTS = import_module("fpsolve.comparison.problem_checks")
@@ -105,6 +108,20 @@ def test_all_steps_are_counted(rung):
     steps = np.diff([0, *reached])
     assert len(steps) == 4 and reached[-1] == outcome.values + outcome.pair_evaluations
     assert (steps[1:] > (0 if rung.route == "cloud" else 0.8 * steps[1])).all() and steps[0] > 0
+
+
+@pytest.mark.parametrize("measure", ["density", "half_density", "log_density"])
+def test_compiled_series_count_as_their_readable_twins(measure, monkeypatch):
+    flow = fp.models.IsotropicFlow([0.0, 1.0, 0.5], noise=0.4)
+    stepper = Stepper(flow, fp.BrownianPath(1), 0.01, fp.SCHEMES["lie_euler"])
+    found = []
+    stepper(build(LAW, measure, 15, 1e-6), 0)  # what is kept of the first state counts once
+    for bound in (True, False):
+        monkeypatch.setattr(operators, "BOUND", bound and operators.BOUND)
+        with counting() as counter:
+            stepper(build(LAW, measure, 15, 1e-6), 0)
+        found.append((counter.grid, counter.values))
+    assert found[0] == found[1] and found[0][0] > 10
 
 
 def test_quick_runs_are_timed_again_and_their_least_time_kept(monkeypatch):
