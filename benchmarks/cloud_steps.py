@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 import fpsolve as fp
-from benchmarks.common import aim
+from benchmarks.common import aim, in_turn
 from benchmarks.ensemble_steps import NOISES, Before
 from benchmarks.peers import steps
 
@@ -38,12 +38,7 @@ def _row(name: str, lmax: int, before: Before, quick: bool) -> dict[str, object]
         "before": lambda: before(name, lmax, count, "cloud"),
         "density": lambda: density(count),
     }
-    times: dict[str, list[float]] = {key: [] for key in works}
-    for work in works.values():
-        work()
-    for _ in range(rounds):  # in turn, each told by its own clock
-        for key, work in works.items():
-            times[key].append(work())
+    times = in_turn(works, rounds)
     least = {key: min(values) for key, values in times.items()}
     gain = median(b / n for b, n in zip(times["before"], times["now"], strict=True))
     return {

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 import fpsolve as fp
-from benchmarks.common import aim
+from benchmarks.common import aim, in_turn
 from benchmarks.peers import numpy_steps, steps
 
 BEFORE = "b966871"
@@ -46,12 +46,7 @@ def _row(name: str, lmax: int, before: Before, quick: bool) -> dict[str, object]
     works: dict[str, Any] = {"now": lambda: ours(count), "before": lambda: before(name, lmax, count)}
     if theirs is not None:
         works["peer"] = lambda: theirs(count)  # type: ignore[operator]
-    times: dict[str, list[float]] = {key: [] for key in works}
-    for work in works.values():
-        work()
-    for _ in range(rounds):  # in turn, each told by its own clock
-        for key, work in works.items():
-            times[key].append(work())
+    times = in_turn(works, rounds)
     least = {key: min(values) for key, values in times.items()}
     gain = median(b / n for b, n in zip(times["before"], times["now"], strict=True))
     row: dict[str, object] = {
