@@ -17,7 +17,7 @@ from fpsolve.measures.laws import Law, Prompt
 from fpsolve.measures.log_density import FLOWS, LogDensity
 from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
-from fpsolve.policies import HandOver, Policy, Warn, leads_to_points, policy_of, sets_filter
+from fpsolve.policies import HandOver, Policy, Warn, may_follow_points, policy_of, sets_filter
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
 from fpsolve.settings import AUTO, Settings
 from fpsolve.sphere.geometry import GEOMETRIES
@@ -45,7 +45,7 @@ def _carrier(settings: Settings, model: Model, initial: Any) -> str | type[Measu
         return Cloud.name
     if initial.dimension not in GEOMETRIES:
         return ZonalDensity.name
-    if settings.save_points and not leads_to_points(settings.on_underresolved):
+    if settings.save_points and not may_follow_points(settings.on_underresolved):
         return Cloud.name
     if not _is_plain(settings, model):
         return Density.name
@@ -59,7 +59,7 @@ def _has_logarithm(law: Law, settings: Settings) -> bool:
         first = build(law, LogDensity.name, settings.lmax, settings.rtol)
     except InputError:  # whatever is wrong with the law or the degree, a density says it too
         return False
-    return settings.on_underresolved is None or leads_to_points(settings.on_underresolved) or is_resolved(first)
+    return settings.on_underresolved is None or may_follow_points(settings.on_underresolved) or is_resolved(first)
 
 
 def _first_that_fits(names: tuple[str, ...], settings: Settings, model: Model) -> str:
@@ -98,6 +98,6 @@ def chosen_policy(
 
 def _is_plain(given: Settings, model: Model) -> bool:
     """Whether nothing is asked that a density alone does."""
-    if given.filter is not None or (given.on_underresolved is not None and sets_filter(given.on_underresolved)):
+    if given.filter is not None or sets_filter(given.on_underresolved):
         return False
     return model.diffusion == 0 and given.transport in FLOWS and given.petsc_options is None

@@ -320,21 +320,22 @@ def policy_of(given: Any, lmax_cap: int = CAP, argument: str = "on_underresolved
 
 def sets_filter(given: Any) -> bool:
     """Whether a policy, its name or its table is that of a filter, which densities alone have."""
+    kind = _kind_of(given)
+    return kind is not None and issubclass(kind, Filter)
+
+
+def may_follow_points(given: Any) -> bool:
+    """Whether a policy, its name or the table that a configuration holds may hand a run over to a cloud; None not."""
+    kind = _kind_of(given)
+    return kind is not None and kind.to_points
+
+
+def _kind_of(given: Any) -> type[Policy] | None:
+    """The class of a policy, or of the one that a name or a table tells; None where none of the package's is told."""
+    if isinstance(given, Policy):
+        return type(given)
     name = given.get("name") if isinstance(given, Mapping) else given
-    return isinstance(given, Filter) or bool(name == Filter.name)
-
-
-def leads_to_points(given: Any) -> bool:
-    """Whether a policy, its name or its table hands a run over to points; None does not."""
-    name = given.get("name") if isinstance(given, Mapping) else given
-    policy = POLICIES.get(name) if isinstance(name, str) else given
-    return bool(getattr(policy, "to_points", False))
-
-
-def may_follow_points(recorded: Any) -> bool:
-    """Whether the policy that a configuration holds may hand a run over to a cloud."""
-    known = POLICIES.get(recorded["name"] if isinstance(recorded, Mapping) else recorded)
-    return known is not None and known.to_points
+    return POLICIES.get(name) if isinstance(name, str) else None
 
 
 def refined(measure: Any, lmax: int) -> Measure:

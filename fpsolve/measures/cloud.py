@@ -205,7 +205,7 @@ class Cloud(Measure):
             rtol=self.rtol,
         )
 
-    @property
+    @cached_property
     def cloud_error(self) -> float | None:
         """An estimate of the error that the quadrature makes in the moments ℓ ≤ 8, :func:`~fpsolve.sphere.nested`.
 

@@ -129,12 +129,11 @@ class Density(Expansion):
 
     def _moved(self, coefficients: Coefficients) -> Density:
         """The density that a transport has made."""
-        coefficients[0] = self.coefficients[0]  # L annihilates it exactly
-        return changed(self, coefficients=coefficients, coarsest=max(self.rtol, self.coarsest))
+        return self._with(coefficients, coarsest=max(self.rtol, self.coarsest))
 
-    def _with(self, coefficients: Coefficients) -> Density:
+    def _with(self, coefficients: Coefficients, **others: float) -> Density:
         coefficients[0] = self.coefficients[0]  # L annihilates it exactly
-        return self.at(coefficients)
+        return changed(self, coefficients=coefficients, **others)
 
 
 class DensitySource(MomentSource):

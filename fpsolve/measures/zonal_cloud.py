@@ -160,7 +160,7 @@ class ZonalCloud(Axial):
         known = self.log_density
         return None if known is None else self._entropy(-float(np.einsum("n,n->", self.weights, known)))
 
-    @property
+    @cached_property
     def cloud_error(self) -> float | None:
         """An estimate of the error that the quadrature makes in the moments ℓ ≤ 8, :mod:`~fpsolve.sphere.nested`."""
         if self.nested is None:

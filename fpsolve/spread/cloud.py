@@ -79,9 +79,7 @@ class SpreadCloud(Cloud):
         return total
 
     def is_finite(self) -> bool:
-        carried = self.log_density
-        finite = np.isfinite(self.x).all() and (carried is None or np.isfinite(carried).all())
-        return bool(self.share.ranks.agree(bool(finite)))
+        return bool(self.share.ranks.agree(super().is_finite()))
 
     @property
     def sites(self) -> Any:
