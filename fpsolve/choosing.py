@@ -8,7 +8,7 @@ from typing import Any
 from fpsolve.defects import is_resolved
 from fpsolve.errors import InputError
 from fpsolve.measures.base import Measure
-from fpsolve.measures.build import build
+from fpsolve.measures.build import AUTO, build
 from fpsolve.measures.causal_density import CausalDensity
 from fpsolve.measures.cloud import Cloud
 from fpsolve.measures.density import Density
@@ -19,7 +19,7 @@ from fpsolve.measures.zonal import ZonalDensity
 from fpsolve.models.base import Model
 from fpsolve.policies import HandOver, Policy, Warn, may_follow_points, policy_of, sets_filter
 from fpsolve.schemes import SCHEMES, Scheme, check_scheme, named
-from fpsolve.settings import AUTO, Settings
+from fpsolve.settings import Settings
 from fpsolve.sphere.geometry import GEOMETRIES
 
 

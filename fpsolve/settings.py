@@ -11,7 +11,7 @@ import numpy as np
 
 from fpsolve.errors import InputError, check_number
 from fpsolve.measures import Measure
-from fpsolve.measures.build import measure_class
+from fpsolve.measures.build import AUTO, measure_class
 from fpsolve.measures.laws import Tokens
 from fpsolve.models.base import Model
 from fpsolve.noise import BrownianPath
@@ -24,9 +24,6 @@ from fpsolve.sphere.geometry import GEOMETRIES, check_degree
 from fpsolve.stepping import count_steps
 from fpsolve.times import LONGEST
 from fpsolve.transport.flows import EXPLICIT
-
-AUTO = "auto"
-"""The measure that :mod:`fpsolve.choosing` chooses."""
 
 KEPT = "the measure that was given keeps its own"
 OF_THE_CALL = ("progress", "checkpoint", "checkpoint_every", "threads")

@@ -26,6 +26,9 @@ MEASURES: dict[str, type[Measure]] = {
 }
 """Every representation by name; a new one is a file and an entry here."""
 
+AUTO = "auto"
+"""The measure that :mod:`fpsolve.choosing` chooses."""
+
 QUADRATURE_DEGREES = (63, 127, 255)
 
 MOST_KEPT = 4
@@ -37,7 +40,7 @@ def measure_class(measure: str | type[Measure]) -> type[Measure]:
     if isinstance(measure, type) and issubclass(measure, Measure):
         return measure
     if measure not in MEASURES:
-        raise unknown_name("measure", measure, ("auto", *MEASURES))
+        raise unknown_name("measure", measure, (AUTO, *MEASURES))
     return MEASURES[measure]
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from fpsolve import models
 from fpsolve.errors import InputError
-from fpsolve.measures.build import measure_class
+from fpsolve.measures.build import AUTO, measure_class
 from fpsolve.measures.cloud import Cloud
 from fpsolve.models.base import Model, checked_matrix
-from fpsolve.settings import AUTO, Settings
+from fpsolve.settings import Settings
 from fpsolve.sphere.geometry import GEOMETRIES
 from fpsolve.stepping import default_scheme
 
